@@ -1,0 +1,1 @@
+"""resnet_viz: explore residual networks by touching them."""

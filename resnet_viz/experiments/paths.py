@@ -1,0 +1,178 @@
+"""The 2^n paths of a residual network: how many there are of each length, and the gradient that flows through them.
+
+After Veit, Wilber and Belongie 2016 (arXiv:1605.06431). A path is one choice of branch or shortcut at every block; its
+length is the number of branches it takes. The backward pass decomposes exactly over paths, for the activations of this
+forward pass; the forward pass does not, since each branch sees a mixture.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from math import comb
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from ..networks.blocks import Block, Gate, add
+from ..networks.device import in_batches
+from ..networks.network import ResidualNetwork
+from .trace import image_norms
+
+MEMORY_BUDGET = 512 * 2**20  # bytes; a batch is split so that the gradients kept for all lengths stay below it
+COPIES = 6  # of those gradients alive at once inside a block's backward pass
+Pull = Callable[[Tensor], Tensor]
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class GradientByLength:
+    """The gradient at the first block's input, by the length of the paths that carried it; n blocks.
+
+    ``paths``: the number of paths of each length 0 ... n. ``norms``: (images, n + 1), the L2 norm of the summed gradient
+    of all paths of one length. ``sum_relative_error``: |sum over lengths - autograd| / |autograd|, over the whole batch.
+    """
+
+    paths: tuple[int, ...]
+    norms: np.ndarray
+    sum_relative_error: float
+
+    @property
+    def mean_norms(self) -> np.ndarray:
+        """The mean over the images, (n + 1,)."""
+        return self.norms.mean(0)
+
+    @property
+    def mean_length(self) -> float:
+        """The mean length, weighted by the norms."""
+        norms = self.mean_norms
+        return float(np.arange(len(norms)) @ norms / norms.sum())
+
+
+def path_counts(network: ResidualNetwork) -> tuple[int, ...]:
+    """The number of paths of each length 0 ... n: C(n, k), or in a plain network the single path of length n."""
+    blocks = len(network.blocks)
+    if is_plain(network):
+        return (0,) * blocks + (1,)
+    return tuple(comb(blocks, length) for length in range(blocks + 1))
+
+
+def is_plain(network: ResidualNetwork) -> bool:
+    """Whether no block has a shortcut."""
+    return all(block.shortcut_kind == "none" for block in network.blocks.values())
+
+
+def carrying_range(norms: np.ndarray, share: float = 0.95) -> tuple[int, int]:
+    """The shortest run of lengths (first, last) that holds ``share`` of the summed norms."""
+    target, sums = share * norms.sum(), np.concatenate([[0.0], np.cumsum(norms)])
+    for width in range(1, len(norms) + 1):
+        held = sums[width:] - sums[:-width]
+        if held.max() >= target:
+            return int(held.argmax()), int(held.argmax()) + width - 1
+    return 0, len(norms) - 1
+
+
+def gradient_by_length(
+    network: ResidualNetwork, images: Tensor, labels: Tensor, gates: list[float] | None = None,
+    progress: Progress = lambda done, total: None,
+) -> GradientByLength:
+    """Sum the gradients of all paths of each length, exactly, without walking through the 2^n paths.
+
+    One gradient is kept for each number k of branches taken so far, from the loss down; through a block with branch F
+    and shortcut s it becomes ``d_k <- J_s^T d_k + J_F^T d_(k-1)``. In float32 the sum over k equals autograd's gradient
+    to 1e-5. The batch is split so that the gradients kept stay below MEMORY_BUDGET.
+    """
+    norms, error, size = [], 0.0, 0.0
+    count = len(network.blocks)
+    with torch.no_grad():
+        stream_bytes = max(stream[0].nbytes for stream in network.streams(images[:1]))
+    batch = max(1, MEMORY_BUDGET // (COPIES * (count + 1) * stream_bytes))
+
+    def compute(part: slice) -> tuple[Tensor, float, float]:
+        streams, last, true = backward_ends(network, images[part], labels[part], gates)
+        kept = last[None]
+        for done, pulls in enumerate(block_pulls(network, streams, gates), start=1):
+            kept = advance(kept, *pulls)
+            progress(part.start * count + done * (part.stop - part.start), len(images) * count)
+        kept_norms = kept.flatten(2).norm(dim=2).T
+        return kept_norms.cpu(), (kept.sum(0) - true).square().sum().item(), true.square().sum().item()
+
+    for _, (part_norms, part_error, part_size) in in_batches(compute, len(images), batch):
+        norms.append(part_norms)
+        error, size = error + part_error, size + part_size
+    return GradientByLength(path_counts(network), torch.cat(norms).double().numpy(), (error / size) ** 0.5 if size else 0.0)
+
+
+def sampled_path_norms(
+    network: ResidualNetwork, images: Tensor, labels: Tensor, samples: int = 5, seed: int = 0,
+) -> np.ndarray:
+    """The gradient norm of single paths, sampled as Veit et al. did (section 4.3): (n + 1, samples).
+
+    For each length k and sample, k of the n blocks are drawn at random; the gradient goes through the branches of those
+    and through the shortcuts of the rest. Norms are L2 per image, then the mean over the images. NaN where no path has
+    that length (a plain network has one path, of length n).
+    """
+    count = len(network.blocks)
+    generator = np.random.default_rng(seed)
+    lengths = np.repeat([length for length, paths in enumerate(path_counts(network)) if paths], samples)
+    takes_branch = np.zeros((len(lengths), count), bool)
+    for row, length in zip(takes_branch, lengths, strict=True):
+        row[generator.choice(count, length, replace=False)] = True
+    streams, last, _ = backward_ends(network, images, labels, None)
+    gradients = last[None].expand(len(lengths), *last.shape)
+    for index, (through_shortcut, through_branch) in zip(reversed(range(count)), block_pulls(network, streams, None), strict=True):
+        branch = torch.from_numpy(takes_branch[:, index])
+        parts = [pull(gradients[rows]) for rows, pull in ((branch, through_branch), (~branch, through_shortcut)) if rows.any()]
+        order = torch.cat([branch.nonzero(), (~branch).nonzero()]).flatten()
+        gradients = torch.cat(parts)[order.argsort()]
+    norms = gradients.flatten(2).norm(dim=2).mean(1).double().cpu().numpy()
+    result = np.full((count + 1, samples), np.nan)
+    result[lengths[::samples]] = norms.reshape(-1, samples)
+    return result
+
+
+def backward_ends(
+    network: ResidualNetwork, images: Tensor, labels: Tensor, gates: list[float] | None
+) -> tuple[list[Tensor], Tensor, Tensor]:
+    """The streams, and d loss / d stream at the head's input and (autograd's) at the first block's input."""
+    with torch.enable_grad():
+        streams = network.streams(images, gates)
+        loss = functional.cross_entropy(network.head(streams[-1]), labels, reduction="sum")
+        last, first = torch.autograd.grad(loss, [streams[-1], streams[0]])
+    return [stream.detach() for stream in streams], last, first
+
+
+def block_pulls(network: ResidualNetwork, streams: list[Tensor], gates: list[float] | None) -> Iterator[tuple[Pull, Pull]]:
+    """From the last block to the first: how a stack of gradients comes back through its shortcut and through its branch."""
+    triples = list(zip(network.blocks.values(), streams, network.gate_list(gates), strict=False))
+    for block, stream, gate in reversed(triples):
+        yield pulls_of(block, stream, gate)
+
+
+def pulls_of(block: Block, stream: Tensor, gate: Gate) -> tuple[Pull, Pull]:
+    """J_s^T and J_F^T of one block at this stream, each with the activation's part; stacks (k, batch, ...) -> the same."""
+    with torch.enable_grad():
+        stream = stream.detach().requires_grad_()
+        shortcut, branch = block.gated(*block.split(stream), gate)
+        total = add(shortcut, branch).detach().requires_grad_()
+        output = block.activation(total)
+
+    def pull(term: Tensor | None, gradients: Tensor) -> Tensor:
+        if term is None:
+            return gradients.new_zeros(len(gradients), *stream.shape)
+        after_sum = gradients if output is total else batched_grad(output, total, gradients)
+        return after_sum if term is stream else batched_grad(term, stream, after_sum)
+
+    return (lambda gradients: pull(shortcut, gradients)), (lambda gradients: pull(branch, gradients))
+
+
+def batched_grad(outputs: Tensor, inputs: Tensor, gradients: Tensor) -> Tensor:
+    """Vector-Jacobian products for a stack of gradients at once."""
+    return torch.autograd.grad(outputs, inputs, gradients, retain_graph=True, is_grads_batched=True)[0]
+
+
+def advance(kept: Tensor, through_shortcut: Pull, through_branch: Pull) -> Tensor:
+    """One step of the recurrence: k lengths come in, k + 1 go out."""
+    by_shortcut, by_branch = through_shortcut(kept), through_branch(kept)
+    return torch.cat([by_shortcut, by_shortcut.new_zeros(1, *by_shortcut.shape[1:])]) + torch.cat(
+        [by_branch.new_zeros(1, *by_branch.shape[1:]), by_branch])

@@ -1,0 +1,107 @@
+"""One forward and one backward pass: activations and gradients at each block."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from ..networks.blocks import add
+from ..networks.network import ResidualNetwork
+
+
+@dataclass(frozen=True)
+class Record:
+    """The tensors of one pass; n blocks. ``streams``: n + 1, the input of each block and of the head; ``branches``: n,
+    the branch outputs; ``stream_gradients`` and ``branch_gradients``: d loss / d of those; ``parameter_gradients``: by
+    block name and 'stem', of the mean loss; ``logits``: (batch, classes)."""
+
+    streams: list[Tensor]
+    branches: list[Tensor]
+    stream_gradients: list[Tensor]
+    branch_gradients: list[Tensor]
+    parameter_gradients: dict[str, list[Tensor]]
+    logits: Tensor
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What a pass looks like at each block. Arrays of shape (blocks,); norms are L2 per image, then the mean over images.
+
+    ``stream_gradient_norm``: of d loss / d stream entering the block. ``branch_gradient_norm``: of d loss / d branch
+    output. ``parameter_gradient_norm``: L2 norm of the gradient of the mean loss with respect to the block's parameters;
+    ``stem_gradient_norm`` is the stem's. ``stream_mean``, ``stream_deviation``, ``stream_zeros`` (a share, 0 ... 1)
+    describe the stream leaving the block. ``branch_to_stream`` is |F(x)| / |x|, x the stream entering the block.
+    """
+
+    blocks: tuple[str, ...]
+    images: int
+    loss: float
+    stream_gradient_norm: np.ndarray
+    branch_gradient_norm: np.ndarray
+    parameter_gradient_norm: np.ndarray
+    stem_gradient_norm: float
+    stream_mean: np.ndarray
+    stream_deviation: np.ndarray
+    stream_zeros: np.ndarray
+    branch_to_stream: np.ndarray
+
+
+def image_norms(tensors: Tensor) -> Tensor:
+    """The L2 norm of each image: (batch, ...) -> (batch,)."""
+    return tensors.flatten(1).norm(dim=1)
+
+
+def record(network: ResidualNetwork, images: Tensor, labels: Tensor) -> Record:
+    """Run one forward and one backward pass and keep every block's activations and gradients.
+
+    The loss is each image's own cross-entropy against its label. The network's weights, modes, .grad and hooks are left
+    as they were; parameters that take no gradient are left out.
+    """
+    parameters = {name: [p for p in module.parameters() if p.requires_grad]
+                  for name, module in [("stem", network.stem), *network.blocks.items()]}
+    with torch.enable_grad():
+        streams, branches = [network.stem(images)], []
+        for block in network.blocks.values():
+            shortcut, branch = block.gated(*block.split(streams[-1]), 1.0)
+            branches.append(branch)
+            streams.append(block.activation(add(shortcut, branch)))
+        logits = network.head(streams[-1])
+        loss = functional.cross_entropy(logits, labels, reduction="sum")
+        flat = [parameter for group in parameters.values() for parameter in group]
+        gradients = iter(torch.autograd.grad(loss, [*streams, *branches, *flat]))
+    return Record(
+        [stream.detach() for stream in streams], [branch.detach() for branch in branches],
+        [next(gradients) for _ in streams], [next(gradients) for _ in branches],
+        {name: [next(gradients) / len(images) for _ in group] for name, group in parameters.items()}, logits.detach())
+
+
+def trace(network: ResidualNetwork, images: Tensor, labels: Tensor) -> Trace:
+    """Summarise one forward and one backward pass of normalised images (batch, channels, height, width)."""
+    kept = record(network, images, labels)
+
+    def mean_norms(tensors: list[Tensor]) -> np.ndarray:
+        return np.array([image_norms(tensor).mean().item() for tensor in tensors])
+
+    parameter_norms = {name: torch.cat([g.flatten() for g in group]).norm().item() if group else 0.0
+                       for name, group in kept.parameter_gradients.items()}
+    leaving = kept.streams[1:]
+    return Trace(
+        blocks=tuple(network.blocks), images=len(images),
+        loss=functional.cross_entropy(kept.logits, labels).item(),
+        stream_gradient_norm=mean_norms(kept.stream_gradients[:-1]),
+        branch_gradient_norm=mean_norms(kept.branch_gradients),
+        parameter_gradient_norm=np.array([parameter_norms[name] for name in network.blocks]),
+        stem_gradient_norm=parameter_norms["stem"],
+        stream_mean=np.array([stream.mean().item() for stream in leaving]),
+        stream_deviation=np.array([stream.std().item() for stream in leaving]),
+        stream_zeros=np.array([(stream == 0).float().mean().item() for stream in leaving]),
+        branch_to_stream=np.array([(image_norms(branch) / image_norms(stream)).mean().item()
+                                   for branch, stream in zip(kept.branches, kept.streams, strict=False)]),
+    )
+
+
+def stream_gradient_norms(network: ResidualNetwork, images: Tensor, labels: Tensor) -> list[float]:
+    """The norm of d loss / d stream entering each block: L2 per image, mean over the images, n values."""
+    return [image_norms(gradient).mean().item() for gradient in record(network, images, labels).stream_gradients[:-1]]

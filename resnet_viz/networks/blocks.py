@@ -1,0 +1,147 @@
+"""The block kinds: a branch, a shortcut, and a gate between them.
+
+Every block computes ``activation(shortcut + gate * branch)``. The gate is an argument, so a shared network is never
+edited: 1 leaves the block intact, 0 deletes its branch, values in between scale it.
+"""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+Gate = float | Tensor
+
+
+class ZeroPadding(nn.Module):
+    """Option A of He et al. 2015 (arXiv:1512.03385, section 3.3): subsample, then add channels of zeros.
+
+    The new channels are split equally before and after, as in the public CIFAR-10 checkpoints.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, stride: int) -> None:
+        super().__init__()
+        self.added_channels = out_channels - in_channels
+        self.stride = stride
+
+    def forward(self, stream: Tensor) -> Tensor:
+        before = self.added_channels // 2
+        subsampled = stream[:, :, :: self.stride, :: self.stride]
+        return functional.pad(subsampled, (0, 0, 0, 0, before, self.added_channels - before))
+
+
+class Block(nn.Module):
+    """One residual unit: ``activation(shortcut + gate * branch)``.
+
+    As it stands it is the original block of He et al. 2015, basic or bottleneck: the activation is a ReLU after the sum.
+    """
+
+    def __init__(self, kind: str, branch: nn.Module, shortcut: nn.Module) -> None:
+        super().__init__()
+        self.kind = kind
+        self.branch = branch
+        self.shortcut = shortcut
+
+    @property
+    def shortcut_kind(self) -> str:
+        """'identity', 'option A' (subsampled, zero-padded) or 'projection' (a strided 1x1 convolution)."""
+        if isinstance(self.shortcut, nn.Identity):
+            return "identity"
+        return "option A" if isinstance(self.shortcut, ZeroPadding) else "projection"
+
+    def split(self, stream: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what the shortcut delivers to the sum, and what the branch reads."""
+        return self.shortcut(stream), stream
+
+    def activation(self, total: Tensor) -> Tensor:
+        """What happens after the sum."""
+        return functional.relu(total)
+
+    def gated(self, shortcut: Tensor, branch_input: Tensor, gate: Gate) -> tuple[Tensor | None, Tensor | None]:
+        """Return the two terms of the sum, None for a term that is absent.
+
+        A branch whose gate is the number 0 is not run: 0 * inf would be NaN.
+        """
+        if not torch.is_tensor(gate) and gate == 0:
+            return shortcut, None
+        branch = self.branch(branch_input)
+        return shortcut, branch if not torch.is_tensor(gate) and gate == 1 else gate * branch
+
+    def forward(self, stream: Tensor, gate: Gate = 1.0) -> Tensor:
+        """Pass the stream (batch, channels, height, width) through the block.
+
+        ``gate`` is a number for the whole batch or a tensor of shape () or (batch,). Where a tensor carries no gradient,
+        the branch is not run for the images whose gate is 0.
+        """
+        if torch.is_tensor(gate):
+            if not gate.requires_grad:
+                deleted = (gate == 0).expand(len(stream))
+                if deleted.all():
+                    return self(stream, 0.0)
+                if deleted.any():
+                    output = self(stream, 0.0).clone()
+                    output[~deleted] = self(stream[~deleted], gate[~deleted])
+                    return output
+            gate = gate.view(-1, 1, 1, 1)
+        return self.activation(add(*self.gated(*self.split(stream), gate)))
+
+
+class PreactivationBlock(Block):
+    """The block of He et al. 2016 (arXiv:1603.05027): batch norm and ReLU come first, nothing follows the sum.
+
+    ``entry`` is that BN-ReLU (an identity in the network's first block, whose stem already ends in one). A projection
+    reads the entry's output, as the branch does; any other shortcut reads the raw stream.
+    """
+
+    def __init__(self, kind: str, entry: nn.Module, branch: nn.Module, shortcut: nn.Module) -> None:
+        super().__init__(kind, branch, shortcut)
+        self.entry = entry
+
+    def split(self, stream: Tensor) -> tuple[Tensor, Tensor]:
+        branch_input = self.entry(stream)
+        return self.shortcut(branch_input if self.shortcut_kind == "projection" else stream), branch_input
+
+    def activation(self, total: Tensor) -> Tensor:
+        return total
+
+
+class PlainBlock(Block):
+    """The same layers without a shortcut: ``relu(F(x))``.
+
+    Deleted, it hands the stream on as ``shortcut`` carries it (subsampled and zero-padded where the shape changes).
+    A gate strictly between 0 and 1 mixes the two, which no plain network does: it is a schematic device.
+    """
+
+    def __init__(self, kind: str, branch: nn.Module, carry: nn.Module) -> None:
+        super().__init__(kind, nn.Sequential(OrderedDict(layers=branch, relu=nn.ReLU())), carry)
+
+    @property
+    def shortcut_kind(self) -> str:
+        return "none"
+
+    def activation(self, total: Tensor) -> Tensor:
+        return total
+
+    def gated(self, shortcut: Tensor, branch_input: Tensor, gate: Gate) -> tuple[Tensor | None, Tensor | None]:
+        if not torch.is_tensor(gate) and gate == 1:
+            return None, self.branch(branch_input)
+        carried, branch = super().gated(shortcut, branch_input, gate)
+        return (1 - gate) * shortcut if branch is not None else carried, branch
+
+
+def add(shortcut: Tensor | None, branch: Tensor | None) -> Tensor:
+    """The sum of a block, of which one term may be absent."""
+    terms = [term for term in (shortcut, branch) if term is not None]
+    return terms[0] if len(terms) == 1 else terms[0] + terms[1]
+
+
+def branch_layers(convolutions: Sequence[nn.Module], norms: Sequence[nn.Module], *, relu_last: bool = False) -> nn.Sequential:
+    """Interleave convolutions, norms and ReLUs under torchvision's names: conv1, bn1, relu1, conv2, bn2 ..."""
+    layers: OrderedDict[str, nn.Module] = OrderedDict()
+    for number, (convolution, norm) in enumerate(zip(convolutions, norms, strict=True), start=1):
+        layers[f"conv{number}"] = convolution
+        layers[f"bn{number}"] = norm
+        if relu_last or number < len(convolutions):
+            layers[f"relu{number}"] = nn.ReLU()
+    return nn.Sequential(layers)

@@ -1,0 +1,135 @@
+"""Where images come from: bundled Fashion-MNIST, the full sets, sample photos, and anybody's folders of pictures."""
+
+import gzip
+import os
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from skimage import data as skimage_data
+from torchvision.datasets import CIFAR10, FashionMNIST
+
+from ..errors import InputError
+from .images import ImageSet, Preprocessing, open_photo
+
+FASHION_CLASSES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
+CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+DEBIAN_FASHION_FOLDER = Path("/usr/share/datasets/fashion-mnist")
+BUNDLED_FASHION = Path(__file__).parent / "fashion-mnist.npz"
+PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff")
+SAMPLE_PHOTOS = {"cat": "chelsea.png", "coffee": "coffee.png", "rocket": "rocket.jpg", "astronaut": "astronaut.png"}
+
+
+def data_folder() -> Path:
+    """Where downloaded data sets are kept: $RESNET_VIZ_DATA, else ~/.cache/resnet_viz."""
+    return Path(os.environ.get("RESNET_VIZ_DATA", Path.home() / ".cache" / "resnet_viz"))
+
+
+@cache
+def bundled_fashion(part: str) -> ImageSet:
+    """The images that come with the project: 'lesion' (1,000 test images) or 'training' (4,000 training images).
+
+    Ordered by class, the same number of each. Nothing is ever trained on the lesion images.
+    """
+    with np.load(BUNDLED_FASHION) as arrays:
+        pixels, labels, positions = (arrays[f"{part}_{what}"] for what in ("pixels", "labels", "positions"))
+    source = {"lesion": "test", "training": "training"}[part]
+    names = tuple(f"{FASHION_CLASSES[label]}, Fashion-MNIST {source} image {position}"
+                  for label, position in zip(labels, positions, strict=True))
+    title = f"{len(pixels):,} Fashion-MNIST {source} images, {len(pixels) // 10} a class"
+    return ImageSet(title, torch.from_numpy(pixels)[:, None], torch.from_numpy(labels).long(), names)
+
+
+def bundle_fashion(training: ImageSet, test: ImageSet, path: Path = BUNDLED_FASHION) -> None:
+    """Write the bundled file: the first 100 test and the first 400 training images of each class."""
+    arrays = {}
+    for part, images, count in (("lesion", test, 100), ("training", training, 400)):
+        assert images.labels is not None
+        positions = torch.cat([(images.labels == label).nonzero()[:count, 0] for label in range(10)])
+        arrays |= {f"{part}_pixels": images.pixels[positions, 0].numpy(), f"{part}_positions": positions.int().numpy(),
+                   f"{part}_labels": images.labels[positions].to(torch.uint8).numpy()}
+    np.savez_compressed(path, **arrays)
+
+
+def full_fashion(folder: Path | None = None) -> tuple[ImageSet, ImageSet]:
+    """All 60,000 training and 10,000 test images of Fashion-MNIST.
+
+    From ``folder`` (the four IDX files, gzipped or not), else Debian's dataset-fashion-mnist, else torchvision's download
+    into ``data_folder()``. Raises InputError where a file is missing.
+    """
+    if folder is None:
+        folder = DEBIAN_FASHION_FOLDER
+        if not folder.is_dir():
+            FashionMNIST(str(data_folder()), download=True)
+            folder = data_folder() / "FashionMNIST" / "raw"
+    sets = []
+    for prefix, title in (("train", "training"), ("t10k", "test")):
+        pixels = read_idx(folder, f"{prefix}-images-idx3-ubyte")[:, None]
+        labels = read_idx(folder, f"{prefix}-labels-idx1-ubyte").long()
+        names = tuple(f"{FASHION_CLASSES[label]}, Fashion-MNIST {title} image {i}" for i, label in enumerate(labels))
+        sets.append(ImageSet(f"{len(pixels):,} Fashion-MNIST {title} images", pixels, labels, names))
+    return sets[0], sets[1]
+
+
+def read_idx(folder: Path, name: str) -> torch.Tensor:
+    """Read an IDX file of unsigned bytes (http://yann.lecun.com/exdb/mnist/), gzipped or not."""
+    for path, opener in ((folder / name, open), (folder / f"{name}.gz", gzip.open)):
+        if path.is_file():
+            with opener(path, "rb") as file:
+                data = file.read()
+            shape = np.frombuffer(data, ">i4", count=data[3], offset=4)
+            return torch.from_numpy(np.frombuffer(data, np.uint8, offset=4 + 4 * data[3]).reshape(shape).copy())
+    raise InputError(f"{folder} holds neither {name} nor {name}.gz; give a folder with the four IDX files of Fashion-MNIST.")
+
+
+def sample_photos(preprocessing: Preprocessing) -> ImageSet:
+    """Four photos that come with scikit-image, made to fit; nobody has labelled them."""
+    folder = Path(skimage_data.__file__).parent
+    pixels = torch.stack([preprocessing.fit(open_photo(folder / file)) for file in SAMPLE_PHOTOS.values()])
+    return ImageSet(f"{len(pixels)} sample photos of scikit-image", pixels, None, tuple(SAMPLE_PHOTOS))
+
+
+def cached_cifar10() -> ImageSet | None:
+    """The 10,000 CIFAR-10 test images, ordered by class, if torchvision's files lie in ``data_folder()``; else None."""
+    try:
+        cifar = CIFAR10(str(data_folder()), train=False)
+    except RuntimeError:
+        return None
+    order = np.argsort(cifar.targets, kind="stable")
+    labels = torch.tensor(cifar.targets)[order]
+    pixels = torch.from_numpy(cifar.data[order]).permute(0, 3, 1, 2).contiguous()
+    names = tuple(f"{CIFAR10_CLASSES[label]}, CIFAR-10 test image {i}" for label, i in zip(labels, order, strict=True))
+    return ImageSet("10,000 CIFAR-10 test images", pixels, labels, names)
+
+
+def image_folder(
+    folder: Path, preprocessing: Preprocessing, class_names: tuple[str, ...], folder_names: dict[str, int], limit: int | None
+) -> ImageSet:
+    """Pictures in folders named for their classes, sorted by folder, then file name.
+
+    A folder stands for a class by the class's name, by its index, or by an entry of ``folder_names`` (ImageNet's WordNet
+    ids). With ``limit`` N, image floor(i * total / N) for i = 0 ... N - 1 is read. Raises InputError for a folder that is
+    missing or empty, or whose folders match no class.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder} is no folder; give one that holds a folder of pictures for each class.")
+    by_name = {name.lower(): index for index, name in reversed(list(enumerate(class_names)))}
+    by_name |= {str(index): index for index in range(len(class_names))} | folder_names
+    files: list[tuple[Path, int]] = []
+    for subfolder in sorted(path for path in folder.iterdir() if path.is_dir()):
+        pictures = sorted(path for path in subfolder.iterdir() if path.suffix.lower() in PICTURE_SUFFIXES)
+        if not pictures:
+            continue
+        label = by_name.get(subfolder.name.lower(), by_name.get(subfolder.name.lower().replace("_", " ")))
+        if label is None:
+            raise InputError(f"Folder {subfolder.name!r} in {folder} is none of this network's {len(class_names)} classes; "
+                             f"name it by class ({class_names[0]!r} ...) or by index (0 ... {len(class_names) - 1}).")
+        files += [(picture, label) for picture in pictures]
+    if not files:
+        raise InputError(f"{folder} holds no pictures in class folders; expected {folder}/CLASS/PICTURE.png or similar.")
+    if limit is not None and limit < len(files):
+        files = [files[i * len(files) // limit] for i in range(limit)]
+    pixels = torch.stack([preprocessing.fit(open_photo(path)) for path, _ in files])
+    names = tuple(f"{path.parent.name}/{path.name}" for path, _ in files)
+    return ImageSet(f"{len(files):,} images of {folder.name}", pixels, torch.tensor([label for _, label in files]), names)

@@ -1,0 +1,60 @@
+"""Where the computing runs, and in what portions."""
+
+import os
+from collections.abc import Callable, Iterator
+from functools import cache
+from typing import TypeVar
+
+import torch
+
+from ..errors import InputError
+
+Result = TypeVar("Result")
+
+
+@cache
+def device() -> torch.device:
+    """$RESNET_VIZ_DEVICE if it is set, else CUDA, then MPS, then the CPU. Chosen once in a process.
+
+    Raises InputError where the variable names no device of this machine.
+    """
+    wanted = os.environ.get("RESNET_VIZ_DEVICE")
+    if wanted:
+        try:
+            torch.zeros(1, device=wanted)
+        except (RuntimeError, AssertionError) as error:
+            raise InputError(f"RESNET_VIZ_DEVICE is {wanted!r}, which cannot be used here; set cpu, cuda or mps.") from error
+        return torch.device(wanted)
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def describe_device() -> str:
+    """For example 'CPU, 2 threads, torch 2.14.1'."""
+    version = f"torch {torch.__version__.split('+')[0]}"
+    if device().type == "cuda":
+        return f"{torch.cuda.get_device_name(device())}, {version}"
+    return f"CPU, {torch.get_num_threads()} threads, {version}" if device().type == "cpu" else f"{device().type.upper()}, {version}"
+
+
+def in_batches(compute: Callable[[slice], Result], count: int, batch_size: int) -> Iterator[tuple[slice, Result]]:
+    """Yield ``(part, compute(part))`` for consecutive parts of ``range(count)``.
+
+    When the device runs out of memory the batch is halved, for this part and all later ones, and tried again; at a batch
+    of one the error is raised.
+    """
+    if batch_size < 1:
+        raise InputError(f"A batch size of {batch_size} came; expected 1 or more.")
+    start = 0
+    while start < count:
+        part = slice(start, min(start + batch_size, count))
+        try:
+            result = compute(part)
+        except torch.OutOfMemoryError:
+            if batch_size == 1:
+                raise
+            batch_size = (part.stop - part.start + 1) // 2
+            continue
+        yield part, result
+        start = part.stop

@@ -1,0 +1,200 @@
+"""A residual network as stem -> blocks -> head, walked block by block with a gate on each branch."""
+
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+
+import torch
+from torch import Tensor, nn
+from torchvision.models import resnet as torchvision_resnet
+
+from .blocks import Block, PlainBlock, PreactivationBlock, ZeroPadding, branch_layers
+
+BLOCK_KINDS = ("plain", "basic", "bottleneck", "preactivation-basic", "preactivation-bottleneck")
+BOTTLENECK_EXPANSION = 4
+
+
+class ResidualNetwork(nn.Module):
+    """Stem, stages of named blocks, head.
+
+    Invariant: with all gates 1 the logits equal those of the network that it was built from or wraps, bit for bit within
+    one memory layout, batch shape and thread count. No call changes weights, modes, gradients or hooks.
+    """
+
+    def __init__(self, stem: nn.Module, stages: Iterable[Sequence[Block]], head: nn.Module) -> None:
+        super().__init__()
+        self.stem = stem
+        self.blocks: dict[str, Block] = {}
+        for number, stage in enumerate(stages, start=1):
+            self.add_module(f"layer{number}", nn.ModuleList(stage))
+            self.blocks |= {f"layer{number}.{index}": block for index, block in enumerate(stage)}
+        self.head = head
+
+    def gate_list(self, gates: Sequence[float] | Tensor | None) -> list[float] | list[Tensor]:
+        """Return one gate for each block, checked.
+
+        ``gates``: None (all 1), n numbers, or a tensor of shape (n,) or (batch, n).
+        Raises ValueError where their number is not the number of blocks.
+        """
+        if gates is None:
+            return [1.0] * len(self.blocks)
+        count = gates.shape[-1] if torch.is_tensor(gates) else len(gates)
+        if count != len(self.blocks):
+            raise ValueError(f"{count} gates came for {len(self.blocks)} blocks; give one gate for each block.")
+        if not torch.is_tensor(gates):
+            return [float(gate) for gate in gates]
+        if gates.ndim == 1 and not gates.requires_grad:
+            return gates.tolist()
+        return list(gates.unbind(-1))
+
+    def walk(
+        self, stream: Tensor, gates: Sequence[float] | Tensor | None = None, start: int = 0, stop: int | None = None
+    ) -> Tensor:
+        """Take the stream that enters block ``start`` to the one that enters block ``stop`` (the head, if None)."""
+        pairs = list(zip(self.blocks.values(), self.gate_list(gates), strict=True))
+        for block, gate in pairs[start:stop]:
+            stream = block(stream, gate)
+        return stream
+
+    def streams(self, images: Tensor, gates: Sequence[float] | Tensor | None = None) -> list[Tensor]:
+        """Return the n + 1 streams: the input of each block, and the head's."""
+        streams = [self.stem(images)]
+        for block, gate in zip(self.blocks.values(), self.gate_list(gates), strict=True):
+            streams.append(block(streams[-1], gate))
+        return streams
+
+    def forward(self, images: Tensor, gates: Sequence[float] | Tensor | None = None) -> Tensor:
+        """Logits (batch, classes) of normalised images (batch, channels, height, width)."""
+        return self.head(self.walk(self.stem(images), gates))
+
+    def block_indices(self, names: Iterable[str]) -> list[int]:
+        """The positions of named blocks. Raises ValueError naming an unknown one and what is possible."""
+        order = list(self.blocks)
+        indices = []
+        for name in names:
+            if name not in self.blocks:
+                raise ValueError(f"Block {name!r} is unknown; this network has {order[0]} ... {order[-1]}, by stage: "
+                                 + ", ".join(f"{stage}.0-{count - 1}" for stage, count in self.stage_sizes().items()) + ".")
+            indices.append(order.index(name))
+        return indices
+
+    def stage_sizes(self) -> dict[str, int]:
+        """The number of blocks in each stage."""
+        sizes: dict[str, int] = {}
+        for name in self.blocks:
+            sizes[stage_of(name)] = sizes.get(stage_of(name), 0) + 1
+        return sizes
+
+    def gates_without(self, deleted: Iterable[str]) -> list[float]:
+        """Gates that are 0 for the named blocks and 1 elsewhere."""
+        indices = set(self.block_indices(deleted))
+        return [0.0 if index in indices else 1.0 for index in range(len(self.blocks))]
+
+
+def stage_of(block: str) -> str:
+    """'layer3.2' -> 'layer3'."""
+    return block.split(".")[0]
+
+
+def adapt(model: torchvision_resnet.ResNet) -> ResidualNetwork:
+    """Wrap a torchvision ResNet, ResNeXt or Wide ResNet; the layers are shared, not copied.
+
+    The ReLUs inside the branches are replaced by ones that do not work in place, so that what a hook or a trace keeps is
+    not overwritten; the numbers are the same.
+    """
+    if not isinstance(model, torchvision_resnet.ResNet):
+        raise TypeError(f"{type(model).__module__}.{type(model).__qualname__} came; expected a torchvision.models.ResNet.")
+    stem = nn.Sequential(OrderedDict(conv1=model.conv1, bn1=model.bn1, relu=nn.ReLU(), maxpool=model.maxpool))
+    head = nn.Sequential(OrderedDict(avgpool=model.avgpool, flatten=nn.Flatten(1), fc=model.fc))
+    stages = [[adapt_block(block) for block in layer] for layer in (model.layer1, model.layer2, model.layer3, model.layer4)]
+    return ResidualNetwork(stem, stages, head).train(model.training)
+
+
+def adapt_block(block: nn.Module) -> Block:
+    """Wrap torchvision's BasicBlock or Bottleneck."""
+    if not isinstance(block, torchvision_resnet.BasicBlock | torchvision_resnet.Bottleneck):
+        raise TypeError(f"{type(block).__qualname__} came; expected torchvision's BasicBlock or Bottleneck.")
+    kind, layers = ("basic", (1, 2)) if isinstance(block, torchvision_resnet.BasicBlock) else ("bottleneck", (1, 2, 3))
+    branch = branch_layers([getattr(block, f"conv{i}") for i in layers], [getattr(block, f"bn{i}") for i in layers])
+    return Block(kind, branch, block.downsample or nn.Identity())
+
+
+def build(
+    kind: str,
+    blocks: Sequence[int],
+    widths: Sequence[int],
+    *,
+    shortcut: str = "A",
+    in_channels: int = 1,
+    stem_stride: int = 2,
+    classes: int = 10,
+    batch_norm: bool = True,
+    seed: int = 0,
+) -> ResidualNetwork:
+    """Build a network with a 3x3 stem convolution and seeded initial weights.
+
+    ``kind`` is one of BLOCK_KINDS; ``blocks`` and ``widths`` give the number of blocks and the channels of each stage (a
+    bottleneck puts out four times as many). ``shortcut``: A, zero-padding where the shape changes; B, projections there;
+    C, projections everywhere. Weights: He et al. 2015 (arXiv:1502.01852), fan-out, as torchvision does. The global random
+    state is left as it was.
+    """
+    if kind not in BLOCK_KINDS:
+        raise ValueError(f"Block kind {kind!r} is unknown; possible: {', '.join(BLOCK_KINDS)}.")
+    if shortcut not in ("A", "B", "C"):
+        raise ValueError(f"Shortcut option {shortcut!r} is unknown; possible: A, B, C.")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        norm = nn.BatchNorm2d if batch_norm else lambda channels: nn.Identity()
+        stem = branch_layers([convolution(in_channels, widths[0], 3, stem_stride, not batch_norm)], [norm(widths[0])],
+                             relu_last=True)
+        preactivation = kind.startswith("preactivation")
+        expansion = BOTTLENECK_EXPANSION if kind.endswith("bottleneck") else 1
+        channels, stages = widths[0], []
+        for stage, (count, width) in enumerate(zip(blocks, widths, strict=True)):
+            row = []
+            for index in range(count):
+                stride = 2 if stage > 0 and index == 0 else 1
+                first = preactivation and stage == 0 and index == 0
+                row.append(build_block(kind, channels, width, stride, shortcut, norm, bias=not batch_norm, entry=not first))
+                channels = width * expansion
+            stages.append(row)
+        head = nn.Sequential(OrderedDict(
+            **({"bn": norm(channels), "relu": nn.ReLU()} if preactivation else {}),
+            avgpool=nn.AdaptiveAvgPool2d(1), flatten=nn.Flatten(1), fc=nn.Linear(channels, classes)))
+        return ResidualNetwork(stem, stages, head)
+
+
+def build_block(
+    kind: str, in_channels: int, width: int, stride: int, option: str, norm, *, bias: bool = False, entry: bool = True
+) -> Block:
+    """Build one block of a stage; ``entry`` says whether a pre-activation block begins with BN-ReLU of its own."""
+    bottleneck = kind.endswith("bottleneck")
+    out_channels = width * BOTTLENECK_EXPANSION if bottleneck else width
+    if bottleneck:
+        convolutions = [convolution(in_channels, width, 1, 1, bias), convolution(width, width, 3, stride, bias),
+                        convolution(width, out_channels, 1, 1, bias)]
+    else:
+        convolutions = [convolution(in_channels, width, 3, stride, bias), convolution(width, width, 3, 1, bias)]
+    same_shape = stride == 1 and in_channels == out_channels
+    shortcut: nn.Module = nn.Identity()
+    if kind != "plain" and (option == "C" or (option == "B" and not same_shape)):
+        projection = convolution(in_channels, out_channels, 1, stride, bias)
+        shortcut = projection if kind.startswith("preactivation") else nn.Sequential(projection, norm(out_channels))
+    elif not same_shape:
+        shortcut = ZeroPadding(in_channels, out_channels, stride)
+    if kind.startswith("preactivation"):
+        layers: OrderedDict[str, nn.Module] = OrderedDict(conv1=convolutions[0])
+        for number, layer in enumerate(convolutions[1:], start=2):
+            layers |= {f"bn{number}": norm(layer.in_channels), f"relu{number}": nn.ReLU(), f"conv{number}": layer}
+        first = nn.Sequential(OrderedDict(bn=norm(in_channels), relu=nn.ReLU())) if entry else nn.Identity()
+        return PreactivationBlock(kind, first, nn.Sequential(layers), shortcut)
+    branch = branch_layers(convolutions, [norm(layer.out_channels) for layer in convolutions])
+    return PlainBlock(kind, branch, shortcut) if kind == "plain" else Block(kind, branch, shortcut)
+
+
+def convolution(in_channels: int, out_channels: int, size: int, stride: int, bias: bool) -> nn.Conv2d:
+    """A padded convolution with He-initialised weights."""
+    layer = nn.Conv2d(in_channels, out_channels, size, stride, padding=size // 2, bias=bias)
+    nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
+    if bias:
+        nn.init.zeros_(layer.bias)
+    return layer

@@ -1,0 +1,329 @@
+"""The table of networks: what each is, where its weights come from, and how they are loaded and checked."""
+
+import hashlib
+import os
+import re
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache, partial
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from torchvision.models import get_model, get_model_weights
+
+from ..errors import InputError
+from .blocks import PlainBlock, ZeroPadding
+from .datasets import CIFAR10_CLASSES, FASHION_CLASSES, bundled_fashion, cached_cifar10, image_folder, sample_photos
+from .device import device
+from .images import ImageSet, Preprocessing
+from .network import ResidualNetwork, adapt, build, stage_of
+
+SOURCE_CHECKPOINTS = Path(__file__).parents[2] / "checkpoints"  # in a checkout; in an installed package beside the code
+CHECKPOINTS = SOURCE_CHECKPOINTS if SOURCE_CHECKPOINTS.is_dir() else Path(__file__).parents[1] / "checkpoints"
+CALIBRATION_IMAGES = 256
+FASHION_PREPROCESSING = Preprocessing(resize=28, crop=28, mean=(0.2860,), std=(0.3530,))
+CIFAR_PREPROCESSING = Preprocessing(resize=32, crop=32, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
+CIFAR_FILES = {  # github.com/akamaster/pytorch_resnet_cifar10: depth -> file and the test error it reports, per cent
+    20: ("resnet20-12fca82f.th", 8.27), 32: ("resnet32-d509ac18.th", 7.37), 44: ("resnet44-014dd654.th", 6.90),
+    56: ("resnet56-4bfd9763.th", 6.61), 110: ("resnet110-1d1ed7c2.th", 6.32),
+}
+CIFAR_URL = "https://github.com/akamaster/pytorch_resnet_cifar10/raw/master/pretrained_models/"
+DownloadProgress = Callable[[int, int], None]
+
+
+class WeightsUnavailable(InputError):
+    """The weights of a network are neither here nor to be had."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A row of the table. ``weights`` is a file in checkpoints/ or a URL whose file name holds the first digits of its
+    SHA-256; None for a network that exists untrained only. ``plain``: the trained plain network of equal depth."""
+
+    name: str
+    dataset: str
+    build: Callable[..., ResidualNetwork]
+    weights: str | None
+    classes: tuple[str, ...]
+    preprocessing: Preprocessing
+    provenance: str
+    licence: str
+    published_error_pct: float | None = None
+    plain: str | None = None
+
+    @property
+    def family(self) -> str:
+        return self.name.split("-")[0]
+
+
+@dataclass(frozen=True, eq=False)
+class LoadedNetwork:
+    """A network ready for use, in eval mode on ``device()``. It is shared: nothing may change it.
+
+    ``digest`` names the weights: the SHA-256 of their file, or how the untrained ones were made.
+    """
+
+    entry: Entry
+    network: ResidualNetwork
+    trained: bool
+    weights: str
+    digest: str
+
+    @property
+    def title(self) -> str:
+        """The name, with 'untrained' wherever that is so."""
+        return self.entry.name if self.trained else f"{self.entry.name} (untrained)"
+
+
+def fashion(
+    name: str, kind: str, blocks: tuple[int, ...], widths: tuple[int, ...], shortcut: str = "A", plain: str | None = None
+) -> Entry:
+    """A row of the networks that this project trains on Fashion-MNIST."""
+    return Entry(
+        f"fashion-{name}", "Fashion-MNIST", partial(build, kind, blocks, widths, shortcut=shortcut),
+        f"fashion-{name}.safetensors", FASHION_CLASSES, FASHION_PREPROCESSING,
+        f"trained by this project: python -m resnet_viz train fashion-{name}", "MIT", plain=plain and f"fashion-{plain}")
+
+
+def cifar(depth: int) -> Entry:
+    """A row of the public CIFAR-10 checkpoints: 6n + 2 layers, option A (He et al. 2015, section 4.2)."""
+    file, error = CIFAR_FILES[depth]
+    return Entry(
+        f"cifar10-resnet{depth}", "CIFAR-10",
+        partial(build, "basic", [(depth - 2) // 6] * 3, THREE, in_channels=3, stem_stride=1),
+        CIFAR_URL + file, CIFAR10_CLASSES, CIFAR_PREPROCESSING, "github.com/akamaster/pytorch_resnet_cifar10", "BSD 2-clause", error)
+
+
+def imagenet(depth: int, version: int) -> Entry:
+    """A row of torchvision's ImageNet networks, with the facts of torchvision's own metadata."""
+    weights = get_model_weights(f"resnet{depth}")[f"IMAGENET1K_V{version}"]
+    transforms = weights.transforms()
+    preprocessing = Preprocessing(transforms.resize_size[0], transforms.crop_size[0], tuple(transforms.mean), tuple(transforms.std))
+    return Entry(
+        f"imagenet-resnet{depth}" + ("" if version == 1 else f"-v{version}"), "ImageNet", partial(build_torchvision, f"resnet{depth}"),
+        weights.url, tuple(weights.meta["categories"]), preprocessing, f"torchvision {weights}", "BSD 3-clause (torchvision)",
+        round(100 - weights.meta["_metrics"]["ImageNet-1K"]["acc@1"], 3))
+
+
+def build_torchvision(name: str, *, seed: int = 0, batch_norm: bool = True) -> ResidualNetwork:
+    """Build and wrap one of torchvision's networks with seeded initial weights; the global random state stays as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return adapt(get_model(name, weights=None, **({} if batch_norm else {"norm_layer": lambda channels: nn.Identity()})))
+
+
+FOUR, THREE = (16, 32, 64, 128), (16, 32, 64)
+NETWORKS = {
+    entry.name: entry
+    for entry in [
+        fashion("resnet34", "basic", (3, 4, 6, 3), FOUR, "B", "plain34"),
+        fashion("plain34", "plain", (3, 4, 6, 3), FOUR),
+        fashion("resnet50", "bottleneck", (3, 4, 6, 3), FOUR, "B"),
+        fashion("plain20", "plain", (3, 3, 3), THREE),
+        fashion("resnet20", "basic", (3, 3, 3), THREE, "A", "plain20"),
+        fashion("plain56", "plain", (9, 9, 9), THREE),
+        fashion("resnet56", "basic", (9, 9, 9), THREE, "A", "plain56"),
+        fashion("preact56", "preactivation-basic", (9, 9, 9), THREE, "A", "plain56"),
+        fashion("resnet110", "basic", (18, 18, 18), THREE),
+        *(cifar(depth) for depth in CIFAR_FILES),
+        *(imagenet(depth, 1) for depth in (18, 34, 50, 101, 152)),
+        *(imagenet(depth, 2) for depth in (50, 101, 152)),
+    ]
+}
+DEFAULT_NETWORK = "fashion-resnet34"
+
+
+def entry_of(name: str) -> Entry:
+    """A row by its name. Raises InputError for an unknown one."""
+    if name not in NETWORKS:
+        raise InputError(f"Network {name!r} is unknown; possible: {', '.join(NETWORKS)}.")
+    return NETWORKS[name]
+
+
+def plain_entry(entry: Entry) -> Entry | None:
+    """The plain network of equal depth: the trained one of the table, else the same layers without their shortcuts
+    (untrained only). None for a network that is plain itself, or whose pre-activation blocks have no such twin."""
+    if entry.plain:
+        return NETWORKS[entry.plain]
+    kinds = {block.kind for block in entry.build(seed=0).blocks.values()}
+    if not kinds <= {"basic", "bottleneck"}:
+        return None
+    return Entry(f"plain {entry.name}", entry.dataset, partial(build_without_shortcuts, entry), None, entry.classes,
+                 entry.preprocessing, f"{entry.name} without its shortcuts", "MIT")
+
+
+def build_without_shortcuts(entry: Entry, *, seed: int = 0, batch_norm: bool = True) -> ResidualNetwork:
+    """The network of ``entry`` with the same initial weights, its blocks plain."""
+    network = entry.build(seed=seed, batch_norm=batch_norm)
+    stages: dict[str, list[PlainBlock]] = {}
+    for name, block in network.blocks.items():
+        convolutions = [layer for layer in block.branch.modules() if isinstance(layer, nn.Conv2d)]
+        stride = max(layer.stride[0] for layer in convolutions)
+        carry: nn.Module = block.shortcut
+        if block.shortcut_kind == "projection":
+            carry = ZeroPadding(convolutions[0].in_channels, convolutions[-1].out_channels, stride)
+        stages.setdefault(stage_of(name), []).append(PlainBlock("plain", block.branch, carry))
+    return ResidualNetwork(network.stem, stages.values(), network.head)
+
+
+def load(
+    entry: Entry, *, checkpoint: Path | None = None, untrained: int | None = None, batch_norm: bool = True,
+    progress: DownloadProgress = lambda done, total: None,
+) -> LoadedNetwork:
+    """Build a network, fill in its weights and put it on ``device()`` in eval mode and channels_last.
+
+    ``checkpoint``: a file of the user's in place of the row's weights. ``untrained``: a seed, for initial weights with
+    calibrated batch norms; only these can be had without batch norms. Raises WeightsUnavailable where the weights are
+    not here and cannot be downloaded, InputError for a file that does not fit.
+    """
+    if untrained is not None or entry.weights is None or not batch_norm:
+        seed = untrained or 0
+        network = entry.build(seed=seed, batch_norm=batch_norm)
+        calibrate(network, entry)
+        norm = "" if batch_norm else ", without batch norm"
+        return ready(entry, network, False, f"untrained, seed {seed}{norm}", f"untrained-{seed}{norm}")
+    network = entry.build(seed=0)
+    path = checkpoint or weights_file(entry, progress)
+    fill(network, read_state(path), path)
+    source = f"from {path.name}" if checkpoint else entry.provenance
+    return ready(entry, network, True, source, hashlib.sha256(path.read_bytes()).hexdigest())
+
+
+def ready(entry: Entry, network: ResidualNetwork, trained: bool, weights: str, digest: str) -> LoadedNetwork:
+    network = network.to(device=device(), memory_format=torch.channels_last).eval()
+    return LoadedNetwork(entry, network, trained, weights, digest)
+
+
+def calibrate(network: ResidualNetwork, entry: Entry) -> None:
+    """Set batch-norm statistics by one pass over a fixed set of images (of the training set where one is bundled)."""
+    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    images = bundled_fashion("training").limit(CALIBRATION_IMAGES) if entry.dataset == "Fashion-MNIST" else sample_photos(entry.preprocessing)
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.momentum = 1.0
+    with torch.no_grad():
+        network.train()(entry.preprocessing.normalise(images.pixels))
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+
+
+def weights_file(entry: Entry, progress: DownloadProgress = lambda done, total: None) -> Path:
+    """The file with a row's weights, downloaded into the torch hub cache if need be, its hash checked."""
+    assert entry.weights is not None
+    if "://" not in entry.weights:
+        path = CHECKPOINTS / entry.weights
+        if not path.is_file():
+            raise WeightsUnavailable(f"{path} is missing; make it with: python -m resnet_viz train {entry.name}.")
+        return path
+    path = Path(torch.hub.get_dir()) / "checkpoints" / entry.weights.rsplit("/", 1)[1]
+    if not path.is_file():
+        try:
+            download(entry.weights, path, progress)
+        except (OSError, ValueError) as error:
+            raise WeightsUnavailable(
+                f"The weights of {entry.name} could not be fetched from {entry.weights} ({error}); put the file at {path} by hand, "
+                f"give another with --checkpoint, or use the untrained network.") from error
+    elif not has_named_hash(path, path.name):
+        raise WeightsUnavailable(f"{path} is damaged: its SHA-256 does not begin with the digits in its name; remove it to fetch it again.")
+    return path
+
+
+def download(url: str, path: Path, progress: DownloadProgress) -> None:
+    """Fetch a file whose name holds the first digits of its SHA-256; it appears at ``path`` whole and checked, or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial_path = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with urllib.request.urlopen(url, timeout=20) as response, partial_path.open("wb") as file:
+            total, done = int(response.headers.get("Content-Length", 0)), 0
+            while chunk := response.read(1 << 18):
+                file.write(chunk)
+                done += len(chunk)
+                progress(done, total)
+        if not has_named_hash(partial_path, path.name):
+            raise ValueError("what came has another SHA-256 than its name says")
+        partial_path.replace(path)
+    finally:
+        partial_path.unlink(missing_ok=True)
+
+
+def has_named_hash(path: Path, name: str) -> bool:
+    """Whether a file's SHA-256 begins with the digits in its name: resnet20-12fca82f.th."""
+    digits = re.search(r"-([0-9a-f]{8,})\.", name)
+    return digits is not None and hashlib.sha256(path.read_bytes()).hexdigest().startswith(digits[1])
+
+
+def read_state(path: Path) -> dict[str, Tensor]:
+    """Read a state dict from safetensors or from a pickle (weights_only), unwrapped and under this project's names."""
+    try:
+        if path.suffix == ".safetensors":
+            state = load_file(path)
+        else:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, SafetensorError, RuntimeError, EOFError, ValueError, KeyError) as error:
+        raise InputError(f"{path} cannot be read ({str(error).splitlines()[0]}); give a safetensors file or a state dict.") from error
+    except Exception as error:  # pickle.UnpicklingError, and what a damaged pickle makes torch raise
+        raise InputError(f"{path} is no file of plain weights ({type(error).__name__}); give a safetensors file or a state dict.") from error
+    if isinstance(state, dict) and isinstance(state.get("state_dict"), dict):
+        state = state["state_dict"]
+    if not isinstance(state, dict) or not state or not all(isinstance(value, Tensor) for value in state.values()):
+        raise InputError(f"{path} holds no state dict; expected names with tensors.")
+    return {own_name(name): tensor for name, tensor in state.items()}
+
+
+def own_name(name: str) -> str:
+    """torchvision's (and the CIFAR checkpoints') names under this project's: 'layer1.0.conv1.weight' ->
+    'layer1.0.branch.conv1.weight'. A name that is the project's already comes back as it is."""
+    name = name.removeprefix("module.")
+    for pattern, replacement in [
+        (r"^(conv1|bn1)\.", r"stem.\1."), (r"^(fc|linear)\.", "head.fc."),
+        (r"^(layer\d+\.\d+)\.((?:conv|bn)\d)\.", r"\1.branch.\2."), (r"^(layer\d+\.\d+)\.downsample\.", r"\1.shortcut."),
+    ]:
+        name = re.sub(pattern, replacement, name)
+    return name
+
+
+def fill(network: ResidualNetwork, state: dict[str, Tensor], path: Path) -> None:
+    """Load a state dict. Raises InputError naming the missing, unexpected and wrongly shaped entries; then nothing is loaded."""
+    expected = network.state_dict()
+    optional = {name for name in expected if name.endswith("num_batches_tracked")}
+    faults = {
+        "missing": [name for name in expected if name not in state and name not in optional],
+        "unexpected": [name for name in state if name not in expected],
+        "wrongly shaped": [f"{name} {tuple(state[name].shape)} instead of {tuple(expected[name].shape)}"
+                           for name in expected if name in state and state[name].shape != expected[name].shape],
+    }
+    if any(faults.values()):
+        told = "; ".join(f"{len(names)} {fault}: {', '.join(names[:5])}{' ...' if len(names) > 5 else ''}"
+                         for fault, names in faults.items() if names)
+        raise InputError(f"{path} does not fit this network: {told}; give weights of the same architecture.")
+    network.load_state_dict(state, strict=False)
+
+
+def images_of(entry: Entry, folder: Path | None = None, limit: int | None = None) -> ImageSet:
+    """The images a row is tried on: a folder of class folders, else what is bundled or cached.
+
+    fashion-*: the bundled lesion set. cifar10-*: torchvision's CIFAR-10 test set if it is there. Otherwise, and for
+    imagenet-*, sample photos without labels. With ``limit`` N, image floor(i * total / N) for i = 0 ... N - 1.
+    """
+    if limit is not None and limit < 1:
+        raise InputError(f"A limit of {limit} came; expected 1 or more.")
+    if folder is not None:
+        return image_folder(folder, entry.preprocessing, entry.classes, wordnet_ids() if entry.dataset == "ImageNet" else {}, limit)
+    images = None
+    if entry.dataset == "Fashion-MNIST":
+        images = bundled_fashion("lesion")
+    elif entry.dataset == "CIFAR-10":
+        images = cached_cifar10()
+    images = images or sample_photos(entry.preprocessing)
+    return images.limit(limit) if limit else images
+
+
+@cache
+def wordnet_ids() -> dict[str, int]:
+    """ImageNet's WordNet ids -> class indices."""
+    ids = (Path(__file__).parent / "imagenet-wordnet-ids.txt").read_text().split()
+    return {wordnet_id: index for index, wordnet_id in enumerate(ids)}
