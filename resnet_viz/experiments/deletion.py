@@ -1,6 +1,6 @@
 """Deleting blocks: one image before and after, error over a labelled set, every block in turn."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -13,13 +13,9 @@ from ..networks.device import device, in_batches
 from ..networks.folding import folded
 from ..networks.images import ImageSet, Preprocessing
 from ..networks.network import ResidualNetwork
+from ..progress import Progress, no_progress
 
 BATCH_SIZE = 128
-Progress = Callable[[int, int], None]
-
-
-def no_progress(done: int, total: int) -> None:
-    """Report to nobody."""
 
 
 @dataclass(frozen=True)
@@ -62,11 +58,10 @@ class Lesion:
         return 100 * float(rise - margin), 100 * float(rise + margin)
 
     def error_pct_by_class(self, classes: int) -> tuple[np.ndarray, np.ndarray]:
-        """Error of each class before and after, in per cent (NaN for a class without images)."""
+        """Error of each class before and after, in per cent; every class must have images."""
+
         def of(predictions: np.ndarray) -> np.ndarray:
-            wrong = np.bincount(self.labels, weights=predictions != self.labels, minlength=classes)
-            with np.errstate(invalid="ignore"):
-                return 100 * wrong / np.bincount(self.labels, minlength=classes)
+            return np.array([100 * np.mean(predictions[self.labels == label] != label) for label in range(classes)])
 
         return of(self.before), of(self.after)
 
@@ -108,12 +103,17 @@ class Sweep:
 
 
 def predict(
-    network: ResidualNetwork, preprocessing: Preprocessing, images: ImageSet, gates: Sequence[float] | None = None,
-    batch_size: int = BATCH_SIZE, progress: Progress = no_progress,
+    network: ResidualNetwork,
+    preprocessing: Preprocessing,
+    images: ImageSet,
+    gates: Sequence[float] | None = None,
+    batch_size: int = BATCH_SIZE,
+    progress: Progress = no_progress,
 ) -> np.ndarray:
     """Predicted classes, int64 (images,), under the given gates (None: intact)."""
     predictions = []
     with torch.no_grad():
+
         def compute(part: slice) -> Tensor:
             return network(preprocessing.normalise(images.pixels[part].to(device())), gates).argmax(1).cpu()
 
@@ -124,13 +124,18 @@ def predict(
 
 
 def delete(
-    network: ResidualNetwork, preprocessing: Preprocessing, images: ImageSet, gates: Sequence[float],
-    batch_size: int = BATCH_SIZE, progress: Progress = no_progress,
+    network: ResidualNetwork,
+    preprocessing: Preprocessing,
+    images: ImageSet,
+    gates: Sequence[float],
+    batch_size: int = BATCH_SIZE,
+    progress: Progress = no_progress,
 ) -> Lesion:
     """Predictions over a set with the intact network and under ``gates``; what stands before the first gate is shared."""
     first = first_changed(gates)
     befores, afters = [], []
     with torch.no_grad():
+
         def compute(part: slice) -> tuple[Tensor, Tensor]:
             shared = network.walk(network.stem(preprocessing.normalise(images.pixels[part].to(device()))), stop=first)
             before = network.head(network.walk(shared, start=first))
@@ -145,8 +150,11 @@ def delete(
 
 
 def sweep(
-    network: ResidualNetwork, preprocessing: Preprocessing, images: ImageSet,
-    batch_size: int = BATCH_SIZE, progress: Progress = no_progress,
+    network: ResidualNetwork,
+    preprocessing: Preprocessing,
+    images: ImageSet,
+    batch_size: int = BATCH_SIZE,
+    progress: Progress = no_progress,
 ) -> Sweep:
     """Delete every block in turn, over a set.
 
@@ -158,6 +166,7 @@ def sweep(
     blocks = list(network.blocks.values())
     intact, swept = [], []
     with torch.no_grad():
+
         def compute(part: slice) -> tuple[Tensor, Tensor]:
             stream = network.stem(preprocessing.normalise(images.pixels[part].to(device())))
             rows = []

@@ -17,12 +17,11 @@ from torch.nn import functional
 from ..networks.blocks import Block, Gate, add
 from ..networks.device import in_batches
 from ..networks.network import ResidualNetwork
-from .trace import image_norms
+from ..progress import Progress, no_progress
 
 MEMORY_BUDGET = 512 * 2**20  # bytes; a batch is split so that the gradients kept for all lengths stay below it
 COPIES = 6  # of those gradients alive at once inside a block's backward pass
 Pull = Callable[[Tensor], Tensor]
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -73,8 +72,11 @@ def carrying_range(norms: np.ndarray, share: float = 0.95) -> tuple[int, int]:
 
 
 def gradient_by_length(
-    network: ResidualNetwork, images: Tensor, labels: Tensor, gates: list[float] | None = None,
-    progress: Progress = lambda done, total: None,
+    network: ResidualNetwork,
+    images: Tensor,
+    labels: Tensor,
+    gates: list[float] | None = None,
+    progress: Progress = no_progress,
 ) -> GradientByLength:
     """Sum the gradients of all paths of each length, exactly, without walking through the 2^n paths.
 
@@ -100,11 +102,17 @@ def gradient_by_length(
     for _, (part_norms, part_error, part_size) in in_batches(compute, len(images), batch):
         norms.append(part_norms)
         error, size = error + part_error, size + part_size
-    return GradientByLength(path_counts(network), torch.cat(norms).double().numpy(), (error / size) ** 0.5 if size else 0.0)
+    return GradientByLength(
+        path_counts(network), torch.cat(norms).double().numpy(), (error / size) ** 0.5 if size else 0.0
+    )
 
 
 def sampled_path_norms(
-    network: ResidualNetwork, images: Tensor, labels: Tensor, samples: int = 5, seed: int = 0,
+    network: ResidualNetwork,
+    images: Tensor,
+    labels: Tensor,
+    samples: int = 5,
+    seed: int = 0,
 ) -> np.ndarray:
     """The gradient norm of single paths, sampled as Veit et al. did (section 4.3): (n + 1, samples).
 
@@ -120,9 +128,15 @@ def sampled_path_norms(
         row[generator.choice(count, length, replace=False)] = True
     streams, last, _ = backward_ends(network, images, labels, None)
     gradients = last[None].expand(len(lengths), *last.shape)
-    for index, (through_shortcut, through_branch) in zip(reversed(range(count)), block_pulls(network, streams, None), strict=True):
+    for index, (through_shortcut, through_branch) in zip(
+        reversed(range(count)), block_pulls(network, streams, None), strict=True
+    ):
         branch = torch.from_numpy(takes_branch[:, index])
-        parts = [pull(gradients[rows]) for rows, pull in ((branch, through_branch), (~branch, through_shortcut)) if rows.any()]
+        parts = [
+            pull(gradients[rows])
+            for rows, pull in ((branch, through_branch), (~branch, through_shortcut))
+            if rows.any()
+        ]
         order = torch.cat([branch.nonzero(), (~branch).nonzero()]).flatten()
         gradients = torch.cat(parts)[order.argsort()]
     norms = gradients.flatten(2).norm(dim=2).mean(1).double().cpu().numpy()
@@ -142,11 +156,13 @@ def backward_ends(
     return [stream.detach() for stream in streams], last, first
 
 
-def block_pulls(network: ResidualNetwork, streams: list[Tensor], gates: list[float] | None) -> Iterator[tuple[Pull, Pull]]:
+def block_pulls(
+    network: ResidualNetwork, streams: list[Tensor], gates: list[float] | None
+) -> Iterator[tuple[Pull, Pull]]:
     """From the last block to the first: how a stack of gradients comes back through its shortcut and through its branch."""
-    triples = list(zip(network.blocks.values(), streams, network.gate_list(gates), strict=False))
-    for block, stream, gate in reversed(triples):
-        yield pulls_of(block, stream, gate)
+    gate_list = network.gate_list(gates)
+    for index, block in reversed(list(enumerate(network.blocks.values()))):
+        yield pulls_of(block, streams[index], gate_list[index])
 
 
 def pulls_of(block: Block, stream: Tensor, gate: Gate) -> tuple[Pull, Pull]:
@@ -175,4 +191,5 @@ def advance(kept: Tensor, through_shortcut: Pull, through_branch: Pull) -> Tenso
     """One step of the recurrence: k lengths come in, k + 1 go out."""
     by_shortcut, by_branch = through_shortcut(kept), through_branch(kept)
     return torch.cat([by_shortcut, by_shortcut.new_zeros(1, *by_shortcut.shape[1:])]) + torch.cat(
-        [by_branch.new_zeros(1, *by_branch.shape[1:]), by_branch])
+        [by_branch.new_zeros(1, *by_branch.shape[1:]), by_branch]
+    )

@@ -59,12 +59,15 @@ def record(network: ResidualNetwork, images: Tensor, labels: Tensor) -> Record:
     The loss is each image's own cross-entropy against its label. The network's weights, modes, .grad and hooks are left
     as they were; parameters that take no gradient are left out.
     """
-    parameters = {name: [p for p in module.parameters() if p.requires_grad]
-                  for name, module in [("stem", network.stem), *network.blocks.items()]}
+    parameters = {
+        name: [p for p in module.parameters() if p.requires_grad]
+        for name, module in [("stem", network.stem), *network.blocks.items()]
+    }
     with torch.enable_grad():
         streams, branches = [network.stem(images)], []
         for block in network.blocks.values():
             shortcut, branch = block.gated(*block.split(streams[-1]), 1.0)
+            assert branch is not None  # it runs, since the gate is 1
             branches.append(branch)
             streams.append(block.activation(add(shortcut, branch)))
         logits = network.head(streams[-1])
@@ -72,9 +75,13 @@ def record(network: ResidualNetwork, images: Tensor, labels: Tensor) -> Record:
         flat = [parameter for group in parameters.values() for parameter in group]
         gradients = iter(torch.autograd.grad(loss, [*streams, *branches, *flat]))
     return Record(
-        [stream.detach() for stream in streams], [branch.detach() for branch in branches],
-        [next(gradients) for _ in streams], [next(gradients) for _ in branches],
-        {name: [next(gradients) / len(images) for _ in group] for name, group in parameters.items()}, logits.detach())
+        [stream.detach() for stream in streams],
+        [branch.detach() for branch in branches],
+        [next(gradients) for _ in streams],
+        [next(gradients) for _ in branches],
+        {name: [next(gradients) / len(images) for _ in group] for name, group in parameters.items()},
+        logits.detach(),
+    )
 
 
 def trace(network: ResidualNetwork, images: Tensor, labels: Tensor) -> Trace:
@@ -84,11 +91,14 @@ def trace(network: ResidualNetwork, images: Tensor, labels: Tensor) -> Trace:
     def mean_norms(tensors: list[Tensor]) -> np.ndarray:
         return np.array([image_norms(tensor).mean().item() for tensor in tensors])
 
-    parameter_norms = {name: torch.cat([g.flatten() for g in group]).norm().item() if group else 0.0
-                       for name, group in kept.parameter_gradients.items()}
+    parameter_norms = {
+        name: torch.cat([g.flatten() for g in group]).norm().item() if group else 0.0
+        for name, group in kept.parameter_gradients.items()
+    }
     leaving = kept.streams[1:]
     return Trace(
-        blocks=tuple(network.blocks), images=len(images),
+        blocks=tuple(network.blocks),
+        images=len(images),
         loss=functional.cross_entropy(kept.logits, labels).item(),
         stream_gradient_norm=mean_norms(kept.stream_gradients[:-1]),
         branch_gradient_norm=mean_norms(kept.branch_gradients),
@@ -97,8 +107,12 @@ def trace(network: ResidualNetwork, images: Tensor, labels: Tensor) -> Trace:
         stream_mean=np.array([stream.mean().item() for stream in leaving]),
         stream_deviation=np.array([stream.std().item() for stream in leaving]),
         stream_zeros=np.array([(stream == 0).float().mean().item() for stream in leaving]),
-        branch_to_stream=np.array([(image_norms(branch) / image_norms(stream)).mean().item()
-                                   for branch, stream in zip(kept.branches, kept.streams, strict=False)]),
+        branch_to_stream=np.array(
+            [
+                (image_norms(branch) / image_norms(stream)).mean().item()
+                for branch, stream in zip(kept.branches, kept.streams, strict=False)
+            ]
+        ),
     )
 
 

@@ -15,6 +15,7 @@ from torch.nn import functional
 from ..networks.images import ImageSet, Preprocessing
 from ..networks.network import ResidualNetwork
 from ..networks.zoo import Entry
+from ..progress import Progress, no_progress
 from .trace import stream_gradient_norms
 
 HISTORY_IMAGES = 10_000  # training images behind the error of each epoch; the last epoch's is over all of them
@@ -65,7 +66,7 @@ def train(
     test: ImageSet,
     folder: Path,
     recipe: Recipe,
-    progress: Callable[[int, int, str], None] = lambda done, total, text: None,
+    progress: Progress = no_progress,
 ) -> None:
     """Train a network and write ``folder/NAME.safetensors`` and ``folder/NAME.json`` (its history).
 
@@ -75,9 +76,16 @@ def train(
     state_path = folder / f"{entry.name}.partial.pt"
     network = entry.build(seed=recipe.seed).to(memory_format=torch.channels_last)
     steps = len(training) // recipe.batch_size
-    optimizer = torch.optim.SGD(network.parameters(), lr=recipe.max_learning_rate, momentum=recipe.momentum,
-                                nesterov=True, weight_decay=recipe.weight_decay)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, recipe.max_learning_rate, total_steps=recipe.epochs * steps)
+    optimizer = torch.optim.SGD(
+        network.parameters(),
+        lr=recipe.max_learning_rate,
+        momentum=recipe.momentum,
+        nesterov=True,
+        weight_decay=recipe.weight_decay,
+    )
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, recipe.max_learning_rate, total_steps=recipe.epochs * steps
+    )
     done, history, seconds = 0, [], 0.0
     generator = torch.Generator()
     if state_path.exists():
@@ -90,9 +98,21 @@ def train(
         done, history, seconds = state["done"], state["history"], state["seconds"]
 
     def save() -> None:
-        replace(state_path, lambda path: torch.save(
-            {"recipe": vars(recipe), "network": network.state_dict(), "optimizer": optimizer.state_dict(),
-             "schedule": schedule.state_dict(), "done": done, "history": history, "seconds": seconds}, path))
+        replace(
+            state_path,
+            lambda path: torch.save(
+                {
+                    "recipe": vars(recipe),
+                    "network": network.state_dict(),
+                    "optimizer": optimizer.state_dict(),
+                    "schedule": schedule.state_dict(),
+                    "done": done,
+                    "history": history,
+                    "seconds": seconds,
+                },
+                path,
+            ),
+        )
 
     assert training.labels is not None
     sample, gradient_sample = training.limit(HISTORY_IMAGES), training.limit(GRADIENT_IMAGES)
@@ -114,22 +134,39 @@ def train(
             schedule.step()
             done += 1
             seconds += time.monotonic() - started
-            progress(done, recipe.epochs * steps, f"epoch {epoch + 1}, loss {loss.item():.3f}")
+            progress(done, recipe.epochs * steps)
             if step == steps - 1:
                 started = time.monotonic()
                 train_loss, train_error = loss_and_error(network, sample, entry.preprocessing)
                 test_loss, test_error = loss_and_error(network, test, entry.preprocessing)
-                norms = stream_gradient_norms(network, entry.preprocessing.normalise(gradient_sample.pixels), gradient_sample.labels)
+                norms = stream_gradient_norms(
+                    network, entry.preprocessing.normalise(gradient_sample.pixels), gradient_sample.labels
+                )
                 seconds += time.monotonic() - started
-                history.append({"epoch": epoch + 1, "train_loss": train_loss, "train_error_pct": train_error,
-                                "test_loss": test_loss, "test_error_pct": test_error, "stream_gradient_norms": norms})
+                history.append(
+                    {
+                        "epoch": epoch + 1,
+                        "train_loss": train_loss,
+                        "train_error_pct": train_error,
+                        "test_loss": test_loss,
+                        "test_error_pct": test_error,
+                        "stream_gradient_norms": norms,
+                    }
+                )
             if done % STEPS_BETWEEN_SAVES == 0 or step == steps - 1:
                 save()
     _, final_error = loss_and_error(network, training, entry.preprocessing)
     summary = {
-        "network": entry.name, "recipe": vars(recipe), "history_images": len(sample), "gradient_images": len(gradient_sample),
-        "epochs": history, "train_error_pct": final_error, "train_images": len(training),
-        "test_error_pct": history[-1]["test_error_pct"], "test_images": len(test), "seconds": round(seconds),
+        "network": entry.name,
+        "recipe": vars(recipe),
+        "history_images": len(sample),
+        "gradient_images": len(gradient_sample),
+        "epochs": history,
+        "train_error_pct": final_error,
+        "train_images": len(training),
+        "test_error_pct": history[-1]["test_error_pct"],
+        "test_images": len(test),
+        "seconds": round(seconds),
     }
     weights = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
     replace(folder / f"{entry.name}.safetensors", lambda path: save_file(weights, path, {"network": entry.name}))
@@ -141,4 +178,4 @@ def replace(path: Path, write: Callable[[Path], object]) -> None:
     """Write a file beside its place, then move it there in one step."""
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     write(unfinished)
-    os.replace(unfinished, path)
+    unfinished.replace(path)

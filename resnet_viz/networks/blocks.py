@@ -136,7 +136,9 @@ def add(shortcut: Tensor | None, branch: Tensor | None) -> Tensor:
     return terms[0] if len(terms) == 1 else terms[0] + terms[1]
 
 
-def branch_layers(convolutions: Sequence[nn.Module], norms: Sequence[nn.Module], *, relu_last: bool = False) -> nn.Sequential:
+def branch_layers(
+    convolutions: Sequence[nn.Module], norms: Sequence[nn.Module], *, relu_last: bool = False
+) -> nn.Sequential:
     """Interleave convolutions, norms and ReLUs under torchvision's names: conv1, bn1, relu1, conv2, bn2 ..."""
     layers: OrderedDict[str, nn.Module] = OrderedDict()
     for number, (convolution, norm) in enumerate(zip(convolutions, norms, strict=True), start=1):

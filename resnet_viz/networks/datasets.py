@@ -13,7 +13,18 @@ from torchvision.datasets import CIFAR10, FashionMNIST
 from ..errors import InputError
 from .images import ImageSet, Preprocessing, open_photo
 
-FASHION_CLASSES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
+FASHION_CLASSES = (
+    "T-shirt/top",
+    "Trouser",
+    "Pullover",
+    "Dress",
+    "Coat",
+    "Sandal",
+    "Shirt",
+    "Sneaker",
+    "Bag",
+    "Ankle boot",
+)
 CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 DEBIAN_FASHION_FOLDER = Path("/usr/share/datasets/fashion-mnist")
 BUNDLED_FASHION = Path(__file__).parent / "fashion-mnist.npz"
@@ -35,21 +46,26 @@ def bundled_fashion(part: str) -> ImageSet:
     with np.load(BUNDLED_FASHION) as arrays:
         pixels, labels, positions = (arrays[f"{part}_{what}"] for what in ("pixels", "labels", "positions"))
     source = {"lesion": "test", "training": "training"}[part]
-    names = tuple(f"{FASHION_CLASSES[label]}, Fashion-MNIST {source} image {position}"
-                  for label, position in zip(labels, positions, strict=True))
+    names = tuple(
+        f"{FASHION_CLASSES[label]}, Fashion-MNIST {source} image {position}"
+        for label, position in zip(labels, positions, strict=True)
+    )
     title = f"{len(pixels):,} Fashion-MNIST {source} images, {len(pixels) // 10} a class"
     return ImageSet(title, torch.from_numpy(pixels)[:, None], torch.from_numpy(labels).long(), names)
 
 
 def bundle_fashion(training: ImageSet, test: ImageSet, path: Path = BUNDLED_FASHION) -> None:
     """Write the bundled file: the first 100 test and the first 400 training images of each class."""
-    arrays = {}
+    arrays: dict[str, np.ndarray] = {}
     for part, images, count in (("lesion", test, 100), ("training", training, 400)):
         assert images.labels is not None
         positions = torch.cat([(images.labels == label).nonzero()[:count, 0] for label in range(10)])
-        arrays |= {f"{part}_pixels": images.pixels[positions, 0].numpy(), f"{part}_positions": positions.int().numpy(),
-                   f"{part}_labels": images.labels[positions].to(torch.uint8).numpy()}
-    np.savez_compressed(path, **arrays)
+        arrays |= {
+            f"{part}_pixels": images.pixels[positions, 0].numpy(),
+            f"{part}_positions": positions.int().numpy(),
+            f"{part}_labels": images.labels[positions].to(torch.uint8).numpy(),
+        }
+    np.savez_compressed(path, allow_pickle=False, **arrays)
 
 
 def full_fashion(folder: Path | None = None) -> tuple[ImageSet, ImageSet]:
@@ -80,7 +96,9 @@ def read_idx(folder: Path, name: str) -> torch.Tensor:
                 data = file.read()
             shape = np.frombuffer(data, ">i4", count=data[3], offset=4)
             return torch.from_numpy(np.frombuffer(data, np.uint8, offset=4 + 4 * data[3]).reshape(shape).copy())
-    raise InputError(f"{folder} holds neither {name} nor {name}.gz; give a folder with the four IDX files of Fashion-MNIST.")
+    raise InputError(
+        f"{folder} holds neither {name} nor {name}.gz; give a folder with the four IDX files of Fashion-MNIST."
+    )
 
 
 def sample_photos(preprocessing: Preprocessing) -> ImageSet:
@@ -104,7 +122,11 @@ def cached_cifar10() -> ImageSet | None:
 
 
 def image_folder(
-    folder: Path, preprocessing: Preprocessing, class_names: tuple[str, ...], folder_names: dict[str, int], limit: int | None
+    folder: Path,
+    preprocessing: Preprocessing,
+    class_names: tuple[str, ...],
+    folder_names: dict[str, int],
+    limit: int | None,
 ) -> ImageSet:
     """Pictures in folders named for their classes, sorted by folder, then file name.
 
@@ -123,13 +145,19 @@ def image_folder(
             continue
         label = by_name.get(subfolder.name.lower(), by_name.get(subfolder.name.lower().replace("_", " ")))
         if label is None:
-            raise InputError(f"Folder {subfolder.name!r} in {folder} is none of this network's {len(class_names)} classes; "
-                             f"name it by class ({class_names[0]!r} ...) or by index (0 ... {len(class_names) - 1}).")
+            raise InputError(
+                f"Folder {subfolder.name!r} in {folder} is none of this network's {len(class_names)} classes; "
+                f"name it by class ({class_names[0]!r} ...) or by index (0 ... {len(class_names) - 1})."
+            )
         files += [(picture, label) for picture in pictures]
     if not files:
-        raise InputError(f"{folder} holds no pictures in class folders; expected {folder}/CLASS/PICTURE.png or similar.")
+        raise InputError(
+            f"{folder} holds no pictures in class folders; expected {folder}/CLASS/PICTURE.png or similar."
+        )
     if limit is not None and limit < len(files):
         files = [files[i * len(files) // limit] for i in range(limit)]
     pixels = torch.stack([preprocessing.fit(open_photo(path)) for path, _ in files])
     names = tuple(f"{path.parent.name}/{path.name}" for path, _ in files)
-    return ImageSet(f"{len(files):,} images of {folder.name}", pixels, torch.tensor([label for _, label in files]), names)
+    return ImageSet(
+        f"{len(files):,} images of {folder.name}", pixels, torch.tensor([label for _, label in files]), names
+    )

@@ -23,7 +23,9 @@ def device() -> torch.device:
         try:
             torch.zeros(1, device=wanted)
         except (RuntimeError, AssertionError) as error:
-            raise InputError(f"RESNET_VIZ_DEVICE is {wanted!r}, which cannot be used here; set cpu, cuda or mps.") from error
+            raise InputError(
+                f"RESNET_VIZ_DEVICE is {wanted!r}, which cannot be used here; set cpu, cuda or mps."
+            ) from error
         return torch.device(wanted)
     if torch.cuda.is_available():
         return torch.device("cuda")
@@ -35,7 +37,11 @@ def describe_device() -> str:
     version = f"torch {torch.__version__.split('+')[0]}"
     if device().type == "cuda":
         return f"{torch.cuda.get_device_name(device())}, {version}"
-    return f"CPU, {torch.get_num_threads()} threads, {version}" if device().type == "cpu" else f"{device().type.upper()}, {version}"
+    return (
+        f"CPU, {torch.get_num_threads()} threads, {version}"
+        if device().type == "cpu"
+        else f"{device().type.upper()}, {version}"
+    )
 
 
 def in_batches(compute: Callable[[slice], Result], count: int, batch_size: int) -> Iterator[tuple[slice, Result]]:

@@ -1,6 +1,7 @@
 """Batch norms folded into the convolutions before them, in a private copy: fewer passes over memory when sweeping."""
 
 from copy import deepcopy
+from itertools import pairwise
 
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
@@ -17,7 +18,7 @@ def folded(network: ResidualNetwork) -> ResidualNetwork:
     for module in copy.modules():
         if isinstance(module, nn.Sequential):
             layers = list(module.named_children())
-            for (name, layer), (next_name, following) in zip(layers, layers[1:], strict=False):
+            for (name, layer), (next_name, following) in pairwise(layers):
                 if isinstance(layer, nn.Conv2d) and isinstance(following, nn.BatchNorm2d):
                     setattr(module, name, fuse_conv_bn_eval(layer, following))
                     setattr(module, next_name, nn.Identity())

@@ -90,10 +90,13 @@ def open_photo(source: Path | BinaryIO) -> Image.Image:
     """
     name = getattr(source, "name", source)
     try:
-        with Image.open(source) as photo:
+        with Image.open(source) as file:
+            photo: Image.Image = file
             if photo.width * photo.height > PIXEL_LIMIT:
-                raise InputError(f"{name} has {photo.width} x {photo.height} pixels; expected at most "
-                                 f"{PIXEL_LIMIT // 1_000_000} million: make it smaller.")
+                raise InputError(
+                    f"{name} has {photo.width} x {photo.height} pixels; expected at most "
+                    f"{PIXEL_LIMIT // 1_000_000} million: make it smaller."
+                )
             photo = ImageOps.exif_transpose(photo)
             if photo.mode.startswith("I") or photo.mode == "F":
                 values = np.asarray(photo, np.float64)
@@ -104,8 +107,12 @@ def open_photo(source: Path | BinaryIO) -> Image.Image:
                 photo = Image.alpha_composite(Image.new("RGBA", photo.size, "white"), photo)
             return photo.convert("RGB")
     except (UnidentifiedImageError, Image.DecompressionBombError) as error:
-        raise InputError(f"{name} is no picture that can be read; give a PNG, JPEG, WebP, GIF, BMP or TIFF file.") from error
+        raise InputError(
+            f"{name} is no picture that can be read; give a PNG, JPEG, WebP, GIF, BMP or TIFF file."
+        ) from error
     except (OSError, SyntaxError, ValueError, EOFError) as error:
         if isinstance(error, InputError):
             raise
-        raise InputError(f"{name} cannot be read as a picture ({error}); give a whole PNG, JPEG, WebP, GIF, BMP or TIFF file.") from error
+        raise InputError(
+            f"{name} cannot be read as a picture ({error}); give a whole PNG, JPEG, WebP, GIF, BMP or TIFF file."
+        ) from error

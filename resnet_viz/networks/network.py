@@ -1,16 +1,18 @@
 """A residual network as stem -> blocks -> head, walked block by block with a gate on each branch."""
 
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
 from torchvision.models import resnet as torchvision_resnet
 
-from .blocks import Block, PlainBlock, PreactivationBlock, ZeroPadding, branch_layers
+from ..errors import InputError
+from .blocks import Block, Gate, PlainBlock, PreactivationBlock, ZeroPadding, branch_layers
 
 BLOCK_KINDS = ("plain", "basic", "bottleneck", "preactivation-basic", "preactivation-bottleneck")
 BOTTLENECK_EXPANSION = 4
+Norm = Callable[[int], nn.Module]
 
 
 class ResidualNetwork(nn.Module):
@@ -29,17 +31,17 @@ class ResidualNetwork(nn.Module):
             self.blocks |= {f"layer{number}.{index}": block for index, block in enumerate(stage)}
         self.head = head
 
-    def gate_list(self, gates: Sequence[float] | Tensor | None) -> list[float] | list[Tensor]:
+    def gate_list(self, gates: Sequence[float] | Tensor | None) -> Sequence[Gate]:
         """Return one gate for each block, checked.
 
         ``gates``: None (all 1), n numbers, or a tensor of shape (n,) or (batch, n).
-        Raises ValueError where their number is not the number of blocks.
+        Raises InputError where their number is not the number of blocks.
         """
         if gates is None:
             return [1.0] * len(self.blocks)
         count = gates.shape[-1] if torch.is_tensor(gates) else len(gates)
         if count != len(self.blocks):
-            raise ValueError(f"{count} gates came for {len(self.blocks)} blocks; give one gate for each block.")
+            raise InputError(f"{count} gates came for {len(self.blocks)} blocks; give one gate for each block.")
         if not torch.is_tensor(gates):
             return [float(gate) for gate in gates]
         if gates.ndim == 1 and not gates.requires_grad:
@@ -67,13 +69,16 @@ class ResidualNetwork(nn.Module):
         return self.head(self.walk(self.stem(images), gates))
 
     def block_indices(self, names: Iterable[str]) -> list[int]:
-        """The positions of named blocks. Raises ValueError naming an unknown one and what is possible."""
+        """The positions of named blocks. Raises InputError naming an unknown one and what is possible."""
         order = list(self.blocks)
         indices = []
         for name in names:
             if name not in self.blocks:
-                raise ValueError(f"Block {name!r} is unknown; this network has {order[0]} ... {order[-1]}, by stage: "
-                                 + ", ".join(f"{stage}.0-{count - 1}" for stage, count in self.stage_sizes().items()) + ".")
+                raise InputError(
+                    f"Block {name!r} is unknown; this network has {order[0]} ... {order[-1]}, by stage: "
+                    + ", ".join(f"{stage}.0-{count - 1}" for stage, count in self.stage_sizes().items())
+                    + "."
+                )
             indices.append(order.index(name))
         return indices
 
@@ -102,10 +107,14 @@ def adapt(model: torchvision_resnet.ResNet) -> ResidualNetwork:
     not overwritten; the numbers are the same.
     """
     if not isinstance(model, torchvision_resnet.ResNet):
-        raise TypeError(f"{type(model).__module__}.{type(model).__qualname__} came; expected a torchvision.models.ResNet.")
+        raise TypeError(
+            f"{type(model).__module__}.{type(model).__qualname__} came; expected a torchvision.models.ResNet."
+        )
     stem = nn.Sequential(OrderedDict(conv1=model.conv1, bn1=model.bn1, relu=nn.ReLU(), maxpool=model.maxpool))
     head = nn.Sequential(OrderedDict(avgpool=model.avgpool, flatten=nn.Flatten(1), fc=model.fc))
-    stages = [[adapt_block(block) for block in layer] for layer in (model.layer1, model.layer2, model.layer3, model.layer4)]
+    stages = [
+        [adapt_block(block) for block in layer] for layer in (model.layer1, model.layer2, model.layer3, model.layer4)
+    ]
     return ResidualNetwork(stem, stages, head).train(model.training)
 
 
@@ -138,14 +147,15 @@ def build(
     state is left as it was.
     """
     if kind not in BLOCK_KINDS:
-        raise ValueError(f"Block kind {kind!r} is unknown; possible: {', '.join(BLOCK_KINDS)}.")
+        raise InputError(f"Block kind {kind!r} is unknown; possible: {', '.join(BLOCK_KINDS)}.")
     if shortcut not in ("A", "B", "C"):
-        raise ValueError(f"Shortcut option {shortcut!r} is unknown; possible: A, B, C.")
+        raise InputError(f"Shortcut option {shortcut!r} is unknown; possible: A, B, C.")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        norm = nn.BatchNorm2d if batch_norm else lambda channels: nn.Identity()
-        stem = branch_layers([convolution(in_channels, widths[0], 3, stem_stride, not batch_norm)], [norm(widths[0])],
-                             relu_last=True)
+        norm: Norm = nn.BatchNorm2d if batch_norm else nn.Identity  # nn.Identity takes the channels and ignores them
+        stem = branch_layers(
+            [convolution(in_channels, widths[0], 3, stem_stride, not batch_norm)], [norm(widths[0])], relu_last=True
+        )
         preactivation = kind.startswith("preactivation")
         expansion = BOTTLENECK_EXPANSION if kind.endswith("bottleneck") else 1
         channels, stages = widths[0], []
@@ -154,24 +164,42 @@ def build(
             for index in range(count):
                 stride = 2 if stage > 0 and index == 0 else 1
                 first = preactivation and stage == 0 and index == 0
-                row.append(build_block(kind, channels, width, stride, shortcut, norm, bias=not batch_norm, entry=not first))
+                row.append(
+                    build_block(kind, channels, width, stride, shortcut, norm, bias=not batch_norm, entry=not first)
+                )
                 channels = width * expansion
             stages.append(row)
-        head = nn.Sequential(OrderedDict(
-            **({"bn": norm(channels), "relu": nn.ReLU()} if preactivation else {}),
-            avgpool=nn.AdaptiveAvgPool2d(1), flatten=nn.Flatten(1), fc=nn.Linear(channels, classes)))
+        head = nn.Sequential(
+            OrderedDict(
+                **({"bn": norm(channels), "relu": nn.ReLU()} if preactivation else {}),
+                avgpool=nn.AdaptiveAvgPool2d(1),
+                flatten=nn.Flatten(1),
+                fc=nn.Linear(channels, classes),
+            )
+        )
         return ResidualNetwork(stem, stages, head)
 
 
 def build_block(
-    kind: str, in_channels: int, width: int, stride: int, option: str, norm, *, bias: bool = False, entry: bool = True
+    kind: str,
+    in_channels: int,
+    width: int,
+    stride: int,
+    option: str,
+    norm: Norm,
+    *,
+    bias: bool = False,
+    entry: bool = True,
 ) -> Block:
     """Build one block of a stage; ``entry`` says whether a pre-activation block begins with BN-ReLU of its own."""
     bottleneck = kind.endswith("bottleneck")
     out_channels = width * BOTTLENECK_EXPANSION if bottleneck else width
     if bottleneck:
-        convolutions = [convolution(in_channels, width, 1, 1, bias), convolution(width, width, 3, stride, bias),
-                        convolution(width, out_channels, 1, 1, bias)]
+        convolutions = [
+            convolution(in_channels, width, 1, 1, bias),
+            convolution(width, width, 3, stride, bias),
+            convolution(width, out_channels, 1, 1, bias),
+        ]
     else:
         convolutions = [convolution(in_channels, width, 3, stride, bias), convolution(width, width, 3, 1, bias)]
     same_shape = stride == 1 and in_channels == out_channels
@@ -195,6 +223,6 @@ def convolution(in_channels: int, out_channels: int, size: int, stride: int, bia
     """A padded convolution with He-initialised weights."""
     layer = nn.Conv2d(in_channels, out_channels, size, stride, padding=size // 2, bias=bias)
     nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
-    if bias:
+    if layer.bias is not None:
         nn.init.zeros_(layer.bias)
     return layer

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torchvision.models import get_model, get_model_weights
 
 from ..errors import InputError
+from ..progress import Progress, no_progress
 from .blocks import PlainBlock, ZeroPadding
 from .datasets import CIFAR10_CLASSES, FASHION_CLASSES, bundled_fashion, cached_cifar10, image_folder, sample_photos
 from .device import device
@@ -28,11 +29,13 @@ CALIBRATION_IMAGES = 256
 FASHION_PREPROCESSING = Preprocessing(resize=28, crop=28, mean=(0.2860,), std=(0.3530,))
 CIFAR_PREPROCESSING = Preprocessing(resize=32, crop=32, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
 CIFAR_FILES = {  # github.com/akamaster/pytorch_resnet_cifar10: depth -> file and the test error it reports, per cent
-    20: ("resnet20-12fca82f.th", 8.27), 32: ("resnet32-d509ac18.th", 7.37), 44: ("resnet44-014dd654.th", 6.90),
-    56: ("resnet56-4bfd9763.th", 6.61), 110: ("resnet110-1d1ed7c2.th", 6.32),
+    20: ("resnet20-12fca82f.th", 8.27),
+    32: ("resnet32-d509ac18.th", 7.37),
+    44: ("resnet44-014dd654.th", 6.90),
+    56: ("resnet56-4bfd9763.th", 6.61),
+    110: ("resnet110-1d1ed7c2.th", 6.32),
 }
 CIFAR_URL = "https://github.com/akamaster/pytorch_resnet_cifar10/raw/master/pretrained_models/"
-DownloadProgress = Callable[[int, int], None]
 
 
 class WeightsUnavailable(InputError):
@@ -80,40 +83,68 @@ class LoadedNetwork:
 
 
 def fashion(
-    name: str, kind: str, blocks: tuple[int, ...], widths: tuple[int, ...], shortcut: str = "A", plain: str | None = None
+    name: str,
+    kind: str,
+    blocks: tuple[int, ...],
+    widths: tuple[int, ...],
+    shortcut: str = "A",
+    plain: str | None = None,
 ) -> Entry:
     """A row of the networks that this project trains on Fashion-MNIST."""
     return Entry(
-        f"fashion-{name}", "Fashion-MNIST", partial(build, kind, blocks, widths, shortcut=shortcut),
-        f"fashion-{name}.safetensors", FASHION_CLASSES, FASHION_PREPROCESSING,
-        f"trained by this project: python -m resnet_viz train fashion-{name}", "MIT", plain=plain and f"fashion-{plain}")
+        f"fashion-{name}",
+        "Fashion-MNIST",
+        partial(build, kind, blocks, widths, shortcut=shortcut),
+        f"fashion-{name}.safetensors",
+        FASHION_CLASSES,
+        FASHION_PREPROCESSING,
+        f"trained by this project: python -m resnet_viz train fashion-{name}",
+        "MIT",
+        plain=plain and f"fashion-{plain}",
+    )
 
 
 def cifar(depth: int) -> Entry:
     """A row of the public CIFAR-10 checkpoints: 6n + 2 layers, option A (He et al. 2015, section 4.2)."""
     file, error = CIFAR_FILES[depth]
     return Entry(
-        f"cifar10-resnet{depth}", "CIFAR-10",
+        f"cifar10-resnet{depth}",
+        "CIFAR-10",
         partial(build, "basic", [(depth - 2) // 6] * 3, THREE, in_channels=3, stem_stride=1),
-        CIFAR_URL + file, CIFAR10_CLASSES, CIFAR_PREPROCESSING, "github.com/akamaster/pytorch_resnet_cifar10", "BSD 2-clause", error)
+        CIFAR_URL + file,
+        CIFAR10_CLASSES,
+        CIFAR_PREPROCESSING,
+        "github.com/akamaster/pytorch_resnet_cifar10",
+        "BSD 2-clause",
+        error,
+    )
 
 
 def imagenet(depth: int, version: int) -> Entry:
     """A row of torchvision's ImageNet networks, with the facts of torchvision's own metadata."""
     weights = get_model_weights(f"resnet{depth}")[f"IMAGENET1K_V{version}"]
     transforms = weights.transforms()
-    preprocessing = Preprocessing(transforms.resize_size[0], transforms.crop_size[0], tuple(transforms.mean), tuple(transforms.std))
+    preprocessing = Preprocessing(
+        transforms.resize_size[0], transforms.crop_size[0], tuple(transforms.mean), tuple(transforms.std)
+    )
     return Entry(
-        f"imagenet-resnet{depth}" + ("" if version == 1 else f"-v{version}"), "ImageNet", partial(build_torchvision, f"resnet{depth}"),
-        weights.url, tuple(weights.meta["categories"]), preprocessing, f"torchvision {weights}", "BSD 3-clause (torchvision)",
-        round(100 - weights.meta["_metrics"]["ImageNet-1K"]["acc@1"], 3))
+        f"imagenet-resnet{depth}" + ("" if version == 1 else f"-v{version}"),
+        "ImageNet",
+        partial(build_torchvision, f"resnet{depth}"),
+        weights.url,
+        tuple(weights.meta["categories"]),
+        preprocessing,
+        f"torchvision {weights}",
+        "BSD 3-clause (torchvision)",
+        round(100 - weights.meta["_metrics"]["ImageNet-1K"]["acc@1"], 3),
+    )
 
 
 def build_torchvision(name: str, *, seed: int = 0, batch_norm: bool = True) -> ResidualNetwork:
     """Build and wrap one of torchvision's networks with seeded initial weights; the global random state stays as it was."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return adapt(get_model(name, weights=None, **({} if batch_norm else {"norm_layer": lambda channels: nn.Identity()})))
+        return adapt(get_model(name, weights=None, **({} if batch_norm else {"norm_layer": nn.Identity})))
 
 
 FOUR, THREE = (16, 32, 64, 128), (16, 32, 64)
@@ -152,8 +183,16 @@ def plain_entry(entry: Entry) -> Entry | None:
     kinds = {block.kind for block in entry.build(seed=0).blocks.values()}
     if not kinds <= {"basic", "bottleneck"}:
         return None
-    return Entry(f"plain {entry.name}", entry.dataset, partial(build_without_shortcuts, entry), None, entry.classes,
-                 entry.preprocessing, f"{entry.name} without its shortcuts", "MIT")
+    return Entry(
+        f"plain {entry.name}",
+        entry.dataset,
+        partial(build_without_shortcuts, entry),
+        None,
+        entry.classes,
+        entry.preprocessing,
+        f"{entry.name} without its shortcuts",
+        "MIT",
+    )
 
 
 def build_without_shortcuts(entry: Entry, *, seed: int = 0, batch_norm: bool = True) -> ResidualNetwork:
@@ -171,8 +210,12 @@ def build_without_shortcuts(entry: Entry, *, seed: int = 0, batch_norm: bool = T
 
 
 def load(
-    entry: Entry, *, checkpoint: Path | None = None, untrained: int | None = None, batch_norm: bool = True,
-    progress: DownloadProgress = lambda done, total: None,
+    entry: Entry,
+    *,
+    checkpoint: Path | None = None,
+    untrained: int | None = None,
+    batch_norm: bool = True,
+    progress: Progress = no_progress,
 ) -> LoadedNetwork:
     """Build a network, fill in its weights and put it on ``device()`` in eval mode and channels_last.
 
@@ -194,14 +237,18 @@ def load(
 
 
 def ready(entry: Entry, network: ResidualNetwork, trained: bool, weights: str, digest: str) -> LoadedNetwork:
-    network = network.to(device=device(), memory_format=torch.channels_last).eval()
+    network = network.to(memory_format=torch.channels_last).to(device()).eval()
     return LoadedNetwork(entry, network, trained, weights, digest)
 
 
 def calibrate(network: ResidualNetwork, entry: Entry) -> None:
     """Set batch-norm statistics by one pass over a fixed set of images (of the training set where one is bundled)."""
     norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
-    images = bundled_fashion("training").limit(CALIBRATION_IMAGES) if entry.dataset == "Fashion-MNIST" else sample_photos(entry.preprocessing)
+    images = (
+        bundled_fashion("training").limit(CALIBRATION_IMAGES)
+        if entry.dataset == "Fashion-MNIST"
+        else sample_photos(entry.preprocessing)
+    )
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.momentum = 1.0
@@ -211,7 +258,7 @@ def calibrate(network: ResidualNetwork, entry: Entry) -> None:
         norm.momentum = momentum
 
 
-def weights_file(entry: Entry, progress: DownloadProgress = lambda done, total: None) -> Path:
+def weights_file(entry: Entry, progress: Progress = no_progress) -> Path:
     """The file with a row's weights, downloaded into the torch hub cache if need be, its hash checked."""
     assert entry.weights is not None
     if "://" not in entry.weights:
@@ -226,13 +273,16 @@ def weights_file(entry: Entry, progress: DownloadProgress = lambda done, total: 
         except (OSError, ValueError) as error:
             raise WeightsUnavailable(
                 f"The weights of {entry.name} could not be fetched from {entry.weights} ({error}); put the file at {path} by hand, "
-                f"give another with --checkpoint, or use the untrained network.") from error
+                f"give another with --checkpoint, or use the untrained network."
+            ) from error
     elif not has_named_hash(path, path.name):
-        raise WeightsUnavailable(f"{path} is damaged: its SHA-256 does not begin with the digits in its name; remove it to fetch it again.")
+        raise WeightsUnavailable(
+            f"{path} is damaged: its SHA-256 does not begin with the digits in its name; remove it to fetch it again."
+        )
     return path
 
 
-def download(url: str, path: Path, progress: DownloadProgress) -> None:
+def download(url: str, path: Path, progress: Progress) -> None:
     """Fetch a file whose name holds the first digits of its SHA-256; it appears at ``path`` whole and checked, or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial_path = path.with_name(f".{path.name}.{os.getpid()}")
@@ -260,13 +310,17 @@ def read_state(path: Path) -> dict[str, Tensor]:
     """Read a state dict from safetensors or from a pickle (weights_only), unwrapped and under this project's names."""
     try:
         if path.suffix == ".safetensors":
-            state = load_file(path)
+            state: object = load_file(path)
         else:
             state = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, SafetensorError, RuntimeError, EOFError, ValueError, KeyError) as error:
-        raise InputError(f"{path} cannot be read ({str(error).splitlines()[0]}); give a safetensors file or a state dict.") from error
+        raise InputError(
+            f"{path} cannot be read ({str(error).splitlines()[0]}); give a safetensors file or a state dict."
+        ) from error
     except Exception as error:  # pickle.UnpicklingError, and what a damaged pickle makes torch raise
-        raise InputError(f"{path} is no file of plain weights ({type(error).__name__}); give a safetensors file or a state dict.") from error
+        raise InputError(
+            f"{path} is no file of plain weights ({type(error).__name__}); give a safetensors file or a state dict."
+        ) from error
     if isinstance(state, dict) and isinstance(state.get("state_dict"), dict):
         state = state["state_dict"]
     if not isinstance(state, dict) or not state or not all(isinstance(value, Tensor) for value in state.values()):
@@ -279,8 +333,10 @@ def own_name(name: str) -> str:
     'layer1.0.branch.conv1.weight'. A name that is the project's already comes back as it is."""
     name = name.removeprefix("module.")
     for pattern, replacement in [
-        (r"^(conv1|bn1)\.", r"stem.\1."), (r"^(fc|linear)\.", "head.fc."),
-        (r"^(layer\d+\.\d+)\.((?:conv|bn)\d)\.", r"\1.branch.\2."), (r"^(layer\d+\.\d+)\.downsample\.", r"\1.shortcut."),
+        (r"^(conv1|bn1)\.", r"stem.\1."),
+        (r"^(fc|linear)\.", "head.fc."),
+        (r"^(layer\d+\.\d+)\.((?:conv|bn)\d)\.", r"\1.branch.\2."),
+        (r"^(layer\d+\.\d+)\.downsample\.", r"\1.shortcut."),
     ]:
         name = re.sub(pattern, replacement, name)
     return name
@@ -293,12 +349,18 @@ def fill(network: ResidualNetwork, state: dict[str, Tensor], path: Path) -> None
     faults = {
         "missing": [name for name in expected if name not in state and name not in optional],
         "unexpected": [name for name in state if name not in expected],
-        "wrongly shaped": [f"{name} {tuple(state[name].shape)} instead of {tuple(expected[name].shape)}"
-                           for name in expected if name in state and state[name].shape != expected[name].shape],
+        "wrongly shaped": [
+            f"{name} {tuple(state[name].shape)} instead of {tuple(expected[name].shape)}"
+            for name in expected
+            if name in state and state[name].shape != expected[name].shape
+        ],
     }
     if any(faults.values()):
-        told = "; ".join(f"{len(names)} {fault}: {', '.join(names[:5])}{' ...' if len(names) > 5 else ''}"
-                         for fault, names in faults.items() if names)
+        told = "; ".join(
+            f"{len(names)} {fault}: {', '.join(names[:5])}{' ...' if len(names) > 5 else ''}"
+            for fault, names in faults.items()
+            if names
+        )
         raise InputError(f"{path} does not fit this network: {told}; give weights of the same architecture.")
     network.load_state_dict(state, strict=False)
 
@@ -312,7 +374,9 @@ def images_of(entry: Entry, folder: Path | None = None, limit: int | None = None
     if limit is not None and limit < 1:
         raise InputError(f"A limit of {limit} came; expected 1 or more.")
     if folder is not None:
-        return image_folder(folder, entry.preprocessing, entry.classes, wordnet_ids() if entry.dataset == "ImageNet" else {}, limit)
+        return image_folder(
+            folder, entry.preprocessing, entry.classes, wordnet_ids() if entry.dataset == "ImageNet" else {}, limit
+        )
     images = None
     if entry.dataset == "Fashion-MNIST":
         images = bundled_fashion("lesion")

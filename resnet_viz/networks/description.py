@@ -1,0 +1,111 @@
+"""What a network is made of: shapes, parameters and multiply-adds, block by block."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from .blocks import Block, PreactivationBlock
+from .images import Preprocessing
+from .network import ResidualNetwork, stage_of
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Part:
+    """A stem, block, head or layer. Shapes are of one image, without the batch; ``macs``: multiply-adds for one image."""
+
+    name: str
+    kind: str
+    in_shape: Shape
+    out_shape: Shape
+    params: int
+    macs: int
+
+
+@dataclass(frozen=True)
+class BlockPart(Part):
+    """A block, with its stage and its kind of shortcut."""
+
+    stage: str
+    shortcut: str
+
+
+@dataclass(frozen=True)
+class Description:
+    """A network as stem, blocks, head."""
+
+    stem: Part
+    blocks: tuple[BlockPart, ...]
+    head: Part
+
+    @property
+    def params(self) -> int:
+        return self.stem.params + sum(block.params for block in self.blocks) + self.head.params
+
+    @property
+    def macs(self) -> int:
+        """Multiply-adds for one image."""
+        return self.stem.macs + sum(block.macs for block in self.blocks) + self.head.macs
+
+    @property
+    def layers(self) -> int:
+        """Weighted layers as the papers count them: stem, the convolutions of the branches, the fully connected layer."""
+        return 2 + sum(3 if block.kind.endswith("bottleneck") else 2 for block in self.blocks)
+
+
+def describe(network: ResidualNetwork, preprocessing: Preprocessing) -> Description:
+    """Measure each part by passing one black image of the network's own input size through it."""
+    stream = torch.zeros(
+        1, preprocessing.channels, preprocessing.crop, preprocessing.crop, device=next(network.parameters()).device
+    )
+    stem, stream = measure("stem", "stem", network.stem, stream)
+    blocks = []
+    for name, block in network.blocks.items():
+        part, stream = measure(name, block.kind, block, stream)
+        blocks.append(BlockPart(**vars(part), stage=stage_of(name), shortcut=block.shortcut_kind))
+    head, _ = measure("head", "head", network.head, stream)
+    return Description(stem, tuple(blocks), head)
+
+
+def branch_layers_of(block: Block, stream: Tensor) -> list[Part]:
+    """The convolutions, norms and activations of a block's branch (and a pre-activation block's entry), in order."""
+    _, tensor = block.split(stream)
+    entry = list(block.entry.named_children()) if isinstance(block, PreactivationBlock) else []
+    parts = []
+    tensor = stream if entry else tensor
+    for name, layer in [*entry, *leaves(block.branch)]:
+        part, tensor = measure(name, layer_title(layer), layer, tensor)
+        parts.append(part)
+    return parts
+
+
+def leaves(module: nn.Module) -> list[tuple[str, nn.Module]]:
+    """The layers of nested Sequentials, in order."""
+    if not isinstance(module, nn.Sequential):
+        return [("", module)]
+    found = []
+    for name, child in module.named_children():
+        found += leaves(child) if isinstance(child, nn.Sequential) else [(name, child)]
+    return found
+
+
+def layer_title(layer: nn.Module) -> str:
+    """'3x3 convolution, 64 -> 128, stride 2', 'batch norm', 'ReLU'."""
+    if isinstance(layer, nn.Conv2d):
+        size = "x".join(map(str, layer.kernel_size))
+        groups = f", {layer.groups} groups" if layer.groups > 1 else ""
+        stride = f", stride {layer.stride[0]}" if layer.stride[0] > 1 else ""
+        return f"{size} convolution, {layer.in_channels} → {layer.out_channels}{groups}{stride}"
+    return {nn.BatchNorm2d: "batch norm", nn.ReLU: "ReLU"}.get(type(layer), type(layer).__name__)
+
+
+def measure(name: str, kind: str, module: nn.Module, stream: Tensor) -> tuple[Part, Tensor]:
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        output = module(stream)
+    params = sum(parameter.numel() for parameter in module.parameters())
+    return Part(
+        name, kind, tuple(stream.shape[1:]), tuple(output.shape[1:]), params, counter.get_total_flops() // 2
+    ), output
