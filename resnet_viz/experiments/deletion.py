@@ -102,6 +102,17 @@ class Sweep:
         return [(self.blocks[i], float(self.rises[i] + self.error_pct)) for i in order]
 
 
+def joined(parts: Sequence[Sweep]) -> Sweep:
+    """Sweeps of one network over parts of a set, as one."""
+    labels = [part.labels for part in parts if part.labels is not None]
+    return Sweep(
+        parts[0].blocks,
+        np.concatenate([part.intact for part in parts]),
+        np.concatenate([part.predictions for part in parts], axis=1),
+        np.concatenate(labels) if labels else None,
+    )
+
+
 def predict(
     network: ResidualNetwork,
     preprocessing: Preprocessing,
@@ -182,10 +193,16 @@ def sweep(
     return Sweep(tuple(network.blocks), torch.cat(intact).numpy(), torch.cat(swept, 1).numpy(), label_array(images))
 
 
+def intact_streams(network: ResidualNetwork, images: Tensor) -> list[Tensor]:
+    """The n + 1 streams of the intact network, kept so that ``probabilities`` need not run what lies before a lesion."""
+    with torch.no_grad():
+        return network.streams(images)
+
+
 def probabilities(network: ResidualNetwork, streams: Sequence[Tensor], gates: Sequence[float]) -> np.ndarray:
     """Class probabilities (images, classes) under ``gates``, from the streams that the intact network left behind.
 
-    ``streams``: ``network.streams(images)`` under no_grad. Only what follows the first changed gate is run.
+    ``streams``: of ``intact_streams``. Only what follows the first changed gate is run.
     """
     first = first_changed(gates)
     with torch.no_grad():

@@ -258,18 +258,24 @@ def calibrate(network: ResidualNetwork, entry: Entry) -> None:
         norm.momentum = momentum
 
 
-def weights_file(entry: Entry, progress: Progress = no_progress) -> Path:
-    """The file with a row's weights, downloaded into the torch hub cache if need be, its hash checked."""
+def weights_path(entry: Entry) -> Path:
+    """Where the file with a row's weights lies once it is here: checkpoints/ or the torch hub cache."""
     assert entry.weights is not None
     if "://" not in entry.weights:
-        path = CHECKPOINTS / entry.weights
+        return CHECKPOINTS / entry.weights
+    return Path(torch.hub.get_dir()) / "checkpoints" / entry.weights.rsplit("/", 1)[1]
+
+
+def weights_file(entry: Entry, progress: Progress = no_progress) -> Path:
+    """The file with a row's weights, downloaded into the torch hub cache if need be, its hash checked."""
+    path = weights_path(entry)
+    if "://" not in str(entry.weights):
         if not path.is_file():
             raise WeightsUnavailable(f"{path} is missing; make it with: python -m resnet_viz train {entry.name}.")
         return path
-    path = Path(torch.hub.get_dir()) / "checkpoints" / entry.weights.rsplit("/", 1)[1]
     if not path.is_file():
         try:
-            download(entry.weights, path, progress)
+            download(str(entry.weights), path, progress)
         except (OSError, ValueError) as error:
             raise WeightsUnavailable(
                 f"The weights of {entry.name} could not be fetched from {entry.weights} ({error}); put the file at {path} by hand, "

@@ -1,0 +1,85 @@
+"""The visual language: the same colours for the same things in every figure, light and dark, and one style of axes."""
+
+from dataclasses import dataclass
+
+import plotly.graph_objects as go
+
+FONT = '"Source Sans", "Source Sans 3", "Source Sans Pro", sans-serif'
+
+
+@dataclass(frozen=True)
+class Palette:
+    """Colours by role. ``stages``: layer1 ... layer4; ``pale``: the share of a colour left in its pale form, 0 ... 1."""
+
+    stem: str
+    stages: tuple[str, str, str, str]
+    plain: str
+    ink: str
+    muted: str
+    line: str
+    background: str
+    panel: str
+    colormap: str = "Cividis"
+    diverging: str = "RdBu"
+
+    def stage(self, block: str) -> str:
+        """The colour of a block by its name: 'layer3.2' -> the third stage's."""
+        return self.stages[int(block.split(".")[0].removeprefix("layer")) - 1]
+
+
+LIGHT = Palette(
+    "#E08A00",
+    ("#7E57C2", "#2E9E6B", "#C2384F", "#2F6FB7"),
+    "#9AA3AF",
+    "#1F2430",
+    "#6B7280",
+    "#D9DDE5",
+    "#FFFFFF",
+    "#F6F7F9",
+)
+DARK = Palette(
+    "#F0A830",
+    ("#A98BE0", "#56C793", "#E8697E", "#6BA3E3"),
+    "#8A94A3",
+    "#ECEFF4",
+    "#A0A8B5",
+    "#343B49",
+    "#14171D",
+    "#1C2028",
+)
+
+
+def styled(
+    figure: go.Figure, palette: Palette, height: int, *, left: int = 8, right: int = 8, bottom: int = 8
+) -> go.Figure:
+    """Give a figure the common style: no fills, one font scale, light grid lines, no legend (labels stand on the data)."""
+    figure.update_layout(
+        height=height,
+        margin={"l": left, "r": right, "t": 8, "b": bottom},
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        font={"family": FONT, "size": 13, "color": palette.ink},
+        showlegend=False,
+        hoverlabel={"font": {"family": FONT, "size": 13}},
+        dragmode=False,
+    )
+    axis = {
+        "gridcolor": palette.line,
+        "linecolor": palette.line,
+        "zeroline": False,
+        "fixedrange": True,
+        "tickfont": {"size": 12, "color": palette.muted},
+        "title": {"font": {"size": 12, "color": palette.muted}},
+        "automargin": True,
+    }
+    figure.update_xaxes(**axis)
+    figure.update_yaxes(**axis)
+    return figure
+
+
+def short_number(value: float) -> str:
+    """Three significant digits, with a power of ten where it is far from 1."""
+    if value == 0 or 1e-3 <= abs(value) < 1e5:
+        return f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
+    mantissa, exponent = f"{value:.1e}".split("e")
+    return f"{mantissa} × 10<sup>{int(exponent)}</sup>"

@@ -1,0 +1,92 @@
+"""Results kept between reruns and shared by all visitors: keyed by content, bounded, and never changed afterwards."""
+
+import json
+from collections.abc import Sequence
+
+import numpy as np
+import streamlit as st
+from torch import Tensor
+
+from ..experiments import deletion, paths, trace
+from ..networks import zoo
+from ..networks.description import Description, describe
+from ..networks.device import device
+from ..networks.images import ImageSet
+from ..networks.zoo import Entry, LoadedNetwork
+
+CONTENT = {
+    LoadedNetwork: lambda loaded: (loaded.entry.name, loaded.digest),
+    ImageSet: lambda images: images.digest,
+    Entry: lambda entry: entry.name,
+}
+
+
+@st.cache_resource(max_entries=8, hash_funcs=CONTENT, show_spinner=False)
+def network(entry: Entry, untrained: int | None = None, batch_norm: bool = True) -> LoadedNetwork:
+    """A network that every session shares."""
+    return zoo.load(entry, untrained=untrained, batch_norm=batch_norm)
+
+
+@st.cache_data(max_entries=32, hash_funcs=CONTENT, show_spinner=False)
+def description(loaded: LoadedNetwork) -> Description:
+    return describe(loaded.network, loaded.entry.preprocessing)
+
+
+@st.cache_data(show_spinner=False)
+def history(name: str) -> dict | None:
+    """The training history that lies beside a bundled network's weights."""
+    path = zoo.CHECKPOINTS / f"{name}.json"
+    return json.loads(path.read_text()) if path.is_file() else None
+
+
+@st.cache_resource(max_entries=8, hash_funcs=CONTENT, show_spinner=False)
+def intact_streams(loaded: LoadedNetwork, image: ImageSet) -> list[Tensor]:
+    """The streams that one image leaves in the intact network; nobody may write to them."""
+    return deletion.intact_streams(loaded.network, normalised(loaded, image))
+
+
+@st.cache_data(max_entries=512, hash_funcs=CONTENT, show_spinner=False)
+def probabilities(loaded: LoadedNetwork, image: ImageSet, gates: Sequence[float]) -> np.ndarray:
+    """Class probabilities of one image under gates, (classes,)."""
+    return deletion.probabilities(loaded.network, intact_streams(loaded, image), gates)[0]
+
+
+@st.cache_data(max_entries=256, hash_funcs=CONTENT, show_spinner=False)
+def predictions(loaded: LoadedNetwork, images: ImageSet, gates: Sequence[float]) -> np.ndarray:
+    """Predicted classes of a set under gates, (images,)."""
+    return deletion.predict(loaded.network, loaded.entry.preprocessing, images, gates)
+
+
+@st.cache_data(max_entries=128, hash_funcs=CONTENT, show_spinner=False)
+def sweep(loaded: LoadedNetwork, images: ImageSet) -> deletion.Sweep:
+    """Every block deleted in turn, over a set or a part of it."""
+    return deletion.sweep(loaded.network, loaded.entry.preprocessing, images)
+
+
+@st.cache_data(max_entries=64, hash_funcs=CONTENT, show_spinner=False)
+def traced(loaded: LoadedNetwork, images: ImageSet, labels: tuple[int, ...]) -> trace.Trace:
+    """One forward and one backward pass over a batch."""
+    return trace.trace(loaded.network, normalised(loaded, images), label_tensor(labels))
+
+
+@st.cache_data(max_entries=64, hash_funcs=CONTENT, show_spinner=False)
+def gradient_by_length(loaded: LoadedNetwork, images: ImageSet, labels: tuple[int, ...]) -> paths.GradientByLength:
+    return paths.gradient_by_length(loaded.network, normalised(loaded, images), label_tensor(labels))
+
+
+@st.cache_data(max_entries=64, hash_funcs=CONTENT, show_spinner=False)
+def sampled_path_norms(
+    loaded: LoadedNetwork, images: ImageSet, labels: tuple[int, ...], samples: int, seed: int
+) -> np.ndarray:
+    return paths.sampled_path_norms(loaded.network, normalised(loaded, images), label_tensor(labels), samples, seed)
+
+
+def normalised(loaded: LoadedNetwork, images: ImageSet) -> Tensor:
+    """A set as the network's input, on its device."""
+    return loaded.entry.preprocessing.normalise(images.pixels.to(device()))
+
+
+def label_tensor(labels: tuple[int, ...]) -> Tensor:
+    from torch import tensor
+
+    return tensor(labels, device=device())

@@ -1,0 +1,75 @@
+"""Thumbnails to choose one image from, by mouse or keyboard."""
+
+import base64
+import io
+from collections.abc import Callable
+
+import streamlit as st
+import torch
+from PIL import Image
+
+from ..networks.images import ImageSet
+
+CSS = """
+.grid { display: grid; grid-template-columns: repeat(5, 1fr); gap: 6px; }
+button { padding: 0; border: 2px solid transparent; border-radius: 7px; background: none; cursor: pointer; line-height: 0; }
+button[aria-checked="true"] { border-color: var(--st-text-color); }
+button:focus-visible { outline: 2px solid var(--st-primary-color); outline-offset: 1px; }
+img { width: 100%; aspect-ratio: 1; object-fit: cover; border-radius: 5px; image-rendering: auto; }
+"""
+JS = """
+export default function ({ data, parentElement, setStateValue }) {
+  const grid = parentElement.querySelector(".grid");
+  if (grid.children.length !== data.images.length) {
+    grid.replaceChildren(...data.images.map(() => {
+      const button = document.createElement("button");
+      button.setAttribute("role", "radio");
+      button.appendChild(document.createElement("img"));
+      return button;
+    }));
+  }
+  [...grid.children].forEach((button, index) => {
+    button.setAttribute("aria-checked", index === data.chosen);
+    button.setAttribute("aria-label", data.names[index]);
+    button.title = data.names[index];
+    if (button.firstChild.src !== data.images[index]) button.firstChild.src = data.images[index];
+    button.firstChild.alt = "";
+    button.onclick = () => {
+      [...grid.children].forEach((other) => other.setAttribute("aria-checked", other === button));
+      setStateValue("choice", data.positions[index]);
+    };
+  });
+}
+"""
+GALLERY = st.components.v2.component(
+    "resnet_viz_gallery", html="<div class='grid' role='radiogroup' aria-label='Image'></div>", css=CSS, js=JS
+)
+
+
+def gallery(
+    images: ImageSet, positions: list[int], chosen: int | None, *, key: str, on_change: Callable[[], None]
+) -> None:
+    """Show the images at ``positions``; the position clicked arrives in ``st.session_state[key]["choice"]``."""
+    GALLERY(
+        key=key,
+        data={
+            "images": [data_uri(images.pixels[position], 88) for position in positions],
+            "names": [images.names[position] for position in positions],
+            "positions": positions,
+            "chosen": positions.index(chosen) if chosen in positions else -1,
+        },
+        on_choice_change=on_change,
+    )
+
+
+def picture(pixels: torch.Tensor) -> Image.Image:
+    """uint8 pixels (channels, height, width) as a PIL image."""
+    array = pixels.permute(1, 2, 0).numpy()
+    return Image.fromarray(array[:, :, 0] if array.shape[2] == 1 else array)
+
+
+def data_uri(pixels: torch.Tensor, size: int) -> str:
+    """A PNG of ``size`` x ``size`` pixels as a data URI."""
+    buffer = io.BytesIO()
+    picture(pixels).resize((size, size), Image.Resampling.BILINEAR).save(buffer, "PNG")
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
