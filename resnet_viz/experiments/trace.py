@@ -116,6 +116,29 @@ def trace(network: ResidualNetwork, images: Tensor, labels: Tensor) -> Trace:
     )
 
 
+@dataclass(frozen=True)
+class BlockMaps:
+    """What one image looks like inside one block: arrays (channels, height, width); ``shortcut`` is None in a plain block."""
+
+    stream_in: np.ndarray
+    branch: np.ndarray
+    shortcut: np.ndarray | None
+    stream_out: np.ndarray
+
+
+def block_maps(network: ResidualNetwork, image: Tensor, name: str) -> BlockMaps:
+    """Walk one image (1, channels, height, width) up to a named block and through its two ways."""
+    (index,) = network.block_indices([name])
+    block = network.blocks[name]
+    with torch.no_grad():
+        stream = network.walk(network.stem(image), stop=index)
+        shortcut, branch = block.gated(*block.split(stream), 1.0)
+        out = block.activation(add(shortcut, branch))
+    assert branch is not None  # it runs, since the gate is 1
+    kept = [None if tensor is None else tensor[0].cpu().numpy() for tensor in (stream, branch, shortcut, out)]
+    return BlockMaps(*kept)  # type: ignore[arg-type]
+
+
 def stream_gradient_norms(network: ResidualNetwork, images: Tensor, labels: Tensor) -> list[float]:
     """The norm of d loss / d stream entering each block: L2 per image, mean over the images, n values."""
     return [image_norms(gradient).mean().item() for gradient in record(network, images, labels).stream_gradients[:-1]]

@@ -77,6 +77,11 @@ def styled(
     return figure
 
 
+def power_of_two(exponent: int) -> str:
+    """16 -> '2¹⁶'."""
+    return "2" + str(exponent).translate(str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹"))
+
+
 def short_number(value: float) -> str:
     """Three significant digits, with a power of ten where it is far from 1."""
     if value == 0 or 1e-3 <= abs(value) < 1e5:

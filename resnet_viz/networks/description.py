@@ -40,6 +40,7 @@ class Description:
     stem: Part
     blocks: tuple[BlockPart, ...]
     head: Part
+    convolution_params: int
 
     @property
     def params(self) -> int:
@@ -56,29 +57,48 @@ class Description:
         return 2 + sum(3 if block.kind.endswith("bottleneck") else 2 for block in self.blocks)
 
 
+def blank(network: ResidualNetwork, shape: Shape) -> Tensor:
+    """One tensor of zeros of the given shape, where the network is."""
+    return torch.zeros(1, *shape, device=next(network.parameters()).device)
+
+
 def describe(network: ResidualNetwork, preprocessing: Preprocessing) -> Description:
     """Measure each part by passing one black image of the network's own input size through it."""
-    stream = torch.zeros(
-        1, preprocessing.channels, preprocessing.crop, preprocessing.crop, device=next(network.parameters()).device
-    )
+    stream = blank(network, (preprocessing.channels, preprocessing.crop, preprocessing.crop))
     stem, stream = measure("stem", "stem", network.stem, stream)
     blocks = []
     for name, block in network.blocks.items():
         part, stream = measure(name, block.kind, block, stream)
         blocks.append(BlockPart(**vars(part), stage=stage_of(name), shortcut=block.shortcut_kind))
     head, _ = measure("head", "head", network.head, stream)
-    return Description(stem, tuple(blocks), head)
+    convolutions = [layer for layer in network.modules() if isinstance(layer, nn.Conv2d)]
+    convolution_params = sum(parameter.numel() for layer in convolutions for parameter in layer.parameters())
+    return Description(stem, tuple(blocks), head, convolution_params)
 
 
 def branch_layers_of(block: Block, stream: Tensor) -> list[Part]:
     """The convolutions, norms and activations of a block's branch (and a pre-activation block's entry), in order."""
-    _, tensor = block.split(stream)
-    entry = list(block.entry.named_children()) if isinstance(block, PreactivationBlock) else []
+    entry = leaves(block.entry) if isinstance(block, PreactivationBlock) else []
+    return layer_parts([*entry, *leaves(block.branch)], stream)
+
+
+def overview(module: nn.Module, stream: Tensor) -> list[Part]:
+    """The layers of a stem or head that have weights or change the shape: convolutions, poolings, fully connected ones."""
+    shown = (nn.Conv2d, nn.MaxPool2d, nn.AdaptiveAvgPool2d, nn.Linear)
+    layers = leaves(module)
+    layers = [(name, layer) for name, layer in layers if not isinstance(layer, nn.Identity)]
+    return [
+        part for part, (_, layer) in zip(layer_parts(layers, stream), layers, strict=True) if isinstance(layer, shown)
+    ]
+
+
+def layer_parts(layers: list[tuple[str, nn.Module]], stream: Tensor) -> list[Part]:
+    """Measure layers one after the other."""
     parts = []
-    tensor = stream if entry else tensor
-    for name, layer in [*entry, *leaves(block.branch)]:
-        part, tensor = measure(name, layer_title(layer), layer, tensor)
-        parts.append(part)
+    for name, layer in layers:
+        if not isinstance(layer, nn.Identity):
+            part, stream = measure(name, layer_title(layer), layer, stream)
+            parts.append(part)
     return parts
 
 
@@ -99,7 +119,12 @@ def layer_title(layer: nn.Module) -> str:
         groups = f", {layer.groups} groups" if layer.groups > 1 else ""
         stride = f", stride {layer.stride[0]}" if layer.stride[0] > 1 else ""
         return f"{size} convolution, {layer.in_channels} → {layer.out_channels}{groups}{stride}"
-    return {nn.BatchNorm2d: "batch norm", nn.ReLU: "ReLU"}.get(type(layer), type(layer).__name__)
+    if isinstance(layer, nn.Linear):
+        return f"fully connected, {layer.in_features} → {layer.out_features}"
+    if isinstance(layer, nn.MaxPool2d):
+        return f"{layer.kernel_size}x{layer.kernel_size} max pool, stride {layer.stride}"
+    titles = {nn.BatchNorm2d: "batch norm", nn.ReLU: "ReLU", nn.AdaptiveAvgPool2d: "average pool"}
+    return titles.get(type(layer), type(layer).__name__)
 
 
 def measure(name: str, kind: str, module: nn.Module, stream: Tensor) -> tuple[Part, Tensor]:

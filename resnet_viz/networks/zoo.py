@@ -180,7 +180,7 @@ def plain_entry(entry: Entry) -> Entry | None:
     (untrained only). None for a network that is plain itself, or whose pre-activation blocks have no such twin."""
     if entry.plain:
         return NETWORKS[entry.plain]
-    kinds = {block.kind for block in entry.build(seed=0).blocks.values()}
+    kinds = {block.kind for block in architecture(entry).blocks.values()}
     if not kinds <= {"basic", "bottleneck"}:
         return None
     return Entry(
@@ -193,6 +193,17 @@ def plain_entry(entry: Entry) -> Entry | None:
         f"{entry.name} without its shortcuts",
         "MIT",
     )
+
+
+def counterpart(entry: Entry) -> Entry | None:
+    """The plain network of a residual one, the residual network of a plain one; None where there is none."""
+    return next((row for row in NETWORKS.values() if row.plain == entry.name), None) or plain_entry(entry)
+
+
+def architecture(entry: Entry) -> ResidualNetwork:
+    """The network without weights, on torch's meta device: for shapes and counts at no cost."""
+    with torch.device("meta"):
+        return entry.build(seed=0)
 
 
 def build_without_shortcuts(entry: Entry, *, seed: int = 0, batch_norm: bool = True) -> ResidualNetwork:

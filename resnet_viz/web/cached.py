@@ -1,20 +1,22 @@
 """Results kept between reruns and shared by all visitors: keyed by content, bounded, and never changed afterwards."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import streamlit as st
+import torch
 from torch import Tensor
 
 from ..experiments import deletion, paths, trace
 from ..networks import zoo
-from ..networks.description import Description, describe
+from ..networks.description import Description, Part, blank, branch_layers_of, describe, overview
 from ..networks.device import device
 from ..networks.images import ImageSet
 from ..networks.zoo import Entry, LoadedNetwork
 
-CONTENT = {
+CONTENT: dict[str | type[Any], Callable[[Any], Any]] = {
     LoadedNetwork: lambda loaded: (loaded.entry.name, loaded.digest),
     ImageSet: lambda images: images.digest,
     Entry: lambda entry: entry.name,
@@ -30,6 +32,44 @@ def network(entry: Entry, untrained: int | None = None, batch_norm: bool = True)
 @st.cache_data(max_entries=32, hash_funcs=CONTENT, show_spinner=False)
 def description(loaded: LoadedNetwork) -> Description:
     return describe(loaded.network, loaded.entry.preprocessing)
+
+
+@st.cache_data(max_entries=32, hash_funcs=CONTENT, show_spinner=False)
+def stem_and_head(entry: Entry) -> tuple[list[Part], list[Part]]:
+    """The layers of a network's stem and head."""
+    network = zoo.architecture(entry)
+    images = blank(network, (entry.preprocessing.channels, entry.preprocessing.crop, entry.preprocessing.crop))
+    stream = blank(network, describe(network, entry.preprocessing).head.in_shape)
+    return overview(network.stem, images), overview(network.head, stream)
+
+
+@st.cache_data(max_entries=128, hash_funcs=CONTENT, show_spinner=False)
+def branch_layers(entry: Entry, block: str) -> list[Part]:
+    """The layers of one block's branch."""
+    network = zoo.architecture(entry)
+    parts = {part.name: part for part in describe(network, entry.preprocessing).blocks}
+    return branch_layers_of(network.blocks[block], blank(network, parts[block].in_shape))
+
+
+@st.cache_data(max_entries=256, hash_funcs=CONTENT, show_spinner=False)
+def block_maps(loaded: LoadedNetwork, image: ImageSet, block: str) -> trace.BlockMaps:
+    return trace.block_maps(loaded.network, normalised(loaded, image), block)
+
+
+@st.cache_data(show_spinner=False)
+def family(name: str) -> list[dict[str, str | int | float | None]]:
+    """A row of facts for each network of a family, recomputed from the models."""
+    rows: list[dict[str, str | int | float | None]] = []
+    for entry in zoo.NETWORKS.values():
+        if entry.family == name:
+            facts = describe(zoo.architecture(entry), entry.preprocessing)
+            measured = history(entry.name)
+            rows.append({
+                "network": entry.name, "blocks": facts.blocks[0].kind, "layers": facts.layers, "parameters": facts.params,
+                "in convolutions": facts.convolution_params, "in head": facts.head.params, "multiply-adds, M": round(facts.macs / 1e6, 1),
+                "error, %": measured["test_error_pct"] if measured else entry.published_error_pct, "source": entry.provenance,
+            })  # fmt: skip
+    return rows
 
 
 @st.cache_data(show_spinner=False)
@@ -87,6 +127,4 @@ def normalised(loaded: LoadedNetwork, images: ImageSet) -> Tensor:
 
 
 def label_tensor(labels: tuple[int, ...]) -> Tensor:
-    from torch import tensor
-
-    return tensor(labels, device=device())
+    return torch.tensor(labels, device=device())

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import streamlit as st
+import torch
 from streamlit.navigation.page import StreamlitPage
 
 from ..errors import InputError
@@ -100,7 +101,7 @@ def choose_image(chosen: Choices, loaded: LoadedNetwork, images: ImageSet) -> Im
     step = max(1, len(images) // THUMBNAILS)
     pages = max(1, min(step, len(images) // THUMBNAILS))
     chosen.position = min(chosen.position, len(images) - 1)
-    own = own_photo(chosen, loaded)
+    own = own_photo(loaded)
     if own is not None:
         return own
     positions = [start + chosen.page_of_images % pages for start in range(0, len(images), step)][:THUMBNAILS]
@@ -121,7 +122,7 @@ def choose_image(chosen: Choices, loaded: LoadedNetwork, images: ImageSet) -> Im
     return image
 
 
-def own_photo(chosen: Choices, loaded: LoadedNetwork) -> ImageSet | None:
+def own_photo(loaded: LoadedNetwork) -> ImageSet | None:
     """The visitor's own photo as the network sees it, if one was given."""
     entry = loaded.entry
     with st.expander("Your own photo"):
@@ -141,7 +142,5 @@ def own_photo(chosen: Choices, loaded: LoadedNetwork) -> ImageSet | None:
             st.caption("Turned grey, inverted if light, made small: **outside what this network was trained on.**")
         options = ["as predicted", *entry.classes]
         label = st.selectbox("Its class", options, key=f"own_label_{entry.dataset}")
-    from torch import tensor
-
-    labels = None if label == options[0] else tensor([entry.classes.index(label)])
+    labels = None if label == options[0] else torch.tensor([entry.classes.index(label)])
     return ImageSet(file.name, pixels[None], labels, (file.name,))

@@ -1,6 +1,6 @@
 // Draws the strip once and afterwards only changes attributes, so that focus stays where it is.
 const SVG = "http://www.w3.org/2000/svg";
-const BOX = 30, ARC = 22, BAR = 34, ROW = 132, STEM = 50, GAP = 14, WIDEST = 36, NARROWEST = 15;
+const BOX = 30, ARC = 22, BAR = 34, ROW = 98, STEM = 50, GAP = 14, WIDEST = 36, NARROWEST = 15;
 const strips = new WeakMap();
 
 function element(parent, name, attributes = {}, text = null) {
@@ -117,9 +117,10 @@ function paint(strip) {
   const width = strip.root.clientWidth;
   if (!width) return;
   const { pitch, places, labels, stem, head, rows, wrapped } = layout(strip, width);
-  const top = (row) => row * ROW + 26 + ARC;
+  strip.row = ROW + (data.blocks.some((block) => block.bar > 0) ? BAR : 0);
+  const top = (row) => row * strip.row + 26 + ARC;
   const box = pitch * 0.74, { ink, line, muted, background } = data.colours;
-  set(svg, { height: rows * ROW + 16, "aria-label": data.mode === "delete" ? "The network's blocks: press one to delete or restore it" : "The network's blocks: press one to choose it" });
+  set(svg, { height: rows * strip.row + 20, "aria-label": data.mode === "delete" ? "The network's blocks: press one to delete or restore it" : "The network's blocks: press one to choose it" });
   set(strip.stem, { transform: `translate(${stem.x},${top(stem.row)})` });
   set(strip.stem.firstChild, { fill: data.colours.stem });
   set(strip.head, { transform: `translate(${head.x},${wrapped && rows > 1 ? top(head.row) : wrapped ? top(0) + BOX + 6 : top(head.row)})` });
@@ -149,7 +150,7 @@ function paint(strip) {
     set(parts.bar, { x: off, y: BOX + 6, width: box, height: Math.max(0, block.bar * BAR), fill: colour });
   });
   strip.caption.textContent = data.bars_title;
-  set(strip.caption, { x: 0, y: rows * ROW + 10, fill: muted });
+  set(strip.caption, { x: 0, y: rows * strip.row + 12, fill: muted });
 }
 
 export default function ({ data, parentElement, setStateValue }) {

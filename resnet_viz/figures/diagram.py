@@ -1,0 +1,282 @@
+"""A network as a networkx graph, and its drawing: the blocks and wires of the whole, the layers and wires of one block."""
+
+from collections import Counter
+from collections.abc import Sequence
+from itertools import pairwise
+
+import networkx as nx
+import numpy as np
+import plotly.graph_objects as go
+
+from ..networks.description import BlockPart, Description, Part
+from .palette import Palette, styled
+
+LONGEST_ROW = 12  # blocks in a row of the stage diagram
+STAGE_STEP, ROW_STEP, BOX_WIDTH, BOX_HEIGHT, ARC = 1.9, 1.35, 0.6, 0.5, 0.5
+Point = tuple[float, float]
+
+
+def network_graph(description: Description) -> nx.MultiDiGraph:
+    """Stem, blocks and head in order. Each block has an edge for its branch and one for its shortcut.
+
+    Nodes carry ``part``; edges ``kind``: 'stream' into stem and head, else 'branch', or the kind of the block's shortcut
+    ('identity', 'option A', 'projection'; a plain block has none).
+    """
+    graph = nx.MultiDiGraph()
+    parts: list[Part] = [description.stem, *description.blocks, description.head]
+    for part in parts:
+        graph.add_node(part.name, part=part)
+    for before, part in pairwise(parts):
+        if isinstance(part, BlockPart):
+            graph.add_edge(before.name, part.name, kind="branch")
+            if part.shortcut != "none":
+                graph.add_edge(before.name, part.name, kind=part.shortcut)
+        else:
+            graph.add_edge(before.name, part.name, kind="stream")
+    return graph
+
+
+def shape_text(shape: Sequence[int]) -> str:
+    """(64, 56, 56) -> '64 × 56 × 56'."""
+    return " × ".join(map(str, shape))
+
+
+def shortcut_reason(block: BlockPart) -> str:
+    """What a block's shortcut is, and why it is no identity: 'projection: 64 → 128 channels, stride 2'."""
+    reasons = []
+    if block.in_shape[0] != block.out_shape[0]:
+        reasons.append(f"{block.in_shape[0]} → {block.out_shape[0]} channels")
+    if block.in_shape[1] != block.out_shape[1]:
+        reasons.append(f"stride {-(-block.in_shape[1] // block.out_shape[1])}")
+    if block.shortcut == "none":
+        return "no shortcut: a plain block"
+    name = "option A, zero-padded" if block.shortcut == "option A" else block.shortcut
+    return f"{name}: {', '.join(reasons)}" if reasons else f"{name} shortcut"
+
+
+def row_length(description: Description) -> int:
+    """How many blocks a row of the stage diagram takes."""
+    counts = Counter(block.stage for block in description.blocks)
+    return min(LONGEST_ROW, max(6, *counts.values()))
+
+
+def arrange(description: Description) -> dict[str, Point]:
+    """Where each block stands: rows of ``row_length`` at most, each stage beginning a new row."""
+    longest = row_length(description)
+    places, y, stage, column = {}, 0.0, "", 0
+    for block in description.blocks:
+        if block.stage != stage:
+            stage, column, y = block.stage, 0, y - STAGE_STEP
+        elif column == longest:
+            column, y = 0, y - ROW_STEP
+        places[block.name] = (column + 0.5, y)
+        column += 1
+    return places
+
+
+def stage_diagram(
+    description: Description, stem: Sequence[Part], head: Sequence[Part], highlight: str, chosen: str, palette: Palette
+) -> go.Figure:
+    """The network: a row for the stem, rows for each stage, a row for the head, with the stream's shape at every step.
+
+    ``stem``, ``head``: their layers. ``highlight``: 'the wire' draws the shortcuts strong and the blocks pale, 'the
+    circuit' the blocks. Solid arcs are identity shortcuts, dotted ones projections or zero-padding.
+    """
+    figure = go.Figure()
+    places = arrange(description)
+    wire = highlight == "the wire"
+    bottom = min(y for _, y in places.values()) - 1.3
+    longest = row_length(description)
+    layer_boxes(figure, stem, 0.0, longest, palette.stem, "#1F2430", palette)
+    layer_boxes(figure, head, bottom, longest, palette.background, palette.ink, palette)
+    for solid in (True, False):
+        arcs = [
+            arc(places[name])
+            for _, name, kind in network_graph(description).edges(data="kind")
+            if kind != "branch" and name in places and (kind == "identity") == solid
+        ]
+        xs = [x for points in arcs for x, _ in [*points, (None, None)]]
+        ys = [y for points in arcs for _, y in [*points, (None, None)]]
+        line = {
+            "color": palette.ink if wire else palette.muted,
+            "width": 2.6 if wire else 1.2,
+            "dash": "solid" if solid else "dot",
+        }
+        figure.add_scatter(x=xs, y=ys, mode="lines", line=line, hoverinfo="skip")
+        figure.add_scatter(
+            x=[points[-1][0] for points in arcs], y=[points[-1][1] for points in arcs], mode="markers", hoverinfo="skip",
+            marker={"symbol": "triangle-down", "size": 8, "color": line["color"]},
+        )  # fmt: skip
+    for block in description.blocks:
+        x, y = places[block.name]
+        figure.add_shape(
+            type="line",
+            x0=x - 0.5,
+            x1=x + 0.5,
+            y0=y,
+            y1=y,
+            layer="below",
+            line={"color": palette.ink if wire else palette.line, "width": 2},
+        )
+        figure.add_shape(
+            type="rect", x0=x - BOX_WIDTH / 2, x1=x + BOX_WIDTH / 2, y0=y - BOX_HEIGHT / 2, y1=y + BOX_HEIGHT / 2,
+            fillcolor=palette.stage(block.name), opacity=0.25 if wire else 1,
+            line={"color": palette.ink, "width": 3 if block.name == chosen else 0},
+        )  # fmt: skip
+        figure.add_annotation(
+            x=x,
+            y=y,
+            text=block.name.split(".")[1],
+            showarrow=False,
+            font={"color": palette.ink if wire else palette.background},
+        )
+    figure.add_scatter(
+        x=[places[block.name][0] for block in description.blocks], y=[places[block.name][1] for block in description.blocks],
+        mode="markers", marker={"size": 26, "opacity": 0, "symbol": "square"},
+        selected={"marker": {"opacity": 0}}, unselected={"marker": {"opacity": 0}},
+        customdata=[
+            (block.name, f"{block.kind}<br>{shape_text(block.in_shape)} → {shape_text(block.out_shape)}<br>{shortcut_reason(block)}"
+             f"<br>{block.params:,} parameters, {block.macs / 1e6:.2f} M multiply-adds")
+            for block in description.blocks
+        ],
+        hovertemplate="<b>%{customdata[0]}</b><br>%{customdata[1]}<extra></extra>",
+    )  # fmt: skip
+    for first in [block for block in description.blocks if block.name.endswith(".0")]:
+        blocks = [block for block in description.blocks if block.stage == first.stage]
+        y = places[first.name][1]
+        text = f"<b>{first.stage}</b>: {len(blocks)} {first.kind} blocks, stream {shape_text(blocks[-1].out_shape)}"
+        if first.shortcut not in ("identity", "none"):
+            text += f" · dotted: {shortcut_reason(first)}"
+        figure.add_annotation(
+            x=0,
+            y=y + 0.95,
+            text=text,
+            showarrow=False,
+            xanchor="left",
+            font={"color": palette.stage(first.name), "size": 13},
+        )
+    figure.update_xaxes(visible=False, range=[-0.1, longest + 0.1])
+    figure.update_yaxes(visible=False, range=[bottom - 0.6, 0.6])
+    return styled(figure, palette, int(52 * (1.2 - bottom))).update_layout(clickmode="event+select")
+
+
+def arc(place: Point) -> list[Point]:
+    """The wire over a block, from what comes before it to what comes after."""
+    x, y = place
+    angles = np.linspace(np.pi, 0, 21)
+    return [(x + 0.44 * float(np.cos(angle)), y + (ARC + BOX_HEIGHT / 4) * float(np.sin(angle))) for angle in angles]
+
+
+def layer_boxes(
+    figure: go.Figure, layers: Sequence[Part], y: float, row: int, fill: str, ink: str, palette: Palette
+) -> None:
+    """A row of boxes, one for each layer of a stem or head, with its output shape."""
+    width = row / max(3, len(layers)) - 0.2
+    for index, layer in enumerate(layers):
+        x = index * (width + 0.2)
+        figure.add_shape(
+            type="rect",
+            x0=x,
+            x1=x + width,
+            y0=y - 0.42,
+            y1=y + 0.42,
+            fillcolor=fill,
+            line={"color": palette.muted, "width": 1},
+        )
+        text = f"{layer.kind}<br>{shape_text(layer.out_shape)}"
+        figure.add_annotation(x=x + width / 2, y=y, text=text, showarrow=False, font={"color": ink, "size": 12})
+
+
+def block_graph(block: BlockPart, layers: Sequence[Part]) -> nx.DiGraph:
+    """One block's wiring: 'in' -> layers -> '+' -> 'out', with an edge of ``kind`` 'shortcut' that skips the branch.
+
+    In an original block the final ReLU follows the sum; in a pre-activation block nothing does; a plain block has no sum.
+    Where a pre-activation block projects, branch and projection share its BN-ReLU: the shortcut leaves after it.
+    """
+    names = [f"{number} {layer.kind}" for number, layer in enumerate(layers, start=1)]
+    plain, preactivation = block.shortcut == "none", block.kind.startswith("preactivation")
+    end = [] if plain else ["+"] if preactivation else ["+", "ReLU"]
+    graph = nx.DiGraph()
+    nx.add_path(graph, ["in", *names, *end, "out"], kind="branch")
+    for name, layer in zip(names, layers, strict=True):
+        graph.nodes[name]["part"] = layer
+    if not plain:
+        start = names[1] if preactivation and block.shortcut == "projection" and len(names) > 4 else "in"
+        graph.add_edge(start, "+", kind="shortcut")
+    return graph
+
+
+def block_wiring(block: BlockPart, layers: Sequence[Part], palette: Palette) -> go.Figure:
+    """The layers of one block from top to bottom, the shortcut as a wire on their left."""
+    graph = block_graph(block, layers)
+    order = list(nx.topological_sort(graph))
+    rows = {name: -float(index) for index, name in enumerate(order)}
+    colour = palette.stage(block.name)
+    figure = go.Figure()
+    for source, target, kind in graph.edges(data="kind"):
+        if kind == "branch":
+            figure.add_shape(
+                type="line",
+                x0=0,
+                x1=0,
+                y0=rows[source],
+                y1=rows[target],
+                line={"color": palette.line, "width": 2},
+                layer="below",
+            )
+        else:
+            top, bottom = rows[source], rows[target]
+            path = f"M 0 {top} C -0.75 {top}, -0.75 {bottom}, -0.06 {bottom}"
+            dash = "solid" if block.shortcut == "identity" else "dot"
+            figure.add_shape(
+                type="path", path=path, line={"color": palette.ink, "width": 2.4, "dash": dash}, layer="below"
+            )
+            figure.add_annotation(x=-0.62, y=(top + bottom) / 2, text=shortcut_reason(block).replace(": ", ":<br>").replace(", ", ",<br>"), showarrow=False,
+                                  xanchor="right", align="right", font={"size": 12, "color": palette.muted})  # fmt: skip
+    for name in order:
+        part = graph.nodes[name].get("part")
+        if name == "+":
+            figure.add_scatter(x=[0], y=[rows[name]], mode="markers+text", text=["+"], textfont={"size": 16, "color": palette.ink},
+                               marker={"size": 24, "color": palette.background, "line": {"color": palette.ink, "width": 1.5}}, hoverinfo="skip")  # fmt: skip
+            continue
+        weighted = part is not None and part.macs > 0
+        title = {"in": "stream in", "out": "stream out"}.get(name, name.split(" ", 1)[1] if part else name)
+        shape = block.in_shape if name == "in" else block.out_shape if part is None else part.out_shape
+        figure.add_shape(type="rect", x0=-0.12, x1=0.12, y0=rows[name] - 0.32, y1=rows[name] + 0.32,
+                         fillcolor=colour if weighted else palette.panel, line={"color": palette.muted, "width": 1})  # fmt: skip
+        detail = f"<b>{title}</b>  {shape_text(shape)}"
+        if part is not None and part.params:
+            macs = f", {part.macs / 1e6:.2f} M multiply-adds" if part.macs else ""
+            detail += f"<br><span style='color:{palette.muted}'>{part.params:,} parameters{macs}</span>"
+        figure.add_annotation(
+            x=0.17, y=rows[name], text=detail, showarrow=False, xanchor="left", align="left", font={"size": 12.5}
+        )
+    figure.update_xaxes(visible=False, range=[-1.5, 2.6])
+    figure.update_yaxes(visible=False, range=[-len(order) + 0.4, 0.6])
+    return styled(figure, palette, 44 * len(order) + 20)
+
+
+def feature_maps(title: str, maps: np.ndarray, palette: Palette, *, channels: int = 16) -> go.Figure:
+    """The first channels of a tensor (channels, height, width) as a grid of small pictures on one colour scale.
+
+    Values of one sign are drawn with an even sequential map, signed ones with a diverging map centred on zero.
+    """
+    shown = maps[:channels]
+    columns = int(np.ceil(np.sqrt(len(shown))))
+    _, height, width = shown.shape
+    grid = np.full((columns * (height + 1) - 1, columns * (width + 1) - 1), np.nan)
+    for index, channel in enumerate(shown):
+        top, left = (index // columns) * (height + 1), (index % columns) * (width + 1)
+        grid[top : top + height, left : left + width] = channel
+    signed = bool(np.nanmin(grid) < 0)
+    limit = float(np.nanmax(np.abs(grid))) or 1.0
+    figure = go.Figure(
+        go.Heatmap(
+            z=grid, zmin=-limit if signed else 0, zmax=limit, colorscale=palette.diverging if signed else palette.colormap,
+            colorbar={"thickness": 8, "len": 0.9, "tickfont": {"size": 11, "color": palette.muted}, "nticks": 4, "outlinewidth": 0},
+            hovertemplate=f"{title}: %{{z:.3g}}<extra></extra>",
+        )
+    )  # fmt: skip
+    figure.update_xaxes(visible=False)
+    figure.update_yaxes(visible=False, scaleanchor="x", autorange="reversed")
+    return styled(figure, palette, 240)

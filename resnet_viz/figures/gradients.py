@@ -1,0 +1,112 @@
+"""How gradients and streams look along the blocks: lines over one shared axis of blocks."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from .palette import Palette, short_number, styled
+
+
+@dataclass(frozen=True)
+class Series:
+    """One line: a value for each block. ``plain`` draws grey squares, ``hollow`` empty markers on a dashed line."""
+
+    name: str
+    blocks: tuple[str, ...]
+    values: np.ndarray
+    plain: bool = False
+    hollow: bool = False
+
+
+def along_blocks(series: Sequence[Series], quantity: str, palette: Palette, *, height: int = 340) -> go.Figure:
+    """Positive values over the blocks on a log axis, each line named at its end."""
+    figure = go.Figure()
+    for line in series:
+        add_line(figure, line, palette)
+    stage_axis(figure, series[0].blocks)
+    end_labels(figure, series, palette, height)
+    figure.update_yaxes(type="log", title_text=quantity, exponentformat="power", dtick=decades(series))
+    return styled(figure, palette, height, right=150)
+
+
+def add_line(figure: go.Figure, line: Series, palette: Palette, **where: int) -> None:
+    """Draw one series, its markers in the stage colours (a plain network's in grey squares)."""
+    colours = [palette.plain if line.plain else palette.stage(block) for block in line.blocks]
+    positive = np.where(np.isfinite(line.values) & (line.values > 0), line.values, np.nan)
+    figure.add_scatter(
+        x=list(range(len(line.blocks))),
+        y=positive,
+        mode="lines+markers",
+        line={
+            "color": palette.plain if line.plain else palette.muted,
+            "width": 1.2,
+            "dash": "dot" if line.hollow else "solid",
+        },
+        marker={
+            "symbol": "square" if line.plain else "circle",
+            "size": 7,
+            "color": palette.background if line.hollow else colours,
+            "line": {"color": colours, "width": 1.5},
+        },
+        text=line.blocks,
+        hovertemplate="%{text}: %{y:.3g}<extra>" + line.name + "</extra>",
+        **where,
+    )
+
+
+def stage_axis(figure: go.Figure, blocks: Sequence[str]) -> None:
+    """An axis of blocks that names the first of each stage."""
+    starts = [i for i, block in enumerate(blocks) if block.endswith(".0")]
+    figure.update_xaxes(
+        tickvals=starts, ticktext=[blocks[i] for i in starts], showgrid=False, range=[-0.7, len(blocks) - 0.3]
+    )
+
+
+def decades(series: Sequence[Series]) -> int:
+    """Whole decades between ticks, so that there are at most eight."""
+    values = np.concatenate([line.values for line in series])
+    values = values[np.isfinite(values) & (values > 0)]
+    return max(1, int(np.ceil(np.log10(values.max() / values.min()) / 8))) if len(values) else 1
+
+
+def end_labels(figure: go.Figure, series: Sequence[Series], palette: Palette, height: int) -> None:
+    """Name each line at its right end, pushed apart where they would overlap."""
+    usable = [
+        (np.log10(line.values[-1]), line) for line in series if np.isfinite(line.values[-1]) and line.values[-1] > 0
+    ]
+    everything = np.concatenate([line.values for line in series])
+    everything = np.log10(everything[np.isfinite(everything) & (everything > 0)])
+    if not usable:
+        return
+    gap = 17 * max(np.ptp(everything), 0.5) / (height - 60)
+    previous = -np.inf
+    for value, line in sorted(usable, key=lambda pair: pair[0]):
+        previous = max(value, previous + gap)
+        figure.add_annotation(
+            x=len(line.blocks) - 0.5, y=previous, text=line.name, showarrow=False, xanchor="left",
+            font={"size": 12, "color": palette.muted if line.plain else palette.ink},
+        )  # fmt: skip
+
+
+def stream_statistics(panels: Sequence[tuple[str, Sequence[Series]]], palette: Palette) -> go.Figure:
+    """Small panels above one another over the same axis of blocks, each with its own linear scale."""
+    figure = make_subplots(rows=len(panels), cols=1, shared_xaxes=True, vertical_spacing=0.09)
+    for row, (title, lines) in enumerate(panels, start=1):
+        for line in lines:
+            add_line(figure, line, palette, row=row, col=1)
+        figure.update_yaxes(title_text=title, rangemode="tozero", nticks=4, row=row, col=1)
+    stage_axis(figure, panels[0][1][0].blocks)
+    return styled(figure, palette, 150 * len(panels))
+
+
+def span_sentence(line: Series) -> str:
+    """'from layer4.2 back to layer1.0 it grows 12-fold', as measured."""
+    ratio = line.values[0] / line.values[-1] if line.values[-1] else np.nan
+    if not np.isfinite(ratio) or ratio == 0:
+        return "overflows or vanishes altogether"
+    if 1 / 1.2 < ratio < 1.2:
+        return f"stays the same (factor {ratio:.2f})"
+    return f"grows {short_number(ratio)}-fold" if ratio > 1 else f"fades {short_number(1 / ratio)}-fold"

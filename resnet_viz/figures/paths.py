@@ -1,0 +1,141 @@
+"""How the paths of a residual network look: unravelled one by one, and counted by length beside the gradient they carry."""
+
+from collections.abc import Sequence
+from itertools import product
+
+import numpy as np
+import plotly.graph_objects as go
+
+from .palette import Palette, styled
+
+Path = tuple[bool, ...]
+
+
+def all_paths(blocks: int) -> list[Path]:
+    """Every choice of branch (True) or shortcut (False) at each block, the shortest first."""
+    return sorted(product((False, True), repeat=blocks), key=lambda path: (sum(path), [not taken for taken in path]))
+
+
+def path_name(path: Path, blocks: Sequence[str]) -> str:
+    """'layer1.0 → layer1.2', or that no branch is taken."""
+    taken = [block for block, branch in zip(blocks, path, strict=True) if branch]
+    return " → ".join(taken) if taken else "no branch: shortcuts only"
+
+
+def unravelled(blocks: Sequence[str], chosen: int, palette: Palette) -> go.Figure:
+    """Every path through a run of blocks, one a line: a square where it takes the branch, a bare wire where the shortcut."""
+    paths = all_paths(len(blocks))
+    figure = go.Figure()
+    for row, path in enumerate(paths):
+        strong = row == chosen
+        figure.add_scatter(
+            x=[-0.6, len(blocks) - 0.4], y=[row, row], mode="lines", hoverinfo="skip",
+            line={"color": palette.ink if strong else palette.line, "width": 3 if strong else 1.5},
+        )  # fmt: skip
+        taken = [index for index, branch in enumerate(path) if branch]
+        figure.add_scatter(
+            x=taken, y=[row] * len(taken), mode="markers", hoverinfo="skip",
+            marker={"symbol": "square", "size": 15, "color": [palette.stage(blocks[index]) for index in taken],
+                    "line": {"color": palette.ink, "width": 2 if strong else 0}},
+        )  # fmt: skip
+    figure.add_scatter(
+        x=[column for _ in paths for column in range(len(blocks))], y=[row for row in range(len(paths)) for _ in blocks],
+        mode="markers", marker={"size": 16, "opacity": 0}, selected={"marker": {"opacity": 0}}, unselected={"marker": {"opacity": 0}},
+        customdata=[(row, path_name(path, blocks)) for row, path in enumerate(paths) for _ in blocks],
+        hovertemplate="%{customdata[1]}<extra></extra>",
+    )  # fmt: skip
+    lengths = [sum(path) for path in paths]
+    figure.update_xaxes(
+        side="top",
+        tickvals=list(range(len(blocks))),
+        ticktext=list(blocks),
+        range=[-1, len(blocks) - 0.3],
+        showgrid=False,
+    )
+    firsts = [lengths.index(length) for length in range(len(blocks) + 1)]
+    figure.update_yaxes(
+        autorange="reversed",
+        tickvals=firsts,
+        ticktext=[f"length {length}" for length in range(len(blocks) + 1)],
+        showgrid=False,
+    )
+    return styled(figure, palette, 60 + 19 * len(paths)).update_layout(clickmode="event+select")
+
+
+def share_by_length(paths: Sequence[int], norms: np.ndarray, carrying: tuple[int, int], palette: Palette) -> go.Figure:
+    """Two sets of bars over the path length: the share of all paths (grey) and the share of the gradient (ink)."""
+    total = sum(paths)
+    lengths = list(range(len(paths)))
+    shares = [100 * (count / total) for count in paths]
+    gradient = 100 * norms / norms.sum()
+    figure = go.Figure()
+    figure.add_bar(
+        x=lengths, y=shares, marker={"color": palette.plain, "opacity": 0.75}, width=0.9, customdata=[f"{count:,}" for count in paths],
+        hovertemplate="length %{x}: %{customdata} paths, %{y:.2f} % of all<extra></extra>",
+    )  # fmt: skip
+    figure.add_bar(
+        x=lengths, y=gradient, marker={"color": palette.stages[0]}, width=0.55,
+        hovertemplate="length %{x}: %{y:.2f} % of the gradient<extra></extra>",
+    )  # fmt: skip
+    top = max(*shares, *gradient)
+    first, last = carrying
+    figure.add_shape(
+        type="line",
+        x0=first - 0.5,
+        x1=last + 0.5,
+        y0=top * 1.12,
+        y1=top * 1.12,
+        line={"color": palette.ink, "width": 2},
+    )
+    figure.add_annotation(
+        x=(first + last) / 2, y=top * 1.21, text=f"95 % of the gradient: {first} to {last}", showarrow=False
+    )
+    if len(paths) > 2 and len([count for count in paths if count]) > 1:
+        middle = int(np.argmax(shares))
+        figure.add_annotation(
+            x=middle, y=max(shares), yshift=14, text="paths", showarrow=False, font={"color": palette.muted}
+        )
+        peak = int(np.argmax(gradient))
+        figure.add_annotation(
+            x=peak,
+            y=float(gradient[peak]),
+            yshift=12,
+            text="gradient",
+            showarrow=False,
+            font={"color": palette.stages[0]},
+        )
+    figure.update_layout(barmode="overlay")
+    figure.update_xaxes(
+        title_text="path length: number of branches taken", showgrid=False, range=[-0.8, len(paths) - 0.2]
+    )
+    figure.update_yaxes(title_text="share, %", range=[0, top * 1.32])
+    return styled(figure, palette, 330)
+
+
+def single_path_norms(exact: np.ndarray, sampled: np.ndarray, paths: Sequence[int], palette: Palette) -> go.Figure:
+    """On a log axis: the summed gradient of all paths of one length, and the norm of single sampled paths of it."""
+    lengths = [length for length, count in enumerate(paths) if count]
+    figure = go.Figure()
+    figure.add_scatter(
+        x=lengths, y=exact[lengths], mode="lines+markers", line={"color": palette.stages[0], "width": 1.5}, marker={"size": 6},
+        hovertemplate="all paths of length %{x} together: %{y:.3g}<extra></extra>",
+    )  # fmt: skip
+    points = [(length, value) for length in lengths for value in sampled[length] if value > 0]
+    figure.add_scatter(
+        x=[x for x, _ in points], y=[y for _, y in points], mode="markers",
+        marker={"size": 5, "color": palette.background, "line": {"color": palette.ink, "width": 1.2}},
+        hovertemplate="one path of length %{x}: %{y:.3g}<extra></extra>",
+    )  # fmt: skip
+    if len(lengths) > 1:
+        for values, text, colour in (
+            (exact, "all paths of a length together", palette.stages[0]),
+            (np.nanmean(sampled, 1), "single paths, sampled", palette.ink),
+        ):
+            spot = lengths[len(lengths) * 2 // 3]
+            if values[spot] > 0:
+                figure.add_annotation(x=spot, y=float(np.log10(values[spot])), yshift=14, xanchor="left", text=text, showarrow=False, font={"color": colour})  # fmt: skip
+    figure.update_xaxes(
+        title_text="path length: number of branches taken", showgrid=False, range=[-0.8, len(paths) - 0.2]
+    )
+    figure.update_yaxes(type="log", title_text="gradient norm", exponentformat="power")
+    return styled(figure, palette, 330)
