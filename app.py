@@ -7,10 +7,11 @@ from resnet_viz.web.frame import frame
 st.set_page_config(page_title="resnet_viz", page_icon=":material/conversion_path:", layout="wide")
 page = st.navigation(
     [
+        st.Page("pages/start.py", title="Start: seven claims", icon=":material/home:", default=True),
         st.Page("pages/stage_diagram.py", title="Stage diagram", icon=":material/account_tree:"),
         st.Page("pages/gradient_flow.py", title="Gradient flow", icon=":material/trending_down:"),
         st.Page("pages/path_unrolling.py", title="Path unrolling", icon=":material/alt_route:"),
-        st.Page("pages/layer_deletion.py", title="Layer deletion", icon=":material/content_cut:", default=True),
+        st.Page("pages/layer_deletion.py", title="Layer deletion", icon=":material/content_cut:"),
     ]
 )
 frame(page)

@@ -110,15 +110,15 @@ def sweep_errors(sweep: Sweep, plain: Sweep | None, chance_pct: float, palette: 
     figure.update_yaxes(
         range=[-3, 104], tickvals=[0, 25, 50, 75, 100], title_text="error, %" if labelled else "changed predictions, %"
     )
-    return styled(figure, palette, 300)
+    return styled(figure, palette, 300, right=90)
 
 
 def named_line(figure: go.Figure, value: float, name: str, colour: str, dash: str, palette: Palette) -> None:
     """A horizontal line that carries its own name."""
-    figure.add_hline(
-        y=value, line={"color": colour, "width": 1, "dash": dash}, annotation_text=name,
-        annotation_position="top left", annotation_font={"size": 12, "color": palette.muted},
-    )  # fmt: skip
+    figure.add_hline(y=value, line={"color": colour, "width": 1, "dash": dash})
+    figure.add_annotation(
+        x=1.005, xref="paper", y=value, text=name, showarrow=False, xanchor="left", font={"size": 12, "color": palette.muted}
+    )
 
 
 def class_errors(classes: Sequence[str], lesion: Lesion, palette: Palette) -> go.Figure:

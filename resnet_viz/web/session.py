@@ -29,7 +29,7 @@ class Choices:
 
     network: str = DEFAULT_NETWORK
     untrained: int | None = None
-    position: int = 500
+    position: int = 200
     page_of_images: int = 0
     own_photo: ImageSet | None = None
     own_label: int | None = None

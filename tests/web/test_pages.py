@@ -1,0 +1,131 @@
+"""Every page with networks of each family: it opens without an error, and what it shows follows its widgets."""
+
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from resnet_viz.networks.zoo import NETWORKS
+from resnet_viz.web import cached
+
+PAGES = Path(__file__).parents[2] / "pages"
+NAMES = [page.stem for page in sorted(PAGES.glob("*.py"))]
+
+
+def opened(page: str) -> AppTest:
+    """The app on one page, as a link to that page opens it. (AppTest.switch_page would run the page without app.py.)"""
+    script = f"""
+import streamlit as st
+from resnet_viz.web.frame import frame
+frame(st.navigation([st.Page({str(PAGES / f"{page}.py")!r}, default=True)]))
+"""
+    app = AppTest.from_string(script, default_timeout=120).run()
+    assert not app.exception
+    return app
+
+
+def choose(app: AppTest, network: str) -> AppTest:
+    app.selectbox(key="network_box").select(network).run()
+    assert not app.exception
+    return app
+
+
+def texts(app: AppTest) -> str:
+    """Everything that is written on the page."""
+    return "\n".join(
+        str(element.value)
+        for element in [*app.title, *app.subheader, *app.markdown, *app.caption, *app.warning, *app.info]
+    )
+
+
+@pytest.mark.parametrize("network", ["fashion-plain20", "fashion-preact56", "cifar10-resnet20", "imagenet-resnet18"])
+@pytest.mark.parametrize("page", NAMES)
+def test_page_opens(page: str, network: str, monkeypatch, tmp_path) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))  # no cached downloads: what a first visitor without internet sees
+    app = choose(opened(page), network)
+    assert app.title[0].value.endswith("?")
+    assert app.subheader
+    if not network.startswith("fashion"):
+        assert "untrained" in texts(app)
+        assert str(tmp_path) in app.warning[0].value  # where to put the file by hand
+
+
+@pytest.mark.parametrize("page", NAMES)
+def test_untrained_weights_are_labelled(page: str) -> None:
+    app = opened(page)
+    app.segmented_control(key="weights_box").set_value("untrained").run()
+    assert not app.exception
+    assert "fashion-resnet34 (untrained)" in app.warning[0].value
+
+
+def test_deletion_shows_the_set_error_of_the_chosen_network() -> None:
+    app = opened("layer_deletion")
+    for name in ("fashion-resnet20", "fashion-plain20"):
+        choose(app, name)
+        loaded = cached.network(NETWORKS[name])
+        images = app.session_state["visit"].images
+        gates = (1.0,) * len(loaded.network.blocks)
+        wrong = (cached.predictions(loaded, images, gates) != images.labels.numpy()).sum()
+        assert f"{len(images):,} test images: {wrong / 10:.1f} % error, intact" in texts(app)
+
+
+def test_deleting_a_stage_undo_and_redo() -> None:
+    app = choose(opened("layer_deletion"), "fashion-resnet20")
+    app.button(key="delete_layer2").click().run()
+    assert "deleted: layer2.0, layer2.1, layer2.2" in texts(app)
+    assert "keeps its shortcut (option A)" in texts(app)
+    assert "paired by image" in texts(app)
+    button(app, "Undo").click().run()
+    assert "Nothing deleted" in texts(app)
+    button(app, "Redo").click().run()
+    assert "deleted: layer2.0, layer2.1, layer2.2" in texts(app)
+    app.slider(key="gate_fashion-resnet20").set_value(1.0).run()
+    assert "+0.0 points" in texts(app)
+    button(app, "Restore all").click().run()
+    assert "Nothing deleted" in texts(app)
+
+
+def button(app: AppTest, label: str):
+    return next(each for each in app.button if each.label == label)
+
+
+def test_a_lesion_stays_with_its_network() -> None:
+    app = choose(opened("layer_deletion"), "fashion-resnet20")
+    app.button(key="delete_layer3").click().run()
+    choose(app, "fashion-resnet56")
+    assert "Nothing deleted" in texts(app)
+    choose(app, "fashion-resnet20")
+    assert "deleted: layer3.0, layer3.1, layer3.2" in texts(app)
+
+
+def test_two_visitors_do_not_see_each_others_lesions() -> None:
+    first, second = opened("layer_deletion"), opened("layer_deletion")
+    first.button(key="delete_layer2").click().run()
+    second.run()
+    assert "deleted: layer2.0" in texts(first)
+    assert "Nothing deleted" in texts(second)
+
+
+def test_gradient_scale_changes_the_figure() -> None:
+    app = choose(opened("gradient_flow"), "fashion-resnet20")
+    assert "the gradient grows" in texts(app) or "the gradient fades" in texts(app)
+    figures = [chart.proto.spec for chart in app.get("plotly_chart")]
+    app.segmented_control(key="gradient_scale").set_value("relative to the last block").run()
+    assert next(chart.proto.spec for chart in app.get("plotly_chart")) != figures[0]
+    assert "relative to the last block" in app.get("plotly_chart")[0].proto.spec
+
+
+def test_paths_of_a_plain_network_are_one() -> None:
+    assert "its only path goes through all 9 blocks" in texts(choose(opened("path_unrolling"), "fashion-plain20"))
+
+
+def test_run_length_sets_the_number_of_paths() -> None:
+    app = choose(opened("path_unrolling"), "fashion-resnet20")
+    app.slider(key="run_length").set_value(5).run()
+    assert "2⁵ = 32 paths, and each branch lies on 16 of them" in texts(app)
+
+
+def test_family_table_is_recomputed_from_the_models() -> None:
+    table = choose(opened("stage_diagram"), "imagenet-resnet34").dataframe[0].value.set_index("network")
+    assert table.loc["imagenet-resnet152", "parameters"] == 60_192_808
+    assert table.loc["imagenet-resnet18", "multiply-adds, M"] == pytest.approx(1814, abs=1)
