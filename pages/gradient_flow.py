@@ -98,7 +98,7 @@ with st.container(border=True):
         entries = [entry] + ([other] if other is not None else [])
         rows = [(cached.network(each, seed, norm), norm) for norm in (True, False) for each in entries]
         lines = [
-            line(network, f"{role(network)}, {'batch norm' if norm else 'no batch norm'}", hollow=not norm)
+            line(network, f"{role(network)}, {'BN' if norm else 'no BN'}", hollow=not norm)
             for network, norm in rows
         ]
     st.subheader("Untrained: what the first training step would see", anchor=False)

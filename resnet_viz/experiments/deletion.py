@@ -49,7 +49,8 @@ class Lesion:
         Agresti and Min 2005 (Statistics in Medicine 24, 729): a Wald interval with 1/2 added to each cell of the 2x2
         table, which stays honest where few images change.
         """
-        wrong_before, wrong_after = self.before != self.labels, self.after != self.labels
+        labels = known(self.labels)
+        wrong_before, wrong_after = self.before != labels, self.after != labels
         broken = np.sum(~wrong_before & wrong_after) + 0.5
         mended = np.sum(wrong_before & ~wrong_after) + 0.5
         total = self.images + 2
@@ -59,11 +60,19 @@ class Lesion:
 
     def error_pct_by_class(self, classes: int) -> tuple[np.ndarray, np.ndarray]:
         """Error of each class before and after, in per cent; every class must have images."""
+        labels = known(self.labels)
 
         def of(predictions: np.ndarray) -> np.ndarray:
-            return np.array([100 * np.mean(predictions[self.labels == label] != label) for label in range(classes)])
+            return np.array([100 * np.mean(predictions[labels == label] != label) for label in range(classes)])
 
         return of(self.before), of(self.after)
+
+
+def known(labels: np.ndarray | None) -> np.ndarray:
+    """The labels of a set that has them. Raises ValueError otherwise: a comparison with None would count as an error."""
+    if labels is None:
+        raise ValueError("Nobody labelled these images, so there is no error to measure.")
+    return labels
 
 
 def wilson_interval(wrong: int, images: int) -> tuple[float, float]:
@@ -94,7 +103,8 @@ class Sweep:
     @cached_property
     def rises(self) -> np.ndarray:
         """The rise in error for each block deleted, in percentage points."""
-        return 100 * ((self.predictions != self.labels).mean(1) - (self.intact != self.labels).mean())
+        labels = known(self.labels)
+        return 100 * ((self.predictions != labels).mean(1) - (self.intact != labels).mean())
 
     def worst(self, count: int = 3) -> list[tuple[str, float]]:
         """The blocks whose deletion raises the error most, with the error then in per cent."""

@@ -7,12 +7,14 @@ forward pass; the forward pass does not, since each branch sees a mixture.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import reduce
 from math import comb
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.grad import conv2d_input
 
 from ..networks.blocks import Block, Gate, PlainBlock, PreactivationBlock, add
 from ..networks.device import in_batches
@@ -20,7 +22,11 @@ from ..networks.network import ResidualNetwork
 from ..progress import Progress, no_progress
 
 MEMORY_BUDGET = 512 * 2**20  # bytes; a batch is split so that the gradients kept for all lengths stay below it
-COPIES = 6  # of those gradients alive at once inside a block's backward pass
+COPIES = 6  # of those gradients: what the forward pass keeps and what the recurrence needs, at its widest
+PART_BYTES = {
+    "cpu": 2**20,
+    "cuda": 2**26,
+}  # of gradients that go through a block at once; a CPU keeps them in its cache
 Pull = Callable[[Tensor], Tensor]
 
 
@@ -93,8 +99,9 @@ def gradient_by_length(
     def compute(part: slice) -> tuple[Tensor, float, float]:
         streams, last, true = backward_ends(network, images[part], labels[part], gates)
         kept = last[None]
-        for done, pulls in enumerate(block_pulls(network, streams, gates), start=1):
-            kept = advance(kept, *pulls)
+        pulls = block_pulls(network, streams, gates)
+        for done, (stream, pair) in enumerate(zip(reversed(streams[:-1]), pulls, strict=True), start=1):
+            kept = advance(kept, stream, *pair)
             progress(part.start * count + done * (part.stop - part.start), len(images) * count)
         kept_norms = kept.flatten(2).norm(dim=2).T
         return kept_norms.cpu(), (kept.sum(0) - true).square().sum().item(), true.square().sum().item()
@@ -150,7 +157,7 @@ def backward_ends(
 ) -> tuple[list[Tensor], Tensor, Tensor]:
     """The streams, and d loss / d stream at the head's input and (autograd's) at the first block's input."""
     with torch.enable_grad():
-        streams = network.streams(images, gates)
+        streams = network.streams(images.detach().requires_grad_(), gates)  # the stem's weights may take no gradient
         loss = functional.cross_entropy(network.head(streams[-1]), labels, reduction="sum")
         last, first = torch.autograd.grad(loss, [streams[-1], streams[0]])
     return [stream.detach() for stream in streams], last, first
@@ -171,41 +178,42 @@ def pulls_of(block: Block, stream: Tensor, gate: Gate) -> tuple[Pull, Pull]:
         total = add(*block.gated(*block.split(stream), gate))
     after_sum = slope(block.activation, total)
     entry = [block.entry] if isinstance(block, PreactivationBlock) else []
-    before_shortcut = entry if block.shortcut_kind == "projection" else []
+    shortcut_layers = [*(entry if block.shortcut_kind == "projection" else []), block.shortcut]
 
     def pull(layers: list[nn.Module], share: Gate) -> Pull:
-        if share == 0:  # not run in the forward pass either
+        if share == 0:
             return lambda gradients: gradients.new_zeros(len(gradients), *stream.shape)
-        factor, path = share * after_sum, nn.Sequential(*layers)
-        return lambda gradients: pull_back(path, stream, factor * gradients)
+        through, factor = pull_of(nn.Sequential(*layers), stream), share * after_sum
+        return lambda gradients: through(factor * gradients)
 
-    shortcut_share = 1 - gate if isinstance(block, PlainBlock) else 1.0
-    return pull([*before_shortcut, block.shortcut], shortcut_share), pull([*entry, block.branch], gate)
+    return pull(shortcut_layers, 1 - gate if isinstance(block, PlainBlock) else 1.0), pull([*entry, block.branch], gate)
 
 
 @torch.no_grad()
-def pull_back(layer: nn.Module, entering: Tensor, gradients: Tensor) -> Tensor:
+def pull_of(layer: nn.Module, entering: Tensor) -> Pull:
     """J^T of a layer in eval mode at what enters it (batch, ...), for a stack of gradients (k, batch, ...) at once.
 
-    autograd would take the stack apart: its convolutions run once for each of the k.
+    Written out, since autograd would take the stack apart and run the convolutions once for each of the k.
     """
     if isinstance(layer, nn.Identity):
-        return gradients
+        return lambda gradients: gradients
     if isinstance(layer, nn.Sequential):
-        inputs = [entering]
-        for inner in layer[:-1]:
-            inputs.append(inner(inputs[-1]))
-        for inner, entering in zip(reversed(layer), reversed(inputs), strict=True):
-            gradients = pull_back(inner, entering, gradients)
-        return gradients
+        pulls = []
+        for inner in layer:
+            pulls.append(pull_of(inner, entering))
+            entering = inner(entering)
+        return lambda gradients: reduce(lambda pulled, pull: pull(pulled), reversed(pulls), gradients)
     if isinstance(layer, nn.BatchNorm2d | nn.ReLU):
-        return gradients * slope(layer, entering)
+        factor = slope(layer, entering)
+        return lambda gradients: factor * gradients
     if isinstance(layer, nn.Conv2d):
-        return pull_back_convolution(layer, entering, gradients)
+        return pull_of_convolution(layer, entering)
     with torch.enable_grad():
         entering = entering.detach().requires_grad_()
         leaving = layer(entering)
-    return torch.autograd.grad(leaving, entering, gradients, is_grads_batched=True)[0]
+    return lambda gradients: torch.autograd.grad(
+        leaving, entering, gradients, retain_graph=True, is_grads_batched=True
+    )[0]
 
 
 def slope(elementwise: Callable[[Tensor], Tensor], entering: Tensor) -> Tensor:
@@ -215,25 +223,27 @@ def slope(elementwise: Callable[[Tensor], Tensor], entering: Tensor) -> Tensor:
         return torch.autograd.grad(elementwise(entering).sum(), entering)[0]
 
 
-def pull_back_convolution(layer: nn.Conv2d, entering: Tensor, gradients: Tensor) -> Tensor:
-    """The transposed convolution, the stack taken as one large batch."""
-    geometry = zip(entering.shape[2:], layer.padding, layer.dilation, layer.kernel_size, layer.stride, strict=True)
-    # Rows and columns at the edge that the stride left over: no output has seen them.
-    unseen = [
-        (size + 2 * int(padding) - dilation * (kernel - 1) - 1) % stride
-        for size, padding, dilation, kernel, stride in geometry
-    ]
-    pulled = functional.conv_transpose2d(
-        gradients.flatten(0, 1), layer.weight, None, layer.stride, layer.padding, unseen, layer.groups, layer.dilation
-    )
-    return pulled.unflatten(0, gradients.shape[:2])
+def pull_of_convolution(layer: nn.Conv2d, entering: Tensor) -> Pull:
+    """J^T of a convolution, with the stack as one large batch."""
+    assert isinstance(layer.padding, tuple)
+    settings = layer.stride, layer.padding, layer.dilation, layer.groups
+
+    def pull(gradients: Tensor) -> Tensor:
+        batch = gradients.flatten(0, 1)
+        pulled = conv2d_input((len(batch), *entering.shape[1:]), layer.weight.detach(), batch, *settings)
+        return pulled.unflatten(0, gradients.shape[:2])
+
+    return pull
 
 
-def advance(kept: Tensor, through_shortcut: Pull, through_branch: Pull) -> Tensor:
-    """One step of the recurrence: k lengths come in, k + 1 go out."""
-    by_shortcut, by_branch = through_shortcut(kept), through_branch(kept)
-    grown = torch.cat([by_shortcut.flatten(0, 1), by_branch[-1]])
-    # Convolutions of few channels are up to five times slower in the default layout.
-    grown = grown.contiguous(memory_format=torch.channels_last).unflatten(0, (-1, kept.shape[1]))
-    grown[1:-1].add_(by_branch[:-1])
+def advance(kept: Tensor, stream: Tensor, through_shortcut: Pull, through_branch: Pull) -> Tensor:
+    """One step of the recurrence: k lengths come in, k + 1 go out, shaped as the stream that enters the block."""
+    # In channels_last, convolutions of few channels are up to five times faster.
+    grown = kept.new_zeros(len(kept) + 1, *stream.movedim(1, -1).shape).movedim(-1, 2)
+    lengths = max(1, PART_BYTES.get(kept.device.type, PART_BYTES["cuda"]) // kept[0].nbytes)
+    for part, shortcut, branch in zip(
+        kept.split(lengths), grown[:-1].split(lengths), grown[1:].split(lengths), strict=True
+    ):
+        shortcut.add_(through_shortcut(part))
+        branch.add_(through_branch(part))
     return grown

@@ -64,7 +64,7 @@ def record(network: ResidualNetwork, images: Tensor, labels: Tensor) -> Record:
         for name, module in [("stem", network.stem), *network.blocks.items()]
     }
     with torch.enable_grad():
-        streams, branches = [network.stem(images)], []
+        streams, branches = [network.stem(images.detach().requires_grad_())], []  # the weights may take no gradient
         for block in network.blocks.values():
             shortcut, branch = block.gated(*block.split(streams[-1]), 1.0)
             assert branch is not None  # it runs, since the gate is 1

@@ -12,7 +12,7 @@ from ..networks.description import BlockPart, Description, Part
 from .palette import Palette, styled
 
 LONGEST_ROW = 12  # blocks in a row of the stage diagram
-STAGE_STEP, ROW_STEP, BOX_WIDTH, BOX_HEIGHT, ARC = 1.9, 1.35, 0.6, 0.5, 0.5
+STAGE_STEP, ROW_STEP, BOX_WIDTH, BOX_HEIGHT, ARC = 2.3, 1.35, 0.6, 0.5, 0.5
 Point = tuple[float, float]
 
 
@@ -146,18 +146,20 @@ def stage_diagram(
         y = places[first.name][1]
         text = f"<b>{first.stage}</b>: {len(blocks)} {first.kind} blocks, stream {shape_text(blocks[-1].out_shape)}"
         if first.shortcut not in ("identity", "none"):
-            text += f" · dotted: {shortcut_reason(first)}"
+            text += f"<br>dotted: {shortcut_reason(first)}"
         figure.add_annotation(
             x=0,
-            y=y + 0.95,
+            y=y + 1.15,
             text=text,
             showarrow=False,
             xanchor="left",
+            yanchor="middle",
+            align="left",
             font={"color": palette.stage(first.name), "size": 13},
         )
     figure.update_xaxes(visible=False, range=[-0.1, longest + 0.1])
-    figure.update_yaxes(visible=False, range=[bottom - 0.6, 0.6])
-    return styled(figure, palette, int(52 * (1.2 - bottom))).update_layout(clickmode="event+select")
+    figure.update_yaxes(visible=False, range=[bottom - 0.7, 0.7])
+    return styled(figure, palette, int(52 * (1.4 - bottom))).update_layout(clickmode="event+select")
 
 
 def arc(place: Point) -> list[Point]:
@@ -178,12 +180,12 @@ def layer_boxes(
             type="rect",
             x0=x,
             x1=x + width,
-            y0=y - 0.42,
-            y1=y + 0.42,
+            y0=y - 0.55,
+            y1=y + 0.55,
             fillcolor=fill,
             line={"color": palette.muted, "width": 1},
         )
-        text = f"{layer.kind}<br>{shape_text(layer.out_shape)}"
+        text = f"{layer.kind.replace(', ', '<br>', 1)}<br>{shape_text(layer.out_shape)}"
         figure.add_annotation(x=x + width / 2, y=y, text=text, showarrow=False, font={"color": ink, "size": 12})
 
 
@@ -201,7 +203,7 @@ def block_graph(block: BlockPart, layers: Sequence[Part]) -> nx.DiGraph:
     for name, layer in zip(names, layers, strict=True):
         graph.nodes[name]["part"] = layer
     if not plain:
-        start = names[1] if preactivation and block.shortcut == "projection" and len(names) > 4 else "in"
+        start = names[1] if block.shortcut == "projection" and layers[0].kind == "batch norm" else "in"
         graph.add_edge(start, "+", kind="shortcut")
     return graph
 

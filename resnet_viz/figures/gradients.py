@@ -29,7 +29,7 @@ def along_blocks(series: Sequence[Series], quantity: str, palette: Palette, *, h
     stage_axis(figure, series[0].blocks)
     end_labels(figure, series, palette, height)
     figure.update_yaxes(type="log", title_text=quantity, exponentformat="power", dtick=decades(series))
-    return styled(figure, palette, height, right=150)
+    return styled(figure, palette, height, right=112)
 
 
 def add_line(figure: go.Figure, line: Series, palette: Palette, **where: int) -> None:

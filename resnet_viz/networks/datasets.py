@@ -2,6 +2,8 @@
 
 import gzip
 import os
+import zlib
+from collections import Counter
 from functools import cache
 from pathlib import Path
 
@@ -68,23 +70,38 @@ def bundle_fashion(training: ImageSet, test: ImageSet, path: Path = BUNDLED_FASH
     np.savez_compressed(path, allow_pickle=False, **arrays)
 
 
+def fashion_folder() -> Path:
+    """Where the full Fashion-MNIST lies or will lie: Debian's dataset-fashion-mnist, else torchvision's download."""
+    return DEBIAN_FASHION_FOLDER if DEBIAN_FASHION_FOLDER.is_dir() else data_folder() / "FashionMNIST" / "raw"
+
+
 def full_fashion(folder: Path | None = None) -> tuple[ImageSet, ImageSet]:
     """All 60,000 training and 10,000 test images of Fashion-MNIST.
 
-    From ``folder`` (the four IDX files, gzipped or not), else Debian's dataset-fashion-mnist, else torchvision's download
-    into ``data_folder()``. Raises InputError where a file is missing.
+    From ``folder`` (the four IDX files, gzipped or not), else from ``fashion_folder()``, where torchvision's download puts
+    what is not there yet. Raises InputError where a file is missing or no such file, or the download fails.
     """
     if folder is None:
-        folder = DEBIAN_FASHION_FOLDER
-        if not folder.is_dir():
-            FashionMNIST(str(data_folder()), download=True)
-            folder = data_folder() / "FashionMNIST" / "raw"
+        folder = fashion_folder()
+        if folder != DEBIAN_FASHION_FOLDER:
+            try:
+                FashionMNIST(str(data_folder()), download=True)
+            except (OSError, RuntimeError) as error:
+                raise InputError(
+                    f"Fashion-MNIST could not be fetched into {folder} ({error}); "
+                    f"give a folder with its four IDX files."
+                ) from error
     sets = []
     for prefix, title in (("train", "training"), ("t10k", "test")):
-        pixels = read_idx(folder, f"{prefix}-images-idx3-ubyte")[:, None]
+        pixels = read_idx(folder, f"{prefix}-images-idx3-ubyte")
         labels = read_idx(folder, f"{prefix}-labels-idx1-ubyte").long()
+        if pixels.shape != (len(labels), 28, 28) or not set(labels.tolist()) <= set(range(10)):
+            raise InputError(
+                f"The {title} files in {folder} hold pixels of shape {tuple(pixels.shape)} and labels of shape "
+                f"{tuple(labels.shape)}; expected 28 x 28 pixels an image, and for each one label from 0 to 9."
+            )
         names = tuple(f"{FASHION_CLASSES[label]}, Fashion-MNIST {title} image {i}" for i, label in enumerate(labels))
-        sets.append(ImageSet(f"{len(pixels):,} Fashion-MNIST {title} images", pixels, labels, names))
+        sets.append(ImageSet(f"{len(pixels):,} Fashion-MNIST {title} images", pixels[:, None], labels, names))
     return sets[0], sets[1]
 
 
@@ -92,10 +109,13 @@ def read_idx(folder: Path, name: str) -> torch.Tensor:
     """Read an IDX file of unsigned bytes (http://yann.lecun.com/exdb/mnist/), gzipped or not."""
     for path, opener in ((folder / name, open), (folder / f"{name}.gz", gzip.open)):
         if path.is_file():
-            with opener(path, "rb") as file:
-                data = file.read()
-            shape = np.frombuffer(data, ">i4", count=data[3], offset=4)
-            return torch.from_numpy(np.frombuffer(data, np.uint8, offset=4 + 4 * data[3]).reshape(shape).copy())
+            try:
+                with opener(path, "rb") as file:
+                    data = file.read()
+                shape = np.frombuffer(data, ">i4", count=data[3], offset=4)
+                return torch.from_numpy(np.frombuffer(data, np.uint8, offset=4 + 4 * data[3]).reshape(shape).copy())
+            except (OSError, EOFError, ValueError, IndexError, zlib.error) as error:
+                raise InputError(f"{path} is no whole IDX file of bytes ({error}); fetch it again.") from error
     raise InputError(
         f"{folder} holds neither {name} nor {name}.gz; give a folder with the four IDX files of Fashion-MNIST."
     )
@@ -130,24 +150,27 @@ def image_folder(
 ) -> ImageSet:
     """Pictures in folders named for their classes, sorted by folder, then file name.
 
-    A folder stands for a class by the class's name, by its index, or by an entry of ``folder_names`` (ImageNet's WordNet
-    ids). With ``limit`` N, image floor(i * total / N) for i = 0 ... N - 1 is read. Raises InputError for a folder that is
-    missing or empty, or whose folders match no class.
+    A folder stands for a class by the class's name (where only one class has it; case, spaces, underscores and slashes
+    do not matter), by its index, or by an entry of ``folder_names`` (ImageNet's WordNet ids). With ``limit`` N, image
+    floor(i * total / N) for i = 0 ... N - 1 is read. Raises InputError for a folder that is missing or empty, or whose
+    folders match no class.
     """
     if not folder.is_dir():
         raise InputError(f"{folder} is no folder; give one that holds a folder of pictures for each class.")
-    by_name = {name.lower(): index for index, name in reversed(list(enumerate(class_names)))}
+    spelled = [as_folder_name(name) for name in class_names]
+    times = Counter(spelled)
+    by_name = {name: index for index, name in enumerate(spelled) if times[name] == 1}
     by_name |= {str(index): index for index in range(len(class_names))} | folder_names
     files: list[tuple[Path, int]] = []
     for subfolder in sorted(path for path in folder.iterdir() if path.is_dir()):
         pictures = sorted(path for path in subfolder.iterdir() if path.suffix.lower() in PICTURE_SUFFIXES)
         if not pictures:
             continue
-        label = by_name.get(subfolder.name.lower(), by_name.get(subfolder.name.lower().replace("_", " ")))
+        label = by_name.get(as_folder_name(subfolder.name))
         if label is None:
             raise InputError(
-                f"Folder {subfolder.name!r} in {folder} is none of this network's {len(class_names)} classes; "
-                f"name it by class ({class_names[0]!r} ...) or by index (0 ... {len(class_names) - 1})."
+                f"Folder {subfolder.name!r} in {folder} names none of this network's {len(class_names)} classes, or several; "
+                f"name it by class ({class_names[0].replace('/', '_')!r} ...) or by index (0 ... {len(class_names) - 1})."
             )
         files += [(picture, label) for picture in pictures]
     if not files:
@@ -161,3 +184,8 @@ def image_folder(
     return ImageSet(
         f"{len(files):,} images of {folder.name}", pixels, torch.tensor([label for _, label in files]), names
     )
+
+
+def as_folder_name(name: str) -> str:
+    """A class's or folder's name as they are compared: 'T-shirt/top' cannot be a folder, 'T-shirt_top' can."""
+    return name.lower().replace("_", " ").replace("/", " ")

@@ -131,6 +131,5 @@ def measure(name: str, kind: str, module: nn.Module, stream: Tensor) -> tuple[Pa
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         output = module(stream)
     params = sum(parameter.numel() for parameter in module.parameters())
-    return Part(
-        name, kind, tuple(stream.shape[1:]), tuple(output.shape[1:]), params, counter.get_total_flops() // 2
-    ), output
+    macs = counter.get_total_flops() // 2 // len(stream)
+    return Part(name, kind, tuple(stream.shape[1:]), tuple(output.shape[1:]), params, macs), output

@@ -47,6 +47,8 @@ class Preprocessing:
             border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
             if np.median(border) > 127:
                 photo = ImageOps.invert(photo)
+        short = min(photo.size)  # a strip is cropped first: made to fit, its long side could take all memory
+        photo = transforms.center_crop(photo, [min(photo.height, 8 * short), min(photo.width, 8 * short)])
         photo = transforms.resize(photo, [self.resize], antialias=True)
         return transforms.pil_to_tensor(transforms.center_crop(photo, [self.crop]))
 
@@ -106,11 +108,15 @@ def open_photo(source: Path | BinaryIO) -> Image.Image:
                 photo = photo.convert("RGBA")
                 photo = Image.alpha_composite(Image.new("RGBA", photo.size, "white"), photo)
             return photo.convert("RGB")
-    except (UnidentifiedImageError, Image.DecompressionBombError) as error:
+    except Image.DecompressionBombError as error:
+        raise InputError(
+            f"{name} has far more than {PIXEL_LIMIT // 1_000_000} million pixels; make it smaller."
+        ) from error
+    except UnidentifiedImageError as error:
         raise InputError(
             f"{name} is no picture that can be read; give a PNG, JPEG, WebP, GIF, BMP or TIFF file."
         ) from error
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
+    except (OSError, SyntaxError, ValueError, EOFError, RuntimeError) as error:
         if isinstance(error, InputError):
             raise
         raise InputError(

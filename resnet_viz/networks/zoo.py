@@ -7,6 +7,7 @@ import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, partial
+from http.client import HTTPException
 from pathlib import Path
 
 import torch
@@ -282,19 +283,23 @@ def weights_file(entry: Entry, progress: Progress = no_progress) -> Path:
     path = weights_path(entry)
     if "://" not in str(entry.weights):
         if not path.is_file():
-            raise WeightsUnavailable(f"{path} is missing; make it with: python -m resnet_viz train {entry.name}.")
+            raise WeightsUnavailable(
+                f"{path} is missing; make it with: python -m resnet_viz train {entry.name}, give another with "
+                f"--checkpoint FILE, or take the untrained network with --untrained SEED."
+            )
         return path
     if not path.is_file():
         try:
             download(str(entry.weights), path, progress)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, HTTPException) as error:
             raise WeightsUnavailable(
                 f"The weights of {entry.name} could not be fetched from {entry.weights} ({error}); put the file at {path} by hand, "
-                f"give another with --checkpoint, or use the untrained network."
+                f"give another with --checkpoint FILE, or take the untrained network with --untrained SEED."
             ) from error
     elif not has_named_hash(path, path.name):
         raise WeightsUnavailable(
-            f"{path} is damaged: its SHA-256 does not begin with the digits in its name; remove it to fetch it again."
+            f"{path} is damaged: its SHA-256 does not begin with the digits in its name; remove it to fetch it again, "
+            f"or take the untrained network with --untrained SEED."
         )
     return path
 

@@ -38,7 +38,7 @@ def show(figure: go.Figure, key: str, alt: str) -> None:
 
 def chip(*facts: str) -> None:
     """Where the numbers above come from: measured, precomputed or schematic; on what; with which interval; in what time."""
-    st.badge(" · ".join(facts), color="gray")
+    st.markdown(f":gray-badge[{' · '.join(facts)}]")
 
 
 @contextmanager

@@ -1,0 +1,410 @@
+"""The experiments from a shell: ``python -m resnet_viz COMMAND``. JSON goes to stdout, progress to stderr."""
+
+import json
+import math
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from .errors import InputError
+from .experiments import deletion, paths, training
+from .experiments.trace import trace
+from .networks import datasets, zoo
+from .networks.description import BlockPart, Part, describe
+from .networks.device import device
+from .networks.images import ImageSet, open_photo
+from .networks.zoo import Entry, LoadedNetwork
+from .progress import Progress
+
+BACKWARD_IMAGES = 32  # behind gradients and paths unless --limit says otherwise; they are means, which settle early
+TOP = 5
+LARGEST_SEED = 2**31 - 1
+
+
+class Commands(click.Group):
+    """A group whose errors are one line on stderr, with exit status 2."""
+
+    def main(self, *args: Any, **extra: Any) -> Any:
+        """Run a command and exit: 0, 2 for input that cannot be used, 130 after Ctrl-C."""
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # a library's warning would be another line
+                sys.exit(super().main(*args, **extra | {"standalone_mode": False}))
+        except click.Abort:
+            sys.exit(130)
+        except (click.ClickException, InputError) as error:
+            click.echo(" ".join(complaint(error).split()), err=True)
+            sys.exit(2)
+
+
+def complaint(error: click.ClickException | InputError) -> str:
+    """The error's sentence; to click's is added what is possible."""
+    if not isinstance(error, click.UsageError) or error.ctx is None:
+        return error.message if isinstance(error, click.ClickException) else str(error)
+    command = error.ctx.command
+    if isinstance(command, click.Group):
+        possible = f"possible: {', '.join(command.commands)}."
+    elif isinstance(error, click.NoSuchOption):
+        options = (option.opts[0] for option in command.params if isinstance(option, click.Option))
+        possible = f"possible: {', '.join(options)}."
+    else:
+        possible = f"see {error.ctx.command_path} --help."
+    return f"{error.format_message().removesuffix('.')}; {possible}"
+
+
+@click.command(cls=Commands, no_args_is_help=False, context_settings={"show_default": True})
+def main() -> None:
+    """Explore residual networks: describe them, delete blocks, trace gradients, unravel paths."""
+    device()  # a RESNET_VIZ_DEVICE that cannot be used is told before anything is computed
+
+
+def network_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Which network, with which weights."""
+    command = click.option(
+        "--untrained", type=click.IntRange(0, LARGEST_SEED), metavar="SEED", help="Take seeded initial weights."
+    )(command)
+    command = click.option("--checkpoint", type=click.Path(path_type=Path), metavar="FILE", help="Take these weights.")(
+        command
+    )
+    return click.argument("network")(command)
+
+
+def image_options(limit: int | None = None) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Which images; ``limit`` is the default of --limit."""
+
+    def add(command: Callable[..., None]) -> Callable[..., None]:
+        command = click.option(
+            "--image", type=click.Path(path_type=Path), metavar="FILE", help="Take this one picture, unlabelled."
+        )(command)
+        command = click.option(
+            "--limit",
+            type=click.IntRange(1),
+            default=limit,
+            metavar="N",
+            help="Take N images spread evenly over the set.",
+        )(command)
+        return click.option(
+            "--data",
+            type=click.Path(path_type=Path),
+            metavar="FOLDER",
+            help="Take pictures in folders named by class, index or WordNet id, in place of what comes with the network.",
+        )(command)
+
+    return add
+
+
+batch_size_option = click.option("--batch-size", type=click.IntRange(1), default=deletion.BATCH_SIZE, metavar="N")
+
+
+@main.command()
+def networks() -> None:
+    """List the networks."""
+    rows = []
+    for entry in zoo.NETWORKS.values():
+        network = zoo.architecture(entry)
+        rows.append(
+            {
+                "name": entry.name,
+                "dataset": entry.dataset,
+                "family": entry.family,
+                "kind": next(iter(network.blocks.values())).kind,
+                "blocks": len(network.blocks),
+                "params": sum(parameter.numel() for parameter in network.parameters()),
+                "weights": entry.weights,
+                "provenance": entry.provenance,
+                "licence": entry.licence,
+                "published_error_pct": entry.published_error_pct,
+                "plain": entry.plain,
+            }
+        )
+    show(rows)
+
+
+@main.command("describe")
+@network_options
+def describe_command(network: str, checkpoint: Path | None, untrained: int | None) -> None:
+    """Shapes, parameters and multiply-adds of each block; needs no weights."""
+    entry = zoo.entry_of(network)
+    if checkpoint is None and untrained is None:
+        facts = {"network": entry.name, "trained": False, "weights": "none loaded"}
+        described = describe(zoo.architecture(entry).eval(), entry.preprocessing)
+    else:
+        loaded = load(entry, checkpoint, untrained)
+        facts = weights_of(loaded)
+        described = describe(loaded.network, entry.preprocessing)
+    show(
+        {
+            **facts,
+            "params": described.params,
+            "gmacs": described.macs / 1e9,
+            "layers": described.layers,
+            "stem": part_row(described.stem),
+            "blocks": [block_row(block) for block in described.blocks],
+            "head": part_row(described.head),
+        }
+    )
+
+
+@main.command()
+@network_options
+@image_options(BACKWARD_IMAGES)
+def gradients(**options: Any) -> None:
+    """Gradient norms at each block: of the stream, the branch and the parameters."""
+    loaded, images = chosen(**options)
+    traced = trace(loaded.network, *normalised_and_labels(loaded, images))
+    norms = zip(
+        traced.blocks,
+        traced.stream_gradient_norm,
+        traced.branch_gradient_norm,
+        traced.parameter_gradient_norm,
+        strict=True,
+    )
+    show(
+        {
+            **weights_of(loaded),
+            **images_row(images),
+            "labels": label_source(images),
+            "loss": number(traced.loss),
+            "stem_gradient_norm": number(traced.stem_gradient_norm),
+            "blocks": [
+                {
+                    "block": block,
+                    "stream_gradient_norm": number(stream),
+                    "branch_gradient_norm": number(branch),
+                    "parameter_gradient_norm": number(parameter),
+                }
+                for block, stream, branch, parameter in norms
+            ],
+        }
+    )
+
+
+@main.command("paths")
+@network_options
+@image_options(BACKWARD_IMAGES)
+def paths_command(**options: Any) -> None:
+    """The paths of each length: how many, and the gradient that flows through all of them and through single ones."""
+    loaded, images = chosen(**options)
+    pixels, labels = normalised_and_labels(loaded, images)
+    with bar("Gradient by path length") as progress:
+        exact = paths.gradient_by_length(loaded.network, pixels, labels, progress=progress)
+    sampled = paths.sampled_path_norms(loaded.network, pixels, labels).mean(1)
+    show(
+        {
+            **weights_of(loaded),
+            **images_row(images),
+            "labels": label_source(images),
+            "blocks": len(loaded.network.blocks),
+            "mean_length": number(exact.mean_length),
+            "sum_relative_error": number(exact.sum_relative_error),
+            "lengths": [
+                {
+                    "length": length,
+                    "paths": count,
+                    "gradient_norm": number(norm),
+                    "sampled_gradient_norm": number(single),
+                }
+                for length, (count, norm, single) in enumerate(zip(exact.paths, exact.mean_norms, sampled, strict=True))
+            ],
+        }
+    )
+
+
+@main.command()
+@network_options
+@click.option("--blocks", required=True, metavar="BLOCK,BLOCK", help="What to delete: layer1.2,layer3.0")
+@image_options()
+@batch_size_option
+def delete(blocks: str, batch_size: int, **options: Any) -> None:
+    """Delete blocks: the error before and after, or with --image the five likeliest classes."""
+    loaded, images = chosen(**options)
+    network, preprocessing = loaded.network, loaded.entry.preprocessing
+    gates = network.gates_without(name.strip() for name in blocks.split(",") if name.strip())
+    facts = {
+        **weights_of(loaded),
+        "deleted": [name for name, gate in zip(network.blocks, gates, strict=True) if gate == 0],
+        **images_row(images),
+    }
+    if options["image"]:
+        streams = deletion.intact_streams(network, normalised(loaded, images))
+        before, after = (deletion.probabilities(network, streams, each)[0] for each in ([1.0] * len(gates), gates))
+        show({**facts, "before": top_classes(loaded.entry, before), "after": top_classes(loaded.entry, after)})
+        return
+    with bar("Images") as progress:
+        lesion = deletion.delete(network, preprocessing, images, gates, batch_size, progress)
+    show(
+        {
+            **facts,
+            "error_pct_before": lesion.error_pct_before,
+            "error_pct_after": lesion.error_pct_after,
+            "changed_pct": lesion.changed_pct,
+        }
+    )
+
+
+@main.command()
+@network_options
+@image_options()
+@batch_size_option
+def sweep(batch_size: int, **options: Any) -> None:
+    """Delete every block in turn: the error, and the share of predictions that change."""
+    loaded, images = chosen(**options)
+    with bar("Deleted blocks x images") as progress:
+        swept = deletion.sweep(loaded.network, loaded.entry.preprocessing, images, batch_size, progress)
+    show(
+        {
+            **weights_of(loaded),
+            **images_row(images),
+            "error_pct": swept.error_pct,
+            "blocks": [
+                {"block": block, "error_pct": lesion.error_pct_after, "changed_pct": lesion.changed_pct}
+                for block, lesion in zip(swept.blocks, swept.lesions, strict=True)
+            ],
+        }
+    )
+
+
+@main.command()
+@click.argument("network")
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="The four IDX files of Fashion-MNIST, in place of Debian's or a download.",
+)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=zoo.CHECKPOINTS,
+    metavar="FOLDER",
+    help="Where weights, history and the state to resume from are written.",
+)
+@click.option("--epochs", type=click.IntRange(1), default=training.Recipe.epochs)
+@click.option("--seed", type=click.IntRange(0, LARGEST_SEED), default=training.Recipe.seed)
+def train(network: str, data: Path | None, output: Path, epochs: int, seed: int) -> None:
+    """Train a fashion-* network; a run that was interrupted goes on where it stopped."""
+    entry = zoo.entry_of(network)
+    if entry.family != "fashion":
+        possible = ", ".join(name for name, row in zoo.NETWORKS.items() if row.family == "fashion")
+        raise InputError(f"{network} is not trained here; possible: {possible}.")
+    source = data or datasets.fashion_folder()
+    doing = "Downloading Fashion-MNIST into" if data is None and not source.is_dir() else "Reading Fashion-MNIST from"
+    click.echo(f"{doing} {source}", err=True)
+    train_set, test_set = datasets.full_fashion(data)
+    output.mkdir(parents=True, exist_ok=True)
+    recipe = training.Recipe(epochs=epochs, seed=seed)
+    with bar(f"Training {network}, steps", always=True) as progress:
+        training.train(entry, train_set, test_set, output, recipe, progress)
+    training.write_table(output)
+    weights, history = (output / f"{network}.{suffix}" for suffix in ("safetensors", "json"))
+    errors = {key: value for key, value in json.loads(history.read_text()).items() if key.endswith("_error_pct")}
+    show({"network": network, "trained": True, "weights": str(weights), "history": str(history), **errors})
+
+
+def chosen(
+    network: str,
+    checkpoint: Path | None,
+    untrained: int | None,
+    data: Path | None,
+    limit: int | None,
+    image: Path | None,
+) -> tuple[LoadedNetwork, ImageSet]:
+    """What the options ask for."""
+    if image is not None and data is not None:
+        raise InputError("--image and --data came together; give one of them.")
+    entry = zoo.entry_of(network)
+    if image is not None:
+        pixels = entry.preprocessing.fit(open_photo(image))
+        images = ImageSet(image.name, pixels[None], None, (image.name,))
+    else:
+        images = zoo.images_of(entry, data, limit)
+    return load(entry, checkpoint, untrained), images
+
+
+def load(entry: Entry, checkpoint: Path | None, untrained: int | None) -> LoadedNetwork:
+    """The network with its weights, which are fetched if need be."""
+    if checkpoint is not None and untrained is not None:
+        raise InputError("--checkpoint and --untrained came together; give one of them.")
+    with bar(f"Fetching {entry.name}, bytes") as progress:
+        return zoo.load(entry, checkpoint=checkpoint, untrained=untrained, progress=progress)
+
+
+def normalised(loaded: LoadedNetwork, images: ImageSet) -> Tensor:
+    """A set as the network's input, on its device."""
+    return loaded.entry.preprocessing.normalise(images.pixels.to(device()))
+
+
+def normalised_and_labels(loaded: LoadedNetwork, images: ImageSet) -> tuple[Tensor, Tensor]:
+    """A set as the network's input, with its labels; where nobody knows them, the predicted classes."""
+    labels = images.labels
+    if labels is None:
+        labels = torch.from_numpy(deletion.predict(loaded.network, loaded.entry.preprocessing, images))
+    return normalised(loaded, images), labels.to(device())
+
+
+def weights_of(loaded: LoadedNetwork) -> dict[str, Any]:
+    return {"network": loaded.entry.name, "trained": loaded.trained, "weights": loaded.weights}
+
+
+def images_row(images: ImageSet) -> dict[str, Any]:
+    return {"images": len(images), "image_set": images.title}
+
+
+def label_source(images: ImageSet) -> str:
+    """Against which classes the loss was computed."""
+    return "of the set" if images.labels is not None else "predicted"
+
+
+def part_row(part: Part) -> dict[str, Any]:
+    return {
+        "in_shape": part.in_shape,
+        "out_shape": part.out_shape,
+        "params": part.params,
+        "macs": part.macs,
+    }
+
+
+def block_row(block: BlockPart) -> dict[str, Any]:
+    return {
+        "block": block.name,
+        "stage": block.stage,
+        "kind": block.kind,
+        "shortcut": block.shortcut,
+        **part_row(block),
+    }
+
+
+def top_classes(entry: Entry, probabilities: Sequence[float]) -> list[dict[str, Any]]:
+    """The likeliest classes, best first."""
+    order = sorted(range(len(entry.classes)), key=lambda index: -probabilities[index])[:TOP]
+    return [{"class": entry.classes[index], "probability": number(probabilities[index])} for index in order]
+
+
+def number(value: float) -> float | None:
+    """A number as JSON knows it: it has neither NaN nor infinity."""
+    return float(value) if math.isfinite(value) else None
+
+
+def show(result: Any) -> None:
+    """Print a result as JSON."""
+    click.echo(json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False))
+
+
+@contextmanager
+def bar(title: str, *, always: bool = False) -> Iterator[Progress]:
+    """A progress bar on stderr, where that is a terminal or ``always``."""
+    with tqdm(desc=title, disable=False if always else None, leave=always) as shown:
+
+        def progress(done: int, total: int) -> None:
+            shown.total = total
+            shown.update(done - shown.n)
+
+        yield progress
