@@ -98,8 +98,7 @@ with st.container(border=True):
         entries = [entry] + ([other] if other is not None else [])
         rows = [(cached.network(each, seed, norm), norm) for norm in (True, False) for each in entries]
         lines = [
-            line(network, f"{role(network)}, {'BN' if norm else 'no BN'}", hollow=not norm)
-            for network, norm in rows
+            line(network, f"{role(network)}, {'BN' if norm else 'no BN'}", hollow=not norm) for network, norm in rows
         ]
     st.subheader("Untrained: what the first training step would see", anchor=False)
     st.markdown(" ".join(f"**{each.name}**: {span_sentence(each)}." for each in lines))

@@ -78,7 +78,9 @@ with by_length:
         exact = cached.gradient_by_length(loaded, images, labels)
     norms = exact.mean_norms
     low, high = carrying_range(norms)
-    if not plain:
+    if plain:
+        st.subheader(f"All of the gradient flows through one path, of {len(blocks)} blocks", anchor=False)
+    else:
         share = 100 * sum(exact.paths[low : high + 1]) / sum(exact.paths)
         count = len(blocks)
         middle = stats.binom.interval(0.95, count, 0.5)

@@ -4,7 +4,7 @@ import streamlit as st
 
 from resnet_viz.figures.deletion import prediction_change
 from resnet_viz.web import cached
-from resnet_viz.web.parts import chip, deleting_strip, show, timed, untrained_note, visit
+from resnet_viz.web.parts import PAGES, chip, deleting_strip, show, timed, untrained_note, visit
 from resnet_viz.web.session import choices
 
 now = visit()
@@ -20,7 +20,7 @@ degradation = (
     + "."
 )
 CLAIMS = [
-    ("Degradation", f"Past some depth, adding plain layers raises the *training* error: an optimisation failure, not overfitting.{degradation}", "stage_diagram"),
+    ("Degradation", f"Past some depth, adding plain layers raises the *training* error: an optimisation failure, not overfitting.{degradation}", None),
     ("Residual learning", "A block computes $y = x + F(x)$: to do nothing it only needs $F(x) = 0$.", "stage_diagram"),
     ("The shortcut is a gradient highway", "$\\partial y / \\partial x = I + \\partial F / \\partial x$ carries an identity term.", "gradient_flow"),
     ("Basic and bottleneck blocks", "1x1 reduce, 3x3, 1x1 restore buys depth almost for free.", "stage_diagram"),
@@ -48,7 +48,9 @@ with st.container(border=True):
         )
         st.subheader(f"{counts}. It sees: {becomes}" + (f", no longer {was}" if becomes != was else ""), anchor=False)
         st.page_link(
-            "pages/layer_deletion.py", label="Over 1,000 images, beside a plain network", icon=":material/content_cut:"
+            PAGES / "layer_deletion.py",
+            label="Over 1,000 images, beside a plain network",
+            icon=":material/content_cut:",
         )
         chip("measured", "1 image", *spent)
     with answer:
@@ -63,5 +65,6 @@ titles = {"stage_diagram": "Stage diagram", "gradient_flow": "Gradient flow", "p
 for number, (claim, text, page) in enumerate(CLAIMS, start=1):
     said, link = st.columns([5, 1], vertical_alignment="center")
     said.markdown(f"**{number}. {claim}.** {text}")
-    link.page_link(f"pages/{page}.py", label=titles[page], icon=":material/arrow_forward:")
+    if page is not None:
+        link.page_link(PAGES / f"{page}.py", label=titles[page], icon=":material/arrow_forward:")
 chip("precomputed", "training errors: all 60,000 training images, without augmentation, one seed")

@@ -159,7 +159,7 @@ def describe_command(network: str, checkpoint: Path | None, untrained: int | Non
 def gradients(**options: Any) -> None:
     """Gradient norms at each block: of the stream, the branch and the parameters."""
     loaded, images = chosen(**options)
-    traced = trace(loaded.network, *normalised_and_labels(loaded, images))
+    traced = trace(loaded.network, *inputs_and_labels(loaded, images))
     norms = zip(
         traced.blocks,
         traced.stream_gradient_norm,
@@ -193,7 +193,7 @@ def gradients(**options: Any) -> None:
 def paths_command(**options: Any) -> None:
     """The paths of each length: how many, and the gradient that flows through all of them and through single ones."""
     loaded, images = chosen(**options)
-    pixels, labels = normalised_and_labels(loaded, images)
+    pixels, labels = inputs_and_labels(loaded, images)
     with bar("Gradient by path length") as progress:
         exact = paths.gradient_by_length(loaded.network, pixels, labels, progress=progress)
     sampled = paths.sampled_path_norms(loaded.network, pixels, labels).mean(1)
@@ -234,7 +234,7 @@ def delete(blocks: str, batch_size: int, **options: Any) -> None:
         **images_row(images),
     }
     if options["image"]:
-        streams = deletion.intact_streams(network, normalised(loaded, images))
+        streams = deletion.intact_streams(network, loaded.inputs(images))
         before, after = (deletion.probabilities(network, streams, each)[0] for each in ([1.0] * len(gates), gates))
         show({**facts, "before": top_classes(loaded.entry, before), "after": top_classes(loaded.entry, after)})
         return
@@ -337,17 +337,12 @@ def load(entry: Entry, checkpoint: Path | None, untrained: int | None) -> Loaded
         return zoo.load(entry, checkpoint=checkpoint, untrained=untrained, progress=progress)
 
 
-def normalised(loaded: LoadedNetwork, images: ImageSet) -> Tensor:
-    """A set as the network's input, on its device."""
-    return loaded.entry.preprocessing.normalise(images.pixels.to(device()))
-
-
-def normalised_and_labels(loaded: LoadedNetwork, images: ImageSet) -> tuple[Tensor, Tensor]:
+def inputs_and_labels(loaded: LoadedNetwork, images: ImageSet) -> tuple[Tensor, Tensor]:
     """A set as the network's input, with its labels; where nobody knows them, the predicted classes."""
     labels = images.labels
     if labels is None:
         labels = torch.from_numpy(deletion.predict(loaded.network, loaded.entry.preprocessing, images))
-    return normalised(loaded, images), labels.to(device())
+    return loaded.inputs(images), labels.to(device())
 
 
 def weights_of(loaded: LoadedNetwork) -> dict[str, Any]:

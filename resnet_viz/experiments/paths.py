@@ -23,10 +23,7 @@ from ..progress import Progress, no_progress
 
 MEMORY_BUDGET = 512 * 2**20  # bytes; a batch is split so that the gradients kept for all lengths stay below it
 COPIES = 6  # of those gradients: what the forward pass keeps and what the recurrence needs, at its widest
-PART_BYTES = {
-    "cpu": 2**20,
-    "cuda": 2**26,
-}  # of gradients that go through a block at once; a CPU keeps them in its cache
+PART_BYTES = {"cpu": 2**20, "cuda": 2**26}  # of them that go through a block at once; a CPU keeps them in its cache
 Pull = Callable[[Tensor], Tensor]
 
 

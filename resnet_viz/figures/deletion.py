@@ -117,7 +117,13 @@ def named_line(figure: go.Figure, value: float, name: str, colour: str, dash: st
     """A horizontal line that carries its own name."""
     figure.add_hline(y=value, line={"color": colour, "width": 1, "dash": dash})
     figure.add_annotation(
-        x=1.005, xref="paper", y=value, text=name, showarrow=False, xanchor="left", font={"size": 12, "color": palette.muted}
+        x=1.005,
+        xref="paper",
+        y=value,
+        text=name,
+        showarrow=False,
+        xanchor="left",
+        font={"size": 12, "color": palette.muted},
     )
 
 

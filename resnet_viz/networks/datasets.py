@@ -3,7 +3,6 @@
 import gzip
 import os
 import zlib
-from collections import Counter
 from functools import cache
 from pathlib import Path
 
@@ -150,26 +149,25 @@ def image_folder(
 ) -> ImageSet:
     """Pictures in folders named for their classes, sorted by folder, then file name.
 
-    A folder stands for a class by the class's name (where only one class has it; case, spaces, underscores and slashes
-    do not matter), by its index, or by an entry of ``folder_names`` (ImageNet's WordNet ids). With ``limit`` N, image
+    A folder stands for a class by the class's name (its case does not matter, an underscore may stand for a space or a
+    slash), by its index, or by an entry of ``folder_names`` (ImageNet's WordNet ids). With ``limit`` N, image
     floor(i * total / N) for i = 0 ... N - 1 is read. Raises InputError for a folder that is missing or empty, or whose
     folders match no class.
     """
     if not folder.is_dir():
         raise InputError(f"{folder} is no folder; give one that holds a folder of pictures for each class.")
-    spelled = [as_folder_name(name) for name in class_names]
-    times = Counter(spelled)
-    by_name = {name: index for index, name in enumerate(spelled) if times[name] == 1}
+    by_name = {as_folder_name(name): index for index, name in enumerate(class_names)}
+    by_name |= {name: index for index, name in enumerate(class_names)}  # ImageNet has a Cardigan and a cardigan
     by_name |= {str(index): index for index in range(len(class_names))} | folder_names
     files: list[tuple[Path, int]] = []
     for subfolder in sorted(path for path in folder.iterdir() if path.is_dir()):
         pictures = sorted(path for path in subfolder.iterdir() if path.suffix.lower() in PICTURE_SUFFIXES)
         if not pictures:
             continue
-        label = by_name.get(as_folder_name(subfolder.name))
+        label = by_name.get(subfolder.name, by_name.get(as_folder_name(subfolder.name)))
         if label is None:
             raise InputError(
-                f"Folder {subfolder.name!r} in {folder} names none of this network's {len(class_names)} classes, or several; "
+                f"Folder {subfolder.name!r} in {folder} is none of this network's {len(class_names)} classes; "
                 f"name it by class ({class_names[0].replace('/', '_')!r} ...) or by index (0 ... {len(class_names) - 1})."
             )
         files += [(picture, label) for picture in pictures]

@@ -90,7 +90,7 @@ def open_photo(source: Path | BinaryIO) -> Image.Image:
 
     Raises InputError for anything that is no picture, is damaged, or has more than PIXEL_LIMIT pixels.
     """
-    name = getattr(source, "name", source)
+    name = source if isinstance(source, Path) else getattr(source, "name", "The file")
     try:
         with Image.open(source) as file:
             photo: Image.Image = file

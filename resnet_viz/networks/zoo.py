@@ -82,6 +82,10 @@ class LoadedNetwork:
         """The name, with 'untrained' wherever that is so."""
         return self.entry.name if self.trained else f"{self.entry.name} (untrained)"
 
+    def inputs(self, images: ImageSet) -> Tensor:
+        """A set as the network takes it: normalised, on its device."""
+        return self.entry.preprocessing.normalise(images.pixels.to(device()))
+
 
 def fashion(
     name: str,
@@ -336,9 +340,8 @@ def read_state(path: Path) -> dict[str, Tensor]:
         else:
             state = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, SafetensorError, RuntimeError, EOFError, ValueError, KeyError) as error:
-        raise InputError(
-            f"{path} cannot be read ({str(error).splitlines()[0]}); give a safetensors file or a state dict."
-        ) from error
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise InputError(f"{path} cannot be read ({reason}); give a safetensors file or a state dict.") from error
     except Exception as error:  # pickle.UnpicklingError, and what a damaged pickle makes torch raise
         raise InputError(
             f"{path} is no file of plain weights ({type(error).__name__}); give a safetensors file or a state dict."

@@ -53,7 +53,7 @@ def branch_layers(entry: Entry, block: str) -> list[Part]:
 
 @st.cache_data(max_entries=256, hash_funcs=CONTENT, show_spinner=False)
 def block_maps(loaded: LoadedNetwork, image: ImageSet, block: str) -> trace.BlockMaps:
-    return trace.block_maps(loaded.network, normalised(loaded, image), block)
+    return trace.block_maps(loaded.network, loaded.inputs(image), block)
 
 
 @st.cache_data(show_spinner=False)
@@ -82,7 +82,7 @@ def history(name: str) -> dict | None:
 @st.cache_resource(max_entries=8, hash_funcs=CONTENT, show_spinner=False)
 def intact_streams(loaded: LoadedNetwork, image: ImageSet) -> list[Tensor]:
     """The streams that one image leaves in the intact network; nobody may write to them."""
-    return deletion.intact_streams(loaded.network, normalised(loaded, image))
+    return deletion.intact_streams(loaded.network, loaded.inputs(image))
 
 
 @st.cache_data(max_entries=512, hash_funcs=CONTENT, show_spinner=False)
@@ -106,24 +106,19 @@ def sweep(loaded: LoadedNetwork, images: ImageSet) -> deletion.Sweep:
 @st.cache_data(max_entries=64, hash_funcs=CONTENT, show_spinner=False)
 def traced(loaded: LoadedNetwork, images: ImageSet, labels: tuple[int, ...]) -> trace.Trace:
     """One forward and one backward pass over a batch."""
-    return trace.trace(loaded.network, normalised(loaded, images), label_tensor(labels))
+    return trace.trace(loaded.network, loaded.inputs(images), label_tensor(labels))
 
 
 @st.cache_data(max_entries=64, hash_funcs=CONTENT, show_spinner=False)
 def gradient_by_length(loaded: LoadedNetwork, images: ImageSet, labels: tuple[int, ...]) -> paths.GradientByLength:
-    return paths.gradient_by_length(loaded.network, normalised(loaded, images), label_tensor(labels))
+    return paths.gradient_by_length(loaded.network, loaded.inputs(images), label_tensor(labels))
 
 
 @st.cache_data(max_entries=64, hash_funcs=CONTENT, show_spinner=False)
 def sampled_path_norms(
     loaded: LoadedNetwork, images: ImageSet, labels: tuple[int, ...], samples: int, seed: int
 ) -> np.ndarray:
-    return paths.sampled_path_norms(loaded.network, normalised(loaded, images), label_tensor(labels), samples, seed)
-
-
-def normalised(loaded: LoadedNetwork, images: ImageSet) -> Tensor:
-    """A set as the network's input, on its device."""
-    return loaded.entry.preprocessing.normalise(images.pixels.to(device()))
+    return paths.sampled_path_norms(loaded.network, loaded.inputs(images), label_tensor(labels), samples, seed)
 
 
 def label_tensor(labels: tuple[int, ...]) -> Tensor:

@@ -1,0 +1,242 @@
+"""Paths: their number, and the gradient of each length against a walk through every single path."""
+
+from itertools import product
+from math import comb
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from resnet_viz.experiments import paths
+from resnet_viz.experiments.paths import carrying_range, gradient_by_length, path_counts, sampled_path_norms
+from resnet_viz.networks.network import build
+
+from ..conftest import (
+    PLAIN,
+    RESIDUAL_CASES,
+    Case,
+    UnluckyError,
+    left_as_it_was,
+    reference_activation,
+    reference_head,
+    reference_streams,
+    reference_sum,
+    reference_terms,
+    small_network,
+    unlucky,
+)
+
+GATES = [None, [0.3, 1.0, 0.8, 0.5], [1.0, 0.0, 0.6, 1.0]]
+all_gates = pytest.mark.parametrize("gates", GATES, ids=["intact", "scaled", "deleted"])
+residual_cases = pytest.mark.parametrize("case", RESIDUAL_CASES, ids="-".join)
+plain_case = pytest.mark.parametrize("case", [PLAIN], ids="-".join)
+one_case = pytest.mark.parametrize("case", [Case("basic", "B")], ids="-".join)
+
+
+def gradient_of_each_path(
+    case: Case, state: dict[str, Tensor], images: Tensor, labels: Tensor, gates: list[float] | None = None
+) -> dict[tuple[bool, ...], Tensor]:
+    """Which branches a path takes -> its product of Jacobians with the loss's gradient: one backward walk for each path."""
+    gates = gates or [1.0] * 4
+    streams = [stream.detach() for stream in reference_streams(case, state, images, gates)]
+    last = streams[-1].clone().requires_grad_()
+    functional.cross_entropy(reference_head(case, state, last), labels, reduction="sum").backward()
+    names = [f"layer{stage}.{index}" for stage in (1, 2) for index in (0, 1)]
+    gradients = {}
+    for choices in product((False, True), repeat=4):
+        gradient = last.grad
+        for name, gate, stream, branch_taken in reversed(list(zip(names, gates, streams, choices, strict=False))):
+            stream = stream.clone().requires_grad_()
+            shortcut, branch = reference_sum(case, *reference_terms(case, state, name, stream), gate)
+            total = (shortcut + branch).detach().requires_grad_()
+            (gradient,) = torch.autograd.grad(reference_activation(case, total), total, gradient)
+            (gradient,) = torch.autograd.grad(branch if branch_taken else shortcut, stream, gradient)
+        gradients[choices] = gradient
+    return gradients
+
+
+def image_norms(gradients: Tensor) -> np.ndarray:
+    return gradients.flatten(1).norm(dim=1).cpu().numpy()
+
+
+def same_norms(result: np.ndarray, expected: np.ndarray, rtol: float = 1e-4) -> bool:
+    return np.allclose(result, expected, rtol=rtol, atol=1e-6 * np.max(expected))
+
+
+@all_gates
+def test_gradient_by_length_equals_the_sum_over_all_paths(case, network, images, labels, gates):
+    gradients = gradient_of_each_path(case, network.state_dict(), images, labels, gates)
+    expected = [
+        image_norms(sum(gradient for choices, gradient in gradients.items() if sum(choices) == length))
+        for length in range(5)
+    ]
+    result = gradient_by_length(network, images, labels, gates)
+    assert result.norms.shape == (4, 5)
+    assert same_norms(result.norms, np.stack(expected, axis=1))
+
+
+@all_gates
+def test_all_lengths_together_are_autograds_gradient(case, network, images, labels, gates):
+    assert gradient_by_length(network, images, labels, gates).sum_relative_error <= 1e-5
+    # The same with another sum: what all the paths carry is the gradient of a plain backward pass.
+    state = network.state_dict()
+    stream = network.stem(images).detach().requires_grad_()
+    functional.cross_entropy(network.head(network.walk(stream, gates)), labels, reduction="sum").backward()
+    whole = sum(gradient_of_each_path(case, state, images, labels, gates).values())
+    assert (whole - stream.grad).norm() <= 1e-5 * stream.grad.norm()
+
+
+@pytest.mark.parametrize("wrong", [0.5, 2.0])
+@one_case
+def test_a_wrong_sum_is_reported(network, images, labels, monkeypatch, wrong):
+    advance = paths.advance
+    monkeypatch.setattr(paths, "advance", lambda kept, *pulls: wrong * advance(kept, *pulls))
+    error = gradient_by_length(network, images, labels).sum_relative_error
+    assert error == pytest.approx(abs(1 - wrong**4), rel=1e-4)
+
+
+@plain_case
+def test_a_plain_network_has_the_path_of_full_length_alone(network, images, labels):
+    result = gradient_by_length(network, images, labels)
+    assert result.paths == path_counts(network) == (0, 0, 0, 0, 1)
+    assert not result.norms[:, :4].any()
+    assert (result.norms[:, 4] > 0).all()
+    assert result.mean_length == 4
+    sampled = sampled_path_norms(network, images, labels, samples=2)
+    assert np.isnan(sampled[:4]).all()
+    assert same_norms(sampled[4], result.mean_norms[4])
+
+
+def test_mean_norms_and_mean_length(network, images, labels):
+    result = gradient_by_length(network, images, labels)
+    means = [sum(image[length] for image in result.norms) / 4 for length in range(5)]
+    np.testing.assert_allclose(result.mean_norms, means)
+    assert result.mean_length == pytest.approx(sum(k * mean for k, mean in enumerate(means)) / sum(means))
+
+
+@all_gates
+def test_a_split_batch_gives_the_same(network, images, labels, gates, monkeypatch):
+    def run() -> tuple[paths.GradientByLength, list[tuple[int, int]]]:
+        told = []
+        return gradient_by_length(network, images, labels, gates, lambda *at: told.append(at)), told
+
+    whole, told_whole = run()
+    monkeypatch.setattr(paths, "MEMORY_BUDGET", 1)
+    split, told_split = run()
+    assert told_whole == [(4, 16), (8, 16), (12, 16), (16, 16)]
+    assert told_split == [(done, 16) for done in range(1, 17)]
+    assert same_norms(split.norms, whole.norms)
+    assert split.sum_relative_error <= 1e-5
+
+
+@one_case
+def test_the_batch_fits_the_memory_budget(network, images, labels, monkeypatch):
+    largest_stream = 4 * 8 * 8 * 4  # bytes of layer1's stream of one image
+    monkeypatch.setattr(paths, "MEMORY_BUDGET", 2 * paths.COPIES * 5 * largest_stream)
+    told = []
+    gradient_by_length(network, images, labels, progress=lambda done, _: told.append(done))
+    assert np.diff([0, *told]).tolist() == [2] * 8
+
+
+@residual_cases
+def test_a_sampled_path_is_one_of_the_paths_of_its_length(case, network, images, labels):
+    gradients = gradient_of_each_path(case, network.state_dict(), images, labels)
+    sampled = sampled_path_norms(network, images, labels, samples=6)
+    assert sampled.shape == (5, 6)
+    for length, norms in enumerate(sampled):
+        possible = [image_norms(gradient).mean() for path, gradient in gradients.items() if sum(path) == length]
+        assert all(any(same_norms(norm, one) for one in possible) for norm in norms)
+    assert same_norms(sampled[0], image_norms(gradients[(False,) * 4]).mean())
+    assert same_norms(sampled[4], image_norms(gradients[(True,) * 4]).mean())
+    assert len({round(float(norm), 6) for norm in sampled[2] / sampled[2].max()}) > 1
+
+
+@one_case
+def test_samples_are_determined_by_the_seed(network, images, labels):
+    first, again, other = (sampled_path_norms(network, images, labels, seed=seed) for seed in (5, 5, 6))
+    np.testing.assert_array_equal(first, again)
+    assert not np.allclose(first, other)
+    assert same_norms(first[[0, 4]], other[[0, 4]])
+
+
+def test_path_counts_are_binomial(image_set):
+    network = small_network(Case("basic", "A"), image_set, blocks=(2, 3))
+    counts = path_counts(network)
+    assert counts == (1, 5, 10, 10, 5, 1)
+    assert list(counts) == [sum(sum(path) == length for path in product((0, 1), repeat=5)) for length in range(6)]
+
+
+def test_the_paths_of_resnet110():
+    counts = path_counts(build("basic", (18, 18, 18), (2, 2, 2)))
+    assert sum(counts) == 2**54
+    assert 100 * sum(counts[5:18]) / 2**54 == pytest.approx(0.4537, abs=5e-5)
+    assert 100 * sum(counts[19:36]) / 2**54 == pytest.approx(98.02, abs=5e-3)
+
+
+@pytest.mark.parametrize(
+    ("norms", "share", "expected"),
+    [
+        ([0, 0, 5, 0], 0.95, (2, 2)),
+        ([1, 1, 1, 1], 0.5, (0, 1)),
+        ([1, 1, 1, 1], 0.51, (0, 2)),
+        ([1, 1, 1, 1], 1.0, (0, 3)),
+        ([10, 1, 1, 10], 0.9, (0, 3)),
+        ([1, 2, 6, 3, 0], 0.75, (2, 3)),
+        ([0, 4, 4, 0, 0, 8], 0.5, (5, 5)),
+        ([3], 0.95, (0, 0)),
+    ],
+)
+def test_carrying_range_of_known_arrays(norms, share, expected):
+    assert carrying_range(np.array(norms, float), share) == expected
+
+
+@pytest.mark.parametrize("blocks", [9, 27, 54])
+@pytest.mark.parametrize("share", [0.5, 0.95, 0.99])
+def test_carrying_range_of_binomial_numbers_is_the_shortest(blocks, share):
+    counts = [comb(blocks, length) for length in range(blocks + 1)]
+    first, last = carrying_range(np.array(counts, float), share)
+    assert sum(counts[first : last + 1]) >= share * 2**blocks
+    held_by_fewer = [sum(counts[start : start + last - first]) for start in range(blocks + 1)]
+    assert max(held_by_fewer) < share * 2**blocks
+
+
+def test_the_carrying_range_of_54_blocks():
+    assert carrying_range(np.array([comb(54, length) for length in range(55)], float)) == (20, 34)
+
+
+functions = pytest.mark.parametrize("function", [gradient_by_length, sampled_path_norms])
+
+
+@functions
+def test_walking_paths_leaves_the_network_as_it_was(network, images, labels, function):
+    with left_as_it_was(network):
+        function(network, images, labels)
+
+
+@functions
+@pytest.mark.parametrize("where", ["forward", "backward"])
+@one_case
+def test_a_failed_walk_leaves_the_network_as_it_was(network, images, labels, function, where):
+    network = unlucky(network, where)
+    network(images)
+    with left_as_it_was(network), pytest.raises(UnluckyError):
+        function(network, images, labels)
+
+
+def test_a_stopped_walk_leaves_the_network_as_it_was(network, images, labels):
+    with left_as_it_was(network), pytest.raises(KeyboardInterrupt):
+        gradient_by_length(network, images, labels, progress=stop)
+
+
+def stop(_done: int, _total: int) -> None:
+    raise KeyboardInterrupt
+
+
+@functions
+def test_a_frozen_network_gives_the_same(network, images, labels, function):
+    expected = function(network, images, labels)
+    frozen = function(network.requires_grad_(False), images, labels)
+    for result, other in zip(*(getattr(one, "norms", one) for one in (frozen, expected)), strict=True):
+        np.testing.assert_array_equal(result, other)

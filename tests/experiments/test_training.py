@@ -1,0 +1,236 @@
+"""The training recipe: what it draws, and that a run cut off anywhere ends as if it had not been."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch.nn import functional
+
+from resnet_viz.errors import InputError
+from resnet_viz.experiments import training
+from resnet_viz.experiments.training import Recipe, augment, loss_and_error, train
+from resnet_viz.networks.images import ImageSet
+from resnet_viz.networks.network import build
+from resnet_viz.networks.zoo import Entry, read_state
+
+from ..conftest import SMALL_PREPROCESSING
+
+RECIPE = Recipe(epochs=3, batch_size=16, shift=1)  # of 70 images: 4 steps an epoch, 12 in all; saved after 3 4 6 8 9 12
+ENTRY = Entry(
+    "tiny",
+    "noise",
+    partial(build, "basic", (1, 1), (4, 8)),
+    None,
+    tuple("0123456789"),
+    SMALL_PREPROCESSING,
+    "made by a test",
+    "none",
+)
+
+
+class Interrupted(Exception):
+    """Stands for a machine that went down."""
+
+
+def images_to_learn(count: int, seed: int) -> ImageSet:
+    """Noise around a picture of each class."""
+    generator = torch.Generator().manual_seed(seed)
+    pictures = torch.randint(0, 128, (10, 1, 8, 8), generator=torch.Generator().manual_seed(0))
+    labels = torch.arange(count) % 10
+    noise = torch.randint(0, 128, (count, 1, 8, 8), generator=generator)
+    return ImageSet("pictures", (pictures[labels] + noise).to(torch.uint8), labels, tuple(map(str, range(count))))
+
+
+def run(folder: Path, die_at: int | None = None, recipe: Recipe = RECIPE) -> list[int]:
+    """Train in ``folder``, perhaps only up to a step; return the steps that were taken."""
+    steps = []
+
+    def progress(done: int, total: int) -> None:
+        assert total == 12
+        steps.append(done)
+        if done == die_at:
+            raise Interrupted
+
+    train(ENTRY, images_to_learn(70, 1), images_to_learn(30, 2), folder, recipe, progress)
+    return steps
+
+
+def outcome(folder: Path) -> tuple[bytes, dict]:
+    """The weights as they lie on the disk, and the history without its running time."""
+    assert sorted(path.name for path in folder.iterdir()) == ["tiny.json", "tiny.safetensors"]
+    summary = json.loads((folder / "tiny.json").read_text())
+    del summary["seconds"]
+    return (folder / "tiny.safetensors").read_bytes(), summary
+
+
+@pytest.fixture(scope="module", autouse=True)
+def frequent_saves():
+    """A state file every third step, and at the end of each epoch."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "STEPS_BETWEEN_SAVES", 3)
+        yield
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    """What a run without interruption writes."""
+    torch.set_num_threads(1)
+    folder = tmp_path_factory.mktemp("uninterrupted")
+    assert run(folder) == list(range(1, 13))
+    return outcome(folder)
+
+
+@pytest.mark.parametrize(
+    ("die_at", "resumed_at"),
+    [(1, 1), (3, 1), (4, 4), (5, 5), (6, 5), (7, 7), (10, 10), (12, 10)],
+    ids="cut off in step {}".format,
+)
+def test_a_resumed_run_ends_as_if_it_had_not_been_cut_off(tmp_path, uninterrupted, die_at, resumed_at):
+    with pytest.raises(Interrupted):
+        run(tmp_path, die_at)
+    assert run(tmp_path) == list(range(resumed_at, 13))
+    assert outcome(tmp_path) == uninterrupted
+
+
+def test_a_run_cut_off_again_and_again_ends_the_same(tmp_path, uninterrupted):
+    for die_at in (2, 5, 6, 9, 11):
+        with pytest.raises(Interrupted):
+            run(tmp_path, die_at)
+    run(tmp_path)
+    assert outcome(tmp_path) == uninterrupted
+
+
+def test_a_killed_process_is_resumed(tmp_path, uninterrupted):
+    killed = subprocess.run(
+        [sys.executable, "-c", f"from {__name__} import run_until_killed; run_until_killed({str(tmp_path)!r})"],
+        cwd=Path(__file__).parents[2],
+        check=False,
+    )
+    assert killed.returncode == -signal.SIGKILL
+    assert run(tmp_path) == list(range(7, 13))
+    assert outcome(tmp_path) == uninterrupted
+
+
+def run_until_killed(folder: str) -> None:
+    """Train and be killed in step 8, without any chance to clear up."""
+    torch.set_num_threads(1)
+    training.STEPS_BETWEEN_SAVES = 3
+    sets = images_to_learn(70, 1), images_to_learn(30, 2)
+    train(
+        ENTRY, *sets, Path(folder), RECIPE, lambda done, _: os.kill(os.getpid(), signal.SIGKILL) if done == 8 else None
+    )
+
+
+@pytest.mark.parametrize("name", ["torch.save", "save_file", "json.dumps"])
+def test_files_are_written_whole_or_not_at_all(tmp_path, uninterrupted, monkeypatch, name):
+    if name == "torch.save":
+        with pytest.raises(Interrupted):
+            run(tmp_path, die_at=5)  # so that there is an older state to spoil
+    before = contents(tmp_path)
+    with monkeypatch.context() as broken:
+        broken.setattr(training, "save_file", half_a_file if name == "save_file" else save_file)
+        if name != "save_file":
+            broken.setattr(f"{training.__name__}.{name}", half_a_file)
+        with pytest.raises(OSError, match="no space left"):
+            run(tmp_path)
+    after = contents(tmp_path)
+    if name == "torch.save":
+        assert after == before
+    expected = {"torch.save": [], "save_file": [], "json.dumps": ["tiny.safetensors"]}[name]
+    assert sorted(after) == ["tiny.partial.pt", *expected]
+    run(tmp_path)
+    assert outcome(tmp_path) == uninterrupted
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def half_a_file(*arguments: object, **_: object) -> None:
+    """Write a little to the path among the arguments, if there is one, then fail as a full disk does."""
+    for path in arguments:
+        if isinstance(path, Path):
+            path.write_bytes(b"half of")
+    raise OSError("no space left")
+
+
+def test_the_state_of_another_recipe_is_refused(tmp_path):
+    with pytest.raises(Interrupted):
+        run(tmp_path, die_at=5)
+    before = contents(tmp_path)
+    with pytest.raises(InputError, match=r"tiny\.partial\.pt belongs to another recipe: .*'seed': 0.*; remove it"):
+        run(tmp_path, recipe=Recipe(epochs=3, batch_size=16, shift=1, seed=1))
+    assert contents(tmp_path) == before
+
+
+def test_the_result_depends_on_the_seed(tmp_path, uninterrupted):
+    run(tmp_path, recipe=Recipe(epochs=3, batch_size=16, shift=1, seed=1))
+    assert outcome(tmp_path)[0] != uninterrupted[0]
+
+
+def test_the_written_weights_have_the_written_errors(tmp_path):
+    run(tmp_path)
+    network = ENTRY.build()
+    network.load_state_dict(load_file(tmp_path / "tiny.safetensors"))
+    assert read_state(tmp_path / "tiny.safetensors").keys() == network.state_dict().keys()
+    network = network.to(memory_format=torch.channels_last).eval()
+    summary = json.loads((tmp_path / "tiny.json").read_text())
+    for part, images in (("train", images_to_learn(70, 1)), ("test", images_to_learn(30, 2))):
+        with torch.no_grad():
+            logits = network(SMALL_PREPROCESSING.normalise(images.pixels))
+        error = 100 * (logits.argmax(1) != images.labels).float().mean().item()
+        loss = functional.cross_entropy(logits, images.labels).item()
+        assert summary[f"{part}_error_pct"] == pytest.approx(error)
+        assert summary["epochs"][-1][f"{part}_loss"] == pytest.approx(loss, rel=1e-5)
+        assert loss_and_error(network, images, SMALL_PREPROCESSING) == pytest.approx((loss, error), rel=1e-5)
+        assert summary[f"{part}_images"] == len(images)
+    assert [epoch["epoch"] for epoch in summary["epochs"]] == [1, 2, 3]
+    assert all(len(epoch["stream_gradient_norms"]) == 2 for epoch in summary["epochs"])
+    assert summary["epochs"][-1]["train_loss"] < summary["epochs"][0]["train_loss"]
+
+
+def test_augmentation_gives_each_image_one_of_its_50_variants():
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randint(1, 256, (3, 2, 6, 7), dtype=torch.uint8, generator=generator)
+    variants = [variants_of(image.numpy()) for image in images]
+    assert all(len(of_one) == 50 for of_one in variants)
+    seen: list[list[bytes]] = [[], [], []]
+    for _ in range(800):
+        for image, own in zip(augment(images, 2, generator), seen, strict=True):
+            own.append(image.numpy().tobytes())
+    for own, of_one in zip(seen, variants, strict=True):
+        assert set(own) == of_one
+        assert max(own.count(variant) for variant in of_one) < 40  # 16 are expected, with a deviation of 4
+    shape = augment(images, 2, generator).shape
+    assert shape == images.shape
+
+
+def variants_of(image: np.ndarray) -> set[bytes]:
+    """An image (channels, height, width) moved by up to two pixels each way over black, and its mirror images."""
+    found = set()
+    for down in range(-2, 3):
+        for right in range(-2, 3):
+            moved = np.zeros_like(image)
+            for row in range(6):
+                for column in range(7):
+                    if 0 <= row - down < 6 and 0 <= column - right < 7:
+                        moved[:, row, column] = image[:, row - down, column - right]
+            found |= {moved.tobytes(), moved[:, :, ::-1].tobytes()}
+    return found
+
+
+def test_augmentation_is_drawn_from_its_generator_alone():
+    images = torch.randint(0, 256, (8, 1, 8, 8), dtype=torch.uint8)
+    before = torch.get_rng_state()
+    first, again, other = (augment(images, 2, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+    assert torch.equal(torch.get_rng_state(), before)

@@ -1,0 +1,115 @@
+"""What a network is made of, against published figures and against the whole."""
+
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from resnet_viz.networks.description import branch_layers_of, describe, overview
+from resnet_viz.networks.zoo import entry_of
+
+from ..conftest import SMALL_PREPROCESSING, UnluckyError, left_as_it_was, unlucky
+
+
+def test_resnet18_has_its_published_size():
+    entry = entry_of("imagenet-resnet18")
+    description = describe(entry.build(seed=0).eval(), entry.preprocessing)
+    assert description.params == 11_689_512
+    assert description.macs / 1e9 == pytest.approx(1.814, abs=0.0005)
+    assert description.layers == 18
+
+
+def test_resnet34_has_the_shapes_of_the_papers_table_1():
+    entry = entry_of("imagenet-resnet34")
+    description = describe(entry.build(seed=0).eval(), entry.preprocessing)
+    assert description.stem.in_shape == (3, 224, 224)
+    assert description.stem.out_shape == (64, 56, 56)
+    sides = {"layer1": (64, 56, 56), "layer2": (128, 28, 28), "layer3": (256, 14, 14), "layer4": (512, 7, 7)}
+    assert [(block.stage, block.out_shape) for block in description.blocks] == [
+        (stage, sides[stage]) for stage, count in zip(sides, (3, 4, 6, 3), strict=True) for _ in range(count)
+    ]
+    projections = [block.name for block in description.blocks if block.shortcut == "projection"]
+    assert projections == ["layer2.0", "layer3.0", "layer4.0"]
+    assert description.head.out_shape == (1000,)
+    assert description.layers == 34
+    # conv1 counts its 7x7x3 weights at each of 112x112 places.
+    assert description.stem.macs == 64 * 112 * 112 * 7 * 7 * 3
+    assert description.stem.params == 64 * 7 * 7 * 3 + 2 * 64
+
+
+def test_the_parts_add_up_to_the_whole(case, network, images):
+    description = describe(network, SMALL_PREPROCESSING)
+    with FlopCounterMode(display=False) as counter:
+        network(images[:1])
+    assert description.macs == counter.get_total_flops() // 2
+    assert description.params == sum(parameter.numel() for parameter in network.parameters())
+    assert description.layers == 2 + 4 * (3 if "bottleneck" in case.kind else 2)
+    shapes = [description.stem.out_shape, *(block.out_shape for block in description.blocks)]
+    assert [block.in_shape for block in (*description.blocks, description.head)] == shapes
+    assert shapes == [tuple(stream.shape[1:]) for stream in network.streams(images)]
+    assert [(block.name, block.kind, block.shortcut) for block in description.blocks] == [
+        (name, case.kind, block.shortcut_kind) for name, block in network.blocks.items()
+    ]
+
+
+TITLES = {
+    "plain": "3x3 convolution, 4 → 8, stride 2|batch norm|ReLU|3x3 convolution, 8 → 8|batch norm|ReLU",
+    "basic": "3x3 convolution, 4 → 8, stride 2|batch norm|ReLU|3x3 convolution, 8 → 8|batch norm",
+    "bottleneck": "1x1 convolution, 16 → 8|batch norm|ReLU|3x3 convolution, 8 → 8, stride 2|batch norm|ReLU"
+    "|1x1 convolution, 8 → 32|batch norm",
+    "preactivation-basic": "batch norm|ReLU|3x3 convolution, 4 → 8, stride 2|batch norm|ReLU|3x3 convolution, 8 → 8",
+    "preactivation-bottleneck": "batch norm|ReLU|1x1 convolution, 16 → 8|batch norm|ReLU"
+    "|3x3 convolution, 8 → 8, stride 2|batch norm|ReLU|1x1 convolution, 8 → 32",
+}
+
+
+def test_the_layers_of_a_branch(case, network, images):
+    stream = network.streams(images)[2]
+    block = network.blocks["layer2.0"]
+    layers = branch_layers_of(block, stream)
+    assert [layer.kind for layer in layers] == TITLES[case.kind].split("|")
+    assert layers[0].in_shape == tuple(stream.shape[1:])
+    assert [layer.in_shape for layer in layers[1:]] == [layer.out_shape for layer in layers[:-1]]
+    assert layers[-1].out_shape == tuple(block(stream).shape[1:])
+    shortcut_params = sum(parameter.numel() for parameter in block.shortcut.parameters())
+    assert sum(layer.params for layer in layers) + shortcut_params == sum(p.numel() for p in block.parameters())
+    whole = next(part for part in describe(network, SMALL_PREPROCESSING).blocks if part.name == "layer2.0")
+    shortcut_macs = 0 if case.option == "A" else stream.shape[1] * layers[-1].out_shape[0] * 4 * 4
+    assert sum(layer.macs for layer in layers) + shortcut_macs == whole.macs
+
+
+def test_the_first_preactivation_block_has_no_entry_of_its_own(network, images):
+    layers = branch_layers_of(network.blocks["layer1.0"], network.streams(images)[0])
+    assert layers[0].name == "conv1"
+    assert layers[0].kind.endswith("convolution, 4 → 4")
+
+
+def test_the_layers_of_stem_and_head(network, images):
+    streams = network.streams(images)
+    (stem,) = overview(network.stem, images)
+    assert (stem.name, stem.kind) == ("conv1", "3x3 convolution, 1 → 4")
+    assert (stem.in_shape, stem.out_shape) == ((1, 8, 8), (4, 8, 8))
+    assert (stem.params, stem.macs) == (4 * 9, 4 * 9 * 8 * 8)
+    channels = streams[-1].shape[1]
+    pooling, connected = overview(network.head, streams[-1])
+    assert (pooling.kind, pooling.out_shape) == ("average pool", (channels, 1, 1))
+    assert (connected.kind, connected.out_shape) == (f"fully connected, {channels} → 10", (10,))
+    assert (connected.params, connected.macs) == (10 * channels + 10, 10 * channels)
+
+
+def test_the_parameters_of_convolutions(network):
+    kernels = [parameter for parameter in network.parameters() if parameter.ndim == 4]
+    assert describe(network, SMALL_PREPROCESSING).convolution_params == sum(kernel.numel() for kernel in kernels)
+
+
+def test_describing_leaves_the_network_as_it_was(network, images):
+    with left_as_it_was(network):
+        describe(network, SMALL_PREPROCESSING)
+        branch_layers_of(network.blocks["layer2.1"], network.streams(images)[3])
+
+
+def test_a_failed_description_leaves_the_network_as_it_was(network, images):
+    network = unlucky(network)
+    with torch.no_grad():
+        network(images)
+    with left_as_it_was(network), pytest.raises(UnluckyError):
+        describe(network, SMALL_PREPROCESSING)

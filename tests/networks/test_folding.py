@@ -1,0 +1,77 @@
+"""Folding batch norms away: the same logits, and nothing done to the network that came."""
+
+from copy import deepcopy
+
+import pytest
+import torch
+from torch import nn
+
+from resnet_viz.networks.folding import folded
+from resnet_viz.networks.network import adapt
+
+from ..conftest import left_as_it_was, lived_in, relative_error, small_network
+from .test_network import TORCHVISION
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last], ids=["default", "channels_last"])
+def test_folded_logits_differ_by_rounding_only(network, images, layout):
+    network = network.to(memory_format=layout)
+    copy = folded(network)
+    for gates in (None, [0.0, 1.0, 1.0, 0.0], [0.5, 1.0, 0.25, 0.75]):
+        assert relative_error(copy(images, gates), network(images, gates)) < 1e-5
+
+
+@pytest.mark.parametrize("name", ["resnext", "wide"])
+def test_folded_logits_of_torchvisions_networks(name, device):
+    images = torch.randn(16, 3, 48, 48)
+    network = adapt(lived_in(TORCHVISION[name](), images)).to(device)
+    copy = folded(network)
+    assert relative_error(copy(images.to(device)), network(images.to(device))) < 1e-5
+    assert count_norms(copy) == 0
+
+
+def test_only_norms_that_follow_no_convolution_are_left(case, network):
+    copy = folded(network)
+    if not case.kind.startswith("preactivation"):
+        assert count_norms(copy) == 0
+    else:
+        assert count_norms(copy) == 3 + 1  # the entries of all blocks but the first, and the head
+        assert all(count_norms(block.branch) == 0 for block in copy.blocks.values())
+    assert count_norms(network) > 4
+
+
+def count_norms(module: nn.Module) -> int:
+    return sum(isinstance(layer, nn.BatchNorm2d) for layer in module.modules())
+
+
+def test_folding_leaves_the_network_as_it_was(network, images):
+    expected = network(images)
+    with left_as_it_was(network):
+        copy = folded(network)
+        with torch.no_grad():
+            for parameter in copy.parameters():
+                parameter.fill_(7)
+    assert torch.equal(network(images), expected)
+
+
+def test_a_failed_folding_leaves_the_network_as_it_was(network):
+    broken = network.blocks["layer2.1"].branch
+    network.blocks["layer2.1"].branch = nn.Sequential(broken, nn.Conv2d(8, 8, 1), Unfoldable(8))
+    with left_as_it_was(network), pytest.raises(AttributeError, match="running_mean"):
+        folded(network)
+
+
+class Unfoldable(nn.BatchNorm2d):
+    """A batch norm that has lost its statistics."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels)
+        del self.running_mean
+
+
+def test_a_network_in_training_mode_stays_there(case, image_set):
+    network = small_network(case, image_set).train()
+    copy = folded(network)
+    assert all(module.training for module in network.modules())
+    images = torch.randn(2, 1, 8, 8)
+    assert relative_error(copy(images), deepcopy(network).eval()(images)) < 1e-5

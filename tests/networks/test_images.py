@@ -1,0 +1,273 @@
+"""Photos of every mode and shape made to fit, what is refused, and sets of images."""
+
+import hashlib
+import io
+import struct
+import zlib
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torchvision.transforms import functional as transforms
+
+from resnet_viz.errors import InputError
+from resnet_viz.networks.images import PIXEL_LIMIT, ImageSet, Preprocessing, open_photo
+
+COLOUR = Preprocessing(resize=40, crop=32, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
+GREY = Preprocessing(resize=28, crop=28, mean=(0.286,), std=(0.353,))
+RED, GREEN, BLUE, YELLOW = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 0)
+
+
+def saved(tmp_path, picture: Image.Image, name: str = "picture.png", **options):
+    path = tmp_path / name
+    picture.save(path, **options)
+    return path
+
+
+def noise(width: int, height: int) -> Image.Image:
+    return Image.fromarray(np.random.default_rng(3).integers(0, 256, (height, width, 3), np.uint8))
+
+
+# As the EXIF standard defines its tag: which side of the upright picture the first row and column of the file show.
+STORED = {
+    1: lambda upright: upright,
+    2: np.fliplr,
+    3: lambda upright: np.rot90(upright, 2),
+    4: np.flipud,
+    5: lambda upright: upright.transpose(1, 0, 2),
+    6: lambda upright: np.rot90(upright, 1),
+    7: lambda upright: np.rot90(upright.transpose(1, 0, 2), 2),
+    8: lambda upright: np.rot90(upright, -1),
+}
+
+
+@pytest.mark.parametrize("orientation", STORED)
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+def test_a_photo_is_turned_upright(tmp_path, orientation, suffix):
+    upright = np.array([[RED, GREEN, BLUE], [YELLOW, RED, RED]], np.uint8)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stored = Image.fromarray(np.ascontiguousarray(STORED[orientation](upright)))
+    photo = open_photo(saved(tmp_path, stored, f"turned.{suffix}", exif=exif))
+    assert np.array_equal(np.asarray(photo), upright)
+
+
+def with_palette() -> Image.Image:
+    picture = Image.new("P", (2, 2), 1)
+    picture.putpalette([0, 0, 0, 10, 20, 30])
+    return picture
+
+
+@pytest.mark.parametrize(
+    ("picture", "name", "expected"),
+    [
+        (Image.new("RGB", (2, 2), (10, 20, 30)), "picture.png", (10, 20, 30)),
+        (Image.new("L", (2, 2), 77), "picture.png", (77, 77, 77)),
+        (Image.new("1", (2, 2), 1), "picture.png", (255, 255, 255)),
+        (with_palette(), "picture.png", (10, 20, 30)),
+        (Image.new("RGBA", (2, 2), (10, 20, 30, 255)), "picture.png", (10, 20, 30)),
+        (Image.new("RGBA", (2, 2), (10, 20, 30, 0)), "picture.png", (255, 255, 255)),
+        (Image.new("RGBA", (2, 2), (0, 100, 200, 128)), "picture.png", (127, 177, 227)),
+        (Image.new("LA", (2, 2), (50, 255)), "picture.png", (50, 50, 50)),
+        (Image.new("LA", (2, 2), (50, 0)), "picture.png", (255, 255, 255)),
+        (Image.new("CMYK", (2, 2), (0, 255, 255, 0)), "picture.tif", (255, 0, 0)),
+        (Image.fromarray(np.full((2, 2), 51 * 257, np.uint16)), "picture.png", (51, 51, 51)),
+        (Image.fromarray(np.full((2, 2), 51 * 257, np.uint16)), "picture.tif", (51, 51, 51)),
+        (Image.fromarray(np.full((2, 2), 90, np.int32)), "picture.tif", (90, 90, 90)),
+        (Image.fromarray(np.full((2, 2), 90.4, np.float32)), "picture.tif", (90, 90, 90)),
+    ],
+    ids=lambda value: value.mode if isinstance(value, Image.Image) else None,
+)
+def test_every_mode_becomes_rgb(tmp_path, picture, name, expected):
+    path = saved(tmp_path, picture, name)
+    with Image.open(path) as file:
+        assert file.mode == picture.mode, "the file does not test this mode"
+    photo = open_photo(path)
+    assert photo.mode == "RGB" and photo.size == (2, 2)
+    assert photo.getpixel((0, 0)) == pytest.approx(expected, abs=1)
+
+
+def test_a_transparent_palette_is_laid_on_white(tmp_path):
+    path = saved(tmp_path, with_palette(), transparency=1)
+    assert open_photo(path).getpixel((0, 0)) == (255, 255, 255)
+
+
+def test_a_photo_may_come_from_memory(tmp_path):
+    content = saved(tmp_path, noise(5, 4)).read_bytes()
+    assert np.array_equal(np.asarray(open_photo(io.BytesIO(content))), np.asarray(noise(5, 4)))
+
+
+def png_header(width: int, height: int) -> bytes:
+    """A small PNG that says it is large."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(9))) + chunk(b"IEND", b"")
+
+
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+@pytest.mark.parametrize(
+    ("width", "height", "told"),
+    [
+        (PIXEL_LIMIT // 100 + 1, 100, "500001 x 100 pixels; expected at most 50 million"),
+        (10_000, 10_000, "10000 x 10000 pixels"),
+        (100_000, 100_000, "far more than 50 million pixels"),
+    ],
+)
+def test_too_many_pixels_are_refused_before_they_are_read(tmp_path, width, height, told):
+    path = tmp_path / "bomb.png"
+    path.write_bytes(png_header(width, height))
+    with pytest.raises(InputError, match=told) as refusal:
+        open_photo(path)
+    assert "bomb.png" in str(refusal.value)
+
+
+def test_as_many_pixels_as_are_allowed_are_tried(tmp_path):
+    path = tmp_path / "large.png"
+    path.write_bytes(png_header(PIXEL_LIMIT // 100, 100))
+    with pytest.raises(InputError, match="cannot be read"):  # since its data ends early, not for its size
+        open_photo(path)
+
+
+@pytest.mark.parametrize("name", ["text.png", "empty.jpg", "header.gif"])
+def test_what_is_no_picture_is_refused(tmp_path, name):
+    path = tmp_path / name
+    path.write_bytes({"text.png": b"Dear network,", "empty.jpg": b"", "header.gif": b"GIF89a"}[name])
+    with pytest.raises(InputError, match=rf"{name}.*give a"):
+        open_photo(path)
+
+
+def test_a_missing_file_and_a_folder_are_told(tmp_path):
+    for path in (tmp_path / "nowhere.png", tmp_path):
+        with pytest.raises(InputError, match=str(path)):
+            open_photo(path)
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "webp", "gif", "bmp", "tif"])
+def test_a_truncated_file_is_refused(tmp_path, suffix):
+    path = saved(tmp_path, noise(64, 48), f"whole.{suffix}")
+    assert open_photo(path).size == (64, 48)
+    cut = tmp_path / f"cut.{suffix}"
+    cut.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(InputError, match=rf"cut\.{suffix}"):
+        open_photo(cut)
+
+
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+@pytest.mark.parametrize("suffix", ["png", "jpg", "webp", "gif", "bmp", "avif", "dds", "ico"])
+def test_a_damaged_file_is_refused_or_read(tmp_path, suffix):
+    content = saved(tmp_path, noise(30, 20), f"whole.{suffix}").read_bytes()
+    generator = np.random.default_rng(1)
+    for _ in range(100):
+        damaged = bytearray(content)
+        for position in generator.integers(0, min(len(content), 160), 3):
+            damaged[position] = generator.integers(256)
+        try:
+            assert open_photo(io.BytesIO(bytes(damaged))).mode == "RGB"
+        except InputError as refusal:
+            assert "give a" in str(refusal) or "make it smaller" in str(refusal)
+
+
+# Making a photo fit.
+
+
+@pytest.mark.parametrize("size", [(60, 45), (45, 60), (20, 33), (40, 40), (200, 30)])
+def test_a_photo_is_resized_and_cropped_as_torchvision_does(size):
+    photo = noise(*size)
+    expected = transforms.pil_to_tensor(transforms.center_crop(transforms.resize(photo, 40, antialias=True), 32))
+    fitted = COLOUR.fit(photo)
+    assert fitted.dtype == torch.uint8
+    assert torch.equal(fitted, expected)
+
+
+@pytest.mark.parametrize("preprocessing", [COLOUR, GREY], ids=["colour", "grey"])
+@pytest.mark.parametrize("size", [(1, 1), (3000, 1), (1, 3000), (2, 7)])
+def test_odd_sizes_fit(preprocessing, size):
+    fitted = preprocessing.fit(Image.new("RGB", size, RED))
+    assert fitted.shape == (preprocessing.channels, preprocessing.crop, preprocessing.crop)
+    if preprocessing is COLOUR:
+        assert torch.equal(fitted, torch.tensor(RED, dtype=torch.uint8)[:, None, None].expand_as(fitted))
+
+
+def test_the_middle_of_a_long_strip_is_kept_without_making_it_large():
+    strip = Image.new("RGB", (2_000_000, 2), RED)  # resized as it is, it would have 1.6 thousand million pixels
+    strip.paste(GREEN, (999_990, 0, 1_000_010, 2))
+    fitted = COLOUR.fit(strip)
+    assert torch.equal(fitted, torch.tensor(GREEN, dtype=torch.uint8)[:, None, None].expand_as(fitted))
+
+
+def spot(background: tuple[int, int, int], middle: tuple[int, int, int]) -> Image.Image:
+    picture = Image.new("RGB", (56, 56), background)
+    picture.paste(middle, (14, 14, 42, 42))
+    return picture
+
+
+@pytest.mark.parametrize(
+    ("background", "middle", "border", "centre"),
+    [
+        ((0, 0, 0), (200, 200, 200), 0, 200),
+        ((255, 255, 255), (55, 55, 55), 0, 200),
+        ((120, 120, 120), (0, 0, 0), 120, 0),
+        ((0, 0, 0), RED, 0, 76),
+        ((255, 255, 255), BLUE, 0, 226),
+    ],
+    ids=["light on dark", "dark on light", "dark on not quite light", "red on dark", "blue on light"],
+)
+def test_for_one_channel_a_photo_turns_grey_and_light_on_dark(background, middle, border, centre):
+    fitted = GREY.fit(spot(background, middle))
+    assert fitted.shape == (1, 28, 28)
+    assert (fitted[0, 0, 0].item(), fitted[0, 14, 14].item()) == (border, centre)
+
+
+def test_for_three_channels_nothing_is_inverted():
+    fitted = COLOUR.fit(spot((255, 255, 255), BLUE))
+    assert fitted[:, 0, 0].tolist() == [255, 255, 255] and fitted[:, 16, 16].tolist() == list(BLUE)
+
+
+def test_normalise_is_the_papers_formula():
+    pixels = torch.tensor([0, 51, 255], dtype=torch.uint8).view(1, 3, 1, 1).repeat(2, 1, 4, 5)
+    normalised = COLOUR.normalise(pixels)
+    expected = torch.tensor([(0 - 0.485) / 0.229, (0.2 - 0.456) / 0.224, (1 - 0.406) / 0.225])
+    assert normalised.dtype == torch.float32 and normalised.shape == (2, 3, 4, 5)
+    assert torch.allclose(normalised, expected.view(1, 3, 1, 1).expand(2, 3, 4, 5))
+    assert normalised.is_contiguous(memory_format=torch.channels_last)
+
+
+# Sets.
+
+
+def numbered(count: int = 10, *, labelled: bool = True) -> ImageSet:
+    pixels = torch.arange(count, dtype=torch.uint8).view(-1, 1, 1, 1).expand(count, 1, 2, 2)
+    labels = torch.arange(count) * 10 if labelled else None
+    return ImageSet("numbers", pixels, labels, tuple(f"number {index}" for index in range(count)))
+
+
+@pytest.mark.parametrize(
+    ("count", "expected"), [(1, [0]), (3, [0, 3, 6]), (4, [0, 2, 5, 7]), (10, range(10)), (99, range(10))]
+)
+def test_a_limit_spreads_evenly(count, expected):
+    limited = numbered().limit(count)
+    assert limited.pixels[:, 0, 0, 0].tolist() == list(expected)
+    assert limited.labels.tolist() == [10 * index for index in expected]
+    assert limited.names == tuple(f"number {index}" for index in expected)
+
+
+def test_a_subset_keeps_pixels_labels_and_names_together():
+    subset = numbered().subset([7, 2])
+    assert len(subset) == 2 and subset.names == ("number 7", "number 2")
+    assert subset.pixels[:, 0, 0, 0].tolist() == [7, 2] and subset.labels.tolist() == [70, 20]
+    assert numbered(labelled=False).subset([7, 2]).labels is None
+
+
+def test_a_digest_knows_pixels_and_labels():
+    images = numbered()
+    assert images.digest == numbered().digest
+    assert (
+        images.digest == hashlib.sha256(images.pixels.numpy().tobytes() + images.labels.numpy().tobytes()).hexdigest()
+    )
+    relabelled = ImageSet(images.title, images.pixels, images.labels + 1, images.names)
+    others = [images.subset([1, 0, *range(2, 10)]), relabelled, numbered(labelled=False)]
+    assert len({images.digest, *(other.digest for other in others)}) == 4
