@@ -35,8 +35,9 @@ SMALL_PREPROCESSING = Preprocessing(resize=8, crop=8, mean=(0.5,), std=(0.25,))
 
 @pytest.fixture(autouse=True)
 def seeded() -> None:
-    """Every test starts from the same random state, on one thread: small tensors are many times slower on more."""
+    """Every test starts in the same state, on one thread: small tensors are many times slower on more."""
     torch.manual_seed(0)
+    torch.set_grad_enabled(True)
     torch.set_num_threads(1)
 
 

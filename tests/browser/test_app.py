@@ -176,17 +176,6 @@ def test_choices_survive_a_page_change(server: Server, page: Page) -> None:
     expect(page.get_by_role("heading", name=re.compile("^This image: .*Bag"))).to_be_visible(timeout=SOON)
 
 
-def test_another_visitor_sees_the_intact_network(server: Server, browser: Browser, page: Page) -> None:
-    page.goto(f"{server.address}/layer_deletion")
-    expect(page.get_by_text("Nothing deleted")).to_be_visible(timeout=SOON)
-    block(page, "layer2.1").click()
-    expect(page.get_by_text("deleted: layer2.1")).to_be_visible(timeout=SOON)
-    other = browser.new_context().new_page()
-    other.goto(f"{server.address}/layer_deletion")
-    expect(other.get_by_text("Nothing deleted")).to_be_visible(timeout=SOON)
-    other.context.close()
-
-
 def test_a_file_that_is_no_picture_gets_one_sentence(server: Server, page: Page) -> None:
     page.goto(f"{server.address}/layer_deletion")
     page.get_by_text("Your own photo").click()

@@ -163,6 +163,14 @@ def test_gates_of_each_image_equal_the_separate_runs(network, images):
         assert relative_error(logits, network(image[None], row.tolist())[0]) < 1e-5
 
 
+def test_a_block_leaves_the_stream_that_enters_it(network, images):
+    for block, stream in zip(network.blocks.values(), network.streams(images), strict=False):
+        before = stream.clone()
+        for gate in (0.0, 0.5, torch.tensor([0, 1, 0.5, 0], device=images.device)):
+            block(stream, gate)
+            assert torch.equal(stream, before)
+
+
 def test_one_tensor_of_gates_equals_the_numbers(network, images):
     gates = [1.0, 0.0, 0.5, 1.0]
     tensor = torch.tensor(gates, device=images.device)

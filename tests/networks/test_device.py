@@ -61,7 +61,7 @@ def test_another_error_is_not_tried_again():
 @pytest.mark.parametrize("batch_size", [0, -3])
 def test_a_bad_batch_size_is_refused(batch_size):
     with pytest.raises(InputError, match=f"batch size of {batch_size} came; expected 1 or more"):
-        list(in_batches(lambda part: part, 4, batch_size))
+        next(in_batches(lambda part: part, 4, batch_size))
 
 
 def test_the_variable_chooses_the_device(device):

@@ -146,7 +146,7 @@ def test_a_seed_gives_its_weights_and_leaves_the_global_random_state(kind):
 
 
 def test_initial_weights_have_the_deviation_of_he_et_al():
-    weight = build("basic", (1, 1), (64, 128)).get_parameter("layer2.0.branch.conv2.weight")
+    weight = build("basic", (1, 1), (64, 128)).get_parameter("layer2.0.branch.conv1.weight")
     assert weight.std().item() == pytest.approx((2 / (128 * 9)) ** 0.5, rel=0.01)
 
 
