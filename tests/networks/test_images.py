@@ -132,11 +132,11 @@ def test_as_many_pixels_as_are_allowed_are_tried(tmp_path):
         open_photo(path)
 
 
-@pytest.mark.parametrize("name", ["text.png", "empty.jpg", "header.gif"])
+@pytest.mark.parametrize("name", ["text.png", "empty.jpg"])
 def test_what_is_no_picture_is_refused(tmp_path, name):
     path = tmp_path / name
-    path.write_bytes({"text.png": b"Dear network,", "empty.jpg": b"", "header.gif": b"GIF89a"}[name])
-    with pytest.raises(InputError, match=rf"{name}.*give a"):
+    path.write_bytes({"text.png": b"Dear network,", "empty.jpg": b""}[name])
+    with pytest.raises(InputError, match=rf"{name} is no picture that can be read; give a"):
         open_photo(path)
 
 

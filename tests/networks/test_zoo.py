@@ -586,6 +586,9 @@ def test_a_plain_network_has_the_depth_and_shapes_of_its_residual_one(name):
     assert [(block.name, block.out_shape) for block in plain_blocks] == [
         (block.name, block.out_shape) for block in residual_blocks
     ]
+    network, crop = zoo.architecture(plain).eval(), entry.preprocessing.crop
+    image = torch.zeros(1, entry.preprocessing.channels, crop, crop, device="meta")
+    assert network(image, [0.0] * len(plain_blocks)).shape == (1, len(entry.classes)), "every block deleted"
 
 
 def test_counterparts():
