@@ -3,6 +3,7 @@
 import numpy as np
 import streamlit as st
 
+from resnet_viz.experiments.paths import is_plain
 from resnet_viz.figures.gradients import Series, along_blocks, span_sentence, stream_statistics
 from resnet_viz.networks.zoo import LoadedNetwork, counterpart
 from resnet_viz.web import cached
@@ -41,29 +42,19 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
         "Scale", ["absolute", "relative to the last block"], default="absolute", key="gradient_scale", required=True
     )
 images = now.image if batch == "this image" else now.images.limit(several)
-
-
-def labels_of() -> tuple[int, ...]:
-    """The true labels; where nobody knows them, the classes that the chosen network predicts."""
-    if batch == "this image":
-        return (now.label,)
-    known = cached.predictions(loaded, images, now.gates([])) if images.labels is None else images.labels
-    return tuple(int(label) for label in known)
-
-
-labels = labels_of()
+labels = now.labels(images)
 
 
 def line(network: LoadedNetwork, name: str, *, hollow: bool = False) -> Series:
     """The chosen gradient norm of one network at each block."""
     trace = cached.traced(network, images, labels)
     values = getattr(trace, QUANTITIES[what])
-    plain = next(iter(network.network.blocks.values())).shortcut_kind == "none"
-    return Series(name, trace.blocks, values if scale == "absolute" else values / values[-1], plain, hollow)
+    values = values if scale == "absolute" else values / values[-1]
+    return Series(name, trace.blocks, values, is_plain(network.network), hollow)
 
 
 def role(network: LoadedNetwork) -> str:
-    return "plain" if next(iter(network.network.blocks.values())).shortcut_kind == "none" else "residual"
+    return "plain" if is_plain(network.network) else "residual"
 
 
 unit = "L2 norm, mean over images" if what != "parameters" else "L2 norm over the block's parameters"
@@ -114,7 +105,7 @@ with st.container(border=True):
 
     def panel(field: str) -> list[Series]:
         return [
-            Series(network.title, each.blocks, getattr(each, field), role(network) == "plain")
+            Series(network.title, each.blocks, getattr(each, field), is_plain(network.network))
             for network, each in traces
         ]
 

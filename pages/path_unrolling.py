@@ -3,7 +3,7 @@
 import streamlit as st
 from scipy import stats
 
-from resnet_viz.experiments.paths import carrying_range
+from resnet_viz.experiments.paths import carrying_range, is_plain
 from resnet_viz.figures.palette import power_of_two
 from resnet_viz.figures.paths import all_paths, path_name, share_by_length, single_path_norms, unravelled
 from resnet_viz.web import cached
@@ -13,7 +13,7 @@ LONGEST_RUN, BATCH = 5, 8
 now = visit()
 loaded = now.loaded
 blocks = list(loaded.network.blocks)
-plain = now.description.blocks[0].shortcut == "none"
+plain = is_plain(loaded.network)
 
 question("Which paths carry the gradient?", "Each block doubles the paths: through its branch, or past it.",
          r"d_k \leftarrow J_s^\top d_k + J_F^\top d_{k-1}", "after [Veit, Wilber and Belongie, 2016](https://arxiv.org/abs/1605.06431)")  # fmt: skip
@@ -66,14 +66,7 @@ with by_length:
         samples = st.slider("Sampled paths for each length", 1, 20, 5, key="path_samples", width=260)
         seed = int(st.number_input("Seed", 0, 9999, 0, key="path_seed", width=120))
     images = now.image if batch == "this image" else now.images.limit(several)
-    known = (
-        (now.label,)
-        if batch == "this image"
-        else images.labels
-        if images.labels is not None
-        else cached.predictions(loaded, images, now.gates([]))
-    )
-    labels = tuple(int(label) for label in known)
+    labels = now.labels(images)
     with st.spinner("Following the gradient through every length ..."), timed() as spent:
         exact = cached.gradient_by_length(loaded, images, labels)
     norms = exact.mean_norms

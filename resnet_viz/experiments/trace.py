@@ -53,6 +53,11 @@ def image_norms(tensors: Tensor) -> Tensor:
     return tensors.flatten(1).norm(dim=1)
 
 
+def mean_norms(tensors: list[Tensor]) -> np.ndarray:
+    """The L2 norm per image, then the mean over the images, of each tensor."""
+    return np.array([image_norms(tensor).mean().item() for tensor in tensors])
+
+
 def record(network: ResidualNetwork, images: Tensor, labels: Tensor) -> Record:
     """Run one forward and one backward pass and keep every block's activations and gradients.
 
@@ -87,9 +92,6 @@ def record(network: ResidualNetwork, images: Tensor, labels: Tensor) -> Record:
 def trace(network: ResidualNetwork, images: Tensor, labels: Tensor) -> Trace:
     """Summarise one forward and one backward pass of normalised images (batch, channels, height, width)."""
     kept = record(network, images, labels)
-
-    def mean_norms(tensors: list[Tensor]) -> np.ndarray:
-        return np.array([image_norms(tensor).mean().item() for tensor in tensors])
 
     parameter_norms = {
         name: torch.cat([g.flatten() for g in group]).norm().item() if group else 0.0
@@ -141,4 +143,4 @@ def block_maps(network: ResidualNetwork, image: Tensor, name: str) -> BlockMaps:
 
 def stream_gradient_norms(network: ResidualNetwork, images: Tensor, labels: Tensor) -> list[float]:
     """The norm of d loss / d stream entering each block: L2 per image, mean over the images, n values."""
-    return [image_norms(gradient).mean().item() for gradient in record(network, images, labels).stream_gradients[:-1]]
+    return mean_norms(record(network, images, labels).stream_gradients[:-1]).tolist()

@@ -6,7 +6,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from ..experiments.deletion import Lesion, Sweep, wilson_interval
-from .palette import Palette, styled
+from .palette import Palette, stage_axis, styled
 
 
 def prediction_change(classes: Sequence[str], before: np.ndarray, after: np.ndarray, palette: Palette) -> go.Figure:
@@ -18,13 +18,7 @@ def prediction_change(classes: Sequence[str], before: np.ndarray, after: np.ndar
         figure.add_scatter(
             x=[0, 1], y=[name, name], mode="lines", line={"color": palette.line, "width": 1}, hoverinfo="skip"
         )
-        figure.add_scatter(
-            x=[before[i], after[i]],
-            y=[name, name],
-            mode="lines",
-            line={"color": palette.ink, "width": 1.5},
-            hoverinfo="skip",
-        )
+        change_line(figure, name, before[i], after[i], palette)
     hover = "%{y}: %{x:.3f}<extra>"
     figure.add_scatter(
         x=before[order],
@@ -48,19 +42,23 @@ def prediction_change(classes: Sequence[str], before: np.ndarray, after: np.ndar
     return figure.update_yaxes(tickfont={"size": 13, "color": palette.ink})
 
 
+def change_line(figure: go.Figure, name: str, before: float, after: float, palette: Palette) -> None:
+    """Join the dots of one class, before and after."""
+    figure.add_scatter(
+        x=[before, after], y=[name, name], mode="lines", line={"color": palette.ink, "width": 1.5}, hoverinfo="skip"
+    )
+
+
 def error_bars(rows: Sequence[tuple[str, Lesion, bool]], palette: Palette) -> go.Figure:
     """Error over the set, pale before and full after, with Wilson intervals. ``rows``: title, lesion, whether plain."""
     figure = go.Figure()
     for title, lesion, plain in reversed(rows):
         colour = palette.plain if plain else palette.ink
-        for predictions, name, opacity, width in (
-            (lesion.after, "after", 1.0, 0.34),
-            (lesion.before, "intact", 0.45, 0.34),
-        ):
+        for predictions, name, opacity in ((lesion.after, "after", 1.0), (lesion.before, "intact", 0.45)):
             wrong = int(np.sum(predictions != lesion.labels))
             error, (low, high) = 100 * wrong / lesion.images, wilson_interval(wrong, lesion.images)
             figure.add_bar(
-                x=[error], y=[[title], [name]], orientation="h", width=width * 2, marker={"color": colour, "opacity": opacity},
+                x=[error], y=[[title], [name]], orientation="h", width=0.68, marker={"color": colour, "opacity": opacity},
                 error_x={"type": "data", "symmetric": False, "array": [high - error], "arrayminus": [error - low],
                          "color": palette.muted, "thickness": 1.2, "width": 3},
                 hovertemplate=f"{title}, {name}: {error:.1f} % (95 % interval {low:.1f} to {high:.1f})<extra></extra>",
@@ -103,10 +101,7 @@ def sweep_errors(sweep: Sweep, plain: Sweep | None, chance_pct: float, palette: 
     if labelled:
         named_line(figure, sweep.error_pct or 0.0, f"intact {sweep.error_pct:.1f} %", palette.ink, "solid", palette)
         named_line(figure, chance_pct, f"chance {chance_pct:.0f} %", palette.muted, "dot", palette)
-    starts = [i for i in positions if sweep.blocks[i].endswith(".0")]
-    figure.update_xaxes(
-        tickvals=starts, ticktext=[sweep.blocks[i] for i in starts], showgrid=False, range=[-0.7, len(positions) - 0.3]
-    )
+    stage_axis(figure, sweep.blocks)
     figure.update_yaxes(
         range=[-3, 104], tickvals=[0, 25, 50, 75, 100], title_text="error, %" if labelled else "changed predictions, %"
     )
@@ -134,13 +129,7 @@ def class_errors(classes: Sequence[str], lesion: Lesion, palette: Palette) -> go
     names = [classes[i] for i in order]
     figure = go.Figure()
     for name, i in zip(names, order, strict=True):
-        figure.add_scatter(
-            x=[before[i], after[i]],
-            y=[name, name],
-            mode="lines",
-            line={"color": palette.ink, "width": 1.5},
-            hoverinfo="skip",
-        )
+        change_line(figure, name, before[i], after[i], palette)
     for values, fill, who in ((before, palette.background, "intact"), (after, palette.ink, "with the lesion")):
         figure.add_scatter(
             x=values[order],

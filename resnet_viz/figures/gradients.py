@@ -7,7 +7,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from .palette import Palette, short_number, styled
+from .palette import Palette, short_number, stage_axis, styled
 
 
 @dataclass(frozen=True)
@@ -54,14 +54,6 @@ def add_line(figure: go.Figure, line: Series, palette: Palette, **where: int) ->
         text=line.blocks,
         hovertemplate="%{text}: %{y:.3g}<extra>" + line.name + "</extra>",
         **where,
-    )
-
-
-def stage_axis(figure: go.Figure, blocks: Sequence[str]) -> None:
-    """An axis of blocks that names the first of each stage."""
-    starts = [i for i, block in enumerate(blocks) if block.endswith(".0")]
-    figure.update_xaxes(
-        tickvals=starts, ticktext=[blocks[i] for i in starts], showgrid=False, range=[-0.7, len(blocks) - 0.3]
     )
 
 

@@ -1,5 +1,6 @@
 """The visual language: the same colours for the same things in every figure, light and dark, and one style of axes."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import plotly.graph_objects as go
@@ -9,7 +10,7 @@ FONT = '"Source Sans", "Source Sans 3", "Source Sans Pro", sans-serif'
 
 @dataclass(frozen=True)
 class Palette:
-    """Colours by role. ``stages``: layer1 ... layer4; ``pale``: the share of a colour left in its pale form, 0 ... 1."""
+    """Colours by role. ``stages``: layer1 ... layer4."""
 
     stem: str
     stages: tuple[str, str, str, str]
@@ -75,6 +76,14 @@ def styled(
     figure.update_xaxes(**axis)
     figure.update_yaxes(**axis)
     return figure
+
+
+def stage_axis(figure: go.Figure, blocks: Sequence[str]) -> None:
+    """An axis of blocks that names the first of each stage."""
+    starts = [i for i, block in enumerate(blocks) if block.endswith(".0")]
+    figure.update_xaxes(
+        tickvals=starts, ticktext=[blocks[i] for i in starts], showgrid=False, range=[-0.7, len(blocks) - 0.3]
+    )
 
 
 def power_of_two(exponent: int) -> str:

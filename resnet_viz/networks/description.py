@@ -64,7 +64,7 @@ def blank(network: ResidualNetwork, shape: Shape) -> Tensor:
 
 def describe(network: ResidualNetwork, preprocessing: Preprocessing) -> Description:
     """Measure each part by passing one black image of the network's own input size through it."""
-    stream = blank(network, (preprocessing.channels, preprocessing.crop, preprocessing.crop))
+    stream = blank(network, preprocessing.shape)
     stem, stream = measure("stem", "stem", network.stem, stream)
     blocks = []
     for name, block in network.blocks.items():

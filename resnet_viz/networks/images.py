@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO
 
@@ -28,6 +29,11 @@ class Preprocessing:
     @property
     def channels(self) -> int:
         return len(self.mean)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Of one image, as the network takes it."""
+        return self.channels, self.crop, self.crop
 
     def normalise(self, pixels: Tensor) -> Tensor:
         """uint8 (batch, channels, height, width), 0 ... 255 -> float32 of the same shape, in channels_last."""
@@ -68,7 +74,7 @@ class ImageSet:
     def __len__(self) -> int:
         return len(self.pixels)
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """SHA-256 of pixels and labels: the key under which results may be kept."""
         labels = b"" if self.labels is None else self.labels.numpy().tobytes()

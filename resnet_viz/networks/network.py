@@ -89,10 +89,10 @@ class ResidualNetwork(nn.Module):
             sizes[stage_of(name)] = sizes.get(stage_of(name), 0) + 1
         return sizes
 
-    def gates_without(self, deleted: Iterable[str]) -> list[float]:
-        """Gates that are 0 for the named blocks and 1 elsewhere."""
+    def gates_without(self, deleted: Iterable[str], gate: float = 0.0) -> list[float]:
+        """Gates that are 0 (or ``gate``) for the named blocks and 1 elsewhere."""
         indices = set(self.block_indices(deleted))
-        return [0.0 if index in indices else 1.0 for index in range(len(self.blocks))]
+        return [gate if index in indices else 1.0 for index in range(len(self.blocks))]
 
 
 def stage_of(block: str) -> str:

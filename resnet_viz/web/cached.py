@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 import streamlit as st
 import torch
+from streamlit.runtime.uploaded_file_manager import UploadedFile
 from torch import Tensor
 
 from ..experiments import deletion, paths, trace
 from ..networks import zoo
 from ..networks.description import Description, Part, blank, branch_layers_of, describe, overview
 from ..networks.device import device
-from ..networks.images import ImageSet
+from ..networks.images import ImageSet, open_photo
 from ..networks.zoo import Entry, LoadedNetwork
 
 CONTENT: dict[str | type[Any], Callable[[Any], Any]] = {
@@ -29,6 +30,18 @@ def network(entry: Entry, untrained: int | None = None, batch_norm: bool = True)
     return zoo.load(entry, untrained=untrained, batch_norm=batch_norm)
 
 
+@st.cache_resource(max_entries=4, ttl=60, hash_funcs=CONTENT, show_spinner=False)
+def images(entry: Entry) -> ImageSet:
+    """The images that come with a network; looked for again after a minute, since CIFAR-10 may be put in its place."""
+    return zoo.images_of(entry)
+
+
+@st.cache_data(max_entries=16, hash_funcs=CONTENT, show_spinner=False)
+def fitted(entry: Entry, photo: UploadedFile) -> Tensor:
+    """A visitor's own photo as the network sees it."""
+    return entry.preprocessing.fit(open_photo(photo))
+
+
 @st.cache_data(max_entries=32, hash_funcs=CONTENT, show_spinner=False)
 def description(loaded: LoadedNetwork) -> Description:
     return describe(loaded.network, loaded.entry.preprocessing)
@@ -38,7 +51,7 @@ def description(loaded: LoadedNetwork) -> Description:
 def stem_and_head(entry: Entry) -> tuple[list[Part], list[Part]]:
     """The layers of a network's stem and head."""
     network = zoo.architecture(entry)
-    images = blank(network, (entry.preprocessing.channels, entry.preprocessing.crop, entry.preprocessing.crop))
+    images = blank(network, entry.preprocessing.shape)
     stream = blank(network, describe(network, entry.preprocessing).head.in_shape)
     return overview(network.stem, images), overview(network.head, stream)
 

@@ -9,7 +9,7 @@ from streamlit.navigation.page import StreamlitPage
 from ..errors import InputError
 from ..networks import zoo
 from ..networks.device import describe_device
-from ..networks.images import PIXEL_LIMIT, ImageSet, open_photo
+from ..networks.images import PIXEL_LIMIT, ImageSet
 from ..networks.zoo import NETWORKS, Entry, LoadedNetwork, WeightsUnavailable
 from . import cached
 from .gallery import gallery, picture
@@ -48,7 +48,7 @@ def sidebar() -> Visit:
         chosen.untrained = None
     loaded = load(entry, chosen.untrained)
     st.caption(facts(loaded))
-    images = zoo.images_of(entry)
+    images = cached.images(entry)
     image = choose_image(chosen, loaded, images)
     predicted = int(cached.probabilities(loaded, image, (1.0,) * len(loaded.network.blocks)).argmax())
     label = predicted if image.labels is None else int(image.labels[0])
@@ -99,12 +99,11 @@ def facts(loaded: LoadedNetwork) -> str:
 def choose_image(chosen: Choices, loaded: LoadedNetwork, images: ImageSet) -> ImageSet:
     """Thumbnails of the set, or the visitor's own photo; returns a set of one image."""
     step = max(1, len(images) // THUMBNAILS)
-    pages = max(1, min(step, len(images) // THUMBNAILS))
     chosen.position = min(chosen.position, len(images) - 1)
     own = own_photo(loaded)
     if own is not None:
         return own
-    positions = [start + chosen.page_of_images % pages for start in range(0, len(images), step)][:THUMBNAILS]
+    positions = [start + chosen.page_of_images % step for start in range(0, len(images), step)][:THUMBNAILS]
 
     def take() -> None:
         position = st.session_state[f"gallery_{chosen.network}"]["choice"]
@@ -115,9 +114,9 @@ def choose_image(chosen: Choices, loaded: LoadedNetwork, images: ImageSet) -> Im
     gallery(images, positions, chosen.position, key=f"gallery_{chosen.network}", on_change=take)
     image = images.subset([chosen.position])
     st.caption(image.names[0])
-    if pages > 1 and st.button("Other images", key="other_images", icon=":material/refresh:"):
+    if step > 1 and st.button("Other images", key="other_images", icon=":material/refresh:"):
         chosen.page_of_images += 1
-        chosen.position = positions[0] - (chosen.page_of_images - 1) % pages + chosen.page_of_images % pages
+        chosen.position = chosen.page_of_images % step
         st.rerun()
     return image
 
@@ -130,7 +129,7 @@ def own_photo(loaded: LoadedNetwork) -> ImageSet | None:
         if file is None:
             return None
         try:
-            pixels = entry.preprocessing.fit(open_photo(file))
+            pixels = cached.fitted(entry, file)
         except InputError as error:
             st.error(str(error))
             return None

@@ -1,13 +1,14 @@
 """The pieces that pages are made of: the title that asks, figures with their provenance, the lesion's controls."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 import plotly.graph_objects as go
 import streamlit as st
 
+from ..networks.network import stage_of
 from .session import Visit, change_lesion, choices, redo_lesion, undo_lesion
 from .strip import network_strip
 
@@ -98,15 +99,10 @@ def deleting_strip(visit: Visit, bars: Mapping[str, tuple[float, str]] | None, b
         with st.popover("Delete a stage"):
             for stage in visit.loaded.network.stage_sizes():
                 st.button(stage, key=f"delete_{stage}", on_click=change_lesion,
-                          args=(name, sorted({*lesion.blocks, *stage_blocks(blocks, stage)}, key=blocks.index)))  # fmt: skip
+                          args=(name, sorted({*lesion.blocks, *(block for block in blocks if stage_of(block) == stage)}, key=blocks.index)))  # fmt: skip
         lesion.gate = st.slider("Gate of the chosen blocks", 0.0, 1.0, lesion.gate, 0.05, help="0 deletes them, 1 leaves them intact.",
                                 key=f"gate_{name}", width=330)  # fmt: skip
     return list(lesion.blocks)
-
-
-def stage_blocks(blocks: Sequence[str], stage: str) -> list[str]:
-    """The blocks of one stage."""
-    return [block for block in blocks if block.startswith(f"{stage}.")]
 
 
 def relative_bars(values: Mapping[str, float], unit: str, digits: int = 1) -> dict[str, tuple[float, str]]:

@@ -25,14 +25,12 @@ class Lesion:
 
 @dataclass
 class Choices:
-    """One visitor's choices. ``own_label``: the class that the visitor gave an own photo, None for the predicted one."""
+    """One visitor's choices. ``untrained``: the seed of initial weights, None for the trained ones."""
 
     network: str = DEFAULT_NETWORK
     untrained: int | None = None
     position: int = 200
     page_of_images: int = 0
-    own_photo: ImageSet | None = None
-    own_label: int | None = None
     lesions: dict[str, Lesion] = field(default_factory=dict)
     block: dict[str, str] = field(default_factory=dict)
 
@@ -60,9 +58,16 @@ class Visit:
         return self.loaded.entry.classes[self.label]
 
     def gates(self, blocks: Iterable[str], gate: float = 0.0) -> tuple[float, ...]:
-        """One gate for each block: ``gate`` for those named, else 1."""
-        named = set(blocks)
-        return tuple(gate if name in named else 1.0 for name in self.loaded.network.blocks)
+        """One gate for each block: ``gate`` for those named, else 1; a tuple, so that results can be kept under it."""
+        return tuple(self.loaded.network.gates_without(blocks, gate))
+
+    def labels(self, images: ImageSet) -> tuple[int, ...]:
+        """The true classes of a set; where nobody knows them, those that the chosen network predicts."""
+        known = images.labels
+        return tuple(
+            int(label)
+            for label in (cached.predictions(self.loaded, images, self.gates([])) if known is None else known)
+        )
 
 
 def choices() -> Choices:

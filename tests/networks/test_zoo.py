@@ -25,6 +25,7 @@ from resnet_viz.experiments.deletion import predict
 from resnet_viz.networks import zoo
 from resnet_viz.networks.datasets import bundled_fashion
 from resnet_viz.networks.description import describe
+from resnet_viz.networks.weights import fill, own_name
 from resnet_viz.networks.zoo import NETWORKS, Entry, WeightsUnavailable, load
 
 from ..conftest import lived_in, relative_error
@@ -342,7 +343,7 @@ def test_every_entry_that_does_not_fit_is_named_and_nothing_is_loaded(tmp_path):
     network = SMALL.build(seed=0)
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     with pytest.raises(InputError) as refusal:
-        zoo.fill(network, state, tmp_path / "mine.pt")
+        fill(network, state, tmp_path / "mine.pt")
     told = str(refusal.value)
     assert "mine.pt" in told
     assert "1 missing: layer2.1.branch.bn1.weight" in told
@@ -434,7 +435,7 @@ def test_the_public_cifar_names_load_to_that_networks_logits(tmp_path):
 def test_own_names_stay_as_they_are():
     for entry in NETWORKS.values():
         names = list(zoo.architecture(entry).state_dict())
-        assert [zoo.own_name(name) for name in names] == names
+        assert [own_name(name) for name in names] == names
 
 
 # Untrained networks.
