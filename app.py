@@ -2,9 +2,9 @@
 
 import streamlit as st
 
-from resnet_viz.web.frame import frame
+from resnet_viz.web.frame import ICON, frame
 
-st.set_page_config(page_title="resnet_viz", page_icon=":material/conversion_path:", layout="wide")
+st.set_page_config(page_title="resnet_viz", page_icon=ICON, layout="wide")
 page = st.navigation(
     [
         st.Page("pages/start.py", title="Start: seven claims", icon=":material/home:", default=True),

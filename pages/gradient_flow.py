@@ -7,7 +7,7 @@ from resnet_viz.experiments.paths import is_plain
 from resnet_viz.figures.gradients import Series, along_blocks, span_sentence, stream_statistics
 from resnet_viz.networks.zoo import LoadedNetwork, counterpart
 from resnet_viz.web import cached
-from resnet_viz.web.parts import chip, choosing_strip, question, show, timed, untrained_note, visit
+from resnet_viz.web.parts import chip, choosing_strip, question, show, untrained_note, visit
 from resnet_viz.web.session import choices
 
 BATCH = 32
@@ -75,7 +75,7 @@ with strip:
 
 if trained:
     with st.container(border=True):
-        with timed() as spent:
+        with cached.timed() as spent:
             lines = [line(network, network.entry.name) for network in trained]
         st.subheader("Trained: back from the last block to the first, the gradient " +
                      "; in the ".join([f"{span_sentence(lines[0])} ({role(trained[0])})",
@@ -85,7 +85,7 @@ if trained:
         chip("measured", f"{len(images)} images", "cross-entropy", *spent)
 
 with st.container(border=True):
-    with timed() as spent:
+    with cached.timed() as spent:
         entries = [entry] + ([other] if other is not None else [])
         rows = [(cached.network(each, seed, norm), norm) for norm in (True, False) for each in entries]
         lines = [

@@ -8,7 +8,7 @@ from resnet_viz.figures import deletion as figures
 from resnet_viz.networks.zoo import NETWORKS, LoadedNetwork
 from resnet_viz.web import cached
 from resnet_viz.web.gallery import picture
-from resnet_viz.web.parts import chip, deleting_strip, question, relative_bars, show, timed, untrained_note, visit
+from resnet_viz.web.parts import chip, deleting_strip, question, relative_bars, show, untrained_note, visit
 from resnet_viz.web.session import choices
 
 PARTS = 4  # the sweep is kept in parts, so that a click in the middle of it costs at most one of them
@@ -44,7 +44,7 @@ def say_what_is_deleted(deleted: list[str], gate: float) -> None:
 
 
 def prediction_card(gates: tuple[float, ...], deleted: list[str]) -> None:
-    with timed() as spent:
+    with cached.timed() as spent:
         before = cached.probabilities(loaded, now.image, now.gates([]))
         after = cached.probabilities(loaded, now.image, gates)
     was, becomes = (entry.classes[int(values.argmax())] for values in (before, after))
@@ -115,7 +115,7 @@ def consequences_card(lesion: Lesion, deleted: list[str]) -> None:
                 )
 
 
-def sweep_card(swept: Sweep, twin_swept: Sweep | None) -> None:
+def sweep_card(swept: Sweep, twin_swept: Sweep | None, spent: list[str]) -> None:
     if swept.labels is None:
         st.subheader("Every block deleted in turn: predictions that change", anchor=False)
     else:
@@ -135,26 +135,30 @@ def sweep_card(swept: Sweep, twin_swept: Sweep | None) -> None:
         "The error when each block in turn is deleted.",
     )
     chip(
-        "measured", f"{len(swept.blocks)} lesions × {len(now.images):,} images", *(["Wilson 95 %"] if labelled else [])
+        "measured",
+        f"{len(swept.blocks)} lesions × {len(now.images):,} images",
+        *(["Wilson 95 %"] if labelled else []),
+        *spent,
     )
 
 
-def run_sweep() -> tuple[Sweep, Sweep | None]:
+def run_sweep() -> tuple[Sweep, Sweep | None, list[str]]:
     """Sweep part by part of the images; every part is kept, so that whatever interrupts it costs little."""
     bar = st.progress(0.0)
     count = min(PARTS, len(now.images))
     swept, twin_swept = [], []
-    for first in range(count):
-        bar.progress(
-            first / count,
-            f"Deleting every block in turn: {first * len(now.images) // count:,} of {len(now.images):,} images",
-        )
-        part = now.images.subset(list(range(first, len(now.images), count)))
-        swept.append(cached.sweep(loaded, part))
-        if twin is not None:
-            twin_swept.append(cached.sweep(twin, part))
+    with cached.timed() as spent:
+        for first in range(count):
+            bar.progress(
+                first / count,
+                f"Deleting every block in turn: {first * len(now.images) // count:,} of {len(now.images):,} images",
+            )
+            part = now.images.subset(list(range(first, len(now.images), count)))
+            swept.append(cached.sweep(loaded, part))
+            if twin is not None:
+                twin_swept.append(cached.sweep(twin, part))
     bar.empty()
-    return joined(swept), joined(twin_swept) if twin_swept else None
+    return joined(swept), joined(twin_swept) if twin_swept else None, spent
 
 
 question(
@@ -165,7 +169,7 @@ question(
 )
 untrained_note(now)
 sweep_key = (entry.name, loaded.digest, now.images.digest)
-sweeps: dict[tuple[str, str, str], tuple[Sweep, Sweep | None]] = st.session_state.setdefault("sweeps", {})
+sweeps: dict[tuple[str, str, str], tuple[Sweep, Sweep | None, list[str]]] = st.session_state.setdefault("sweeps", {})
 with st.container(border=True):
     bars, bars_title = None, ""
     if sweep_key in sweeps and labelled:
@@ -187,7 +191,7 @@ with sweep_place:
         sweep_card(*sweeps[sweep_key])
 # The labelled set comes last: the figures above need not wait for it.
 with set_place:
-    with st.spinner("Measuring the error over the set ..."), timed() as spent:
+    with st.spinner("Measuring the error over the set ..."), cached.timed() as spent:
         lesion = lesion_of(loaded, gates)
         twin_lesion = lesion_of(twin, gates) if twin is not None else None
     set_card(lesion, twin_lesion, deleted, spent)

@@ -7,7 +7,7 @@ from resnet_viz.experiments.paths import carrying_range, is_plain
 from resnet_viz.figures.palette import power_of_two
 from resnet_viz.figures.paths import all_paths, path_name, share_by_length, single_path_norms, unravelled
 from resnet_viz.web import cached
-from resnet_viz.web.parts import chip, choosing_strip, question, show, timed, untrained_note, visit
+from resnet_viz.web.parts import chip, choosing_strip, question, show, untrained_note, visit
 
 LONGEST_RUN, BATCH = 5, 8
 now = visit()
@@ -67,7 +67,7 @@ with by_length:
         seed = int(st.number_input("Seed", 0, 9999, 0, key="path_seed", width=120))
     images = now.image if batch == "this image" else now.images.limit(several)
     labels = now.labels(images)
-    with st.spinner("Following the gradient through every length ..."), timed() as spent:
+    with st.spinner("Following the gradient through every length ..."), cached.timed() as spent:
         exact = cached.gradient_by_length(loaded, images, labels)
     norms = exact.mean_norms
     low, high = carrying_range(norms)
@@ -96,7 +96,7 @@ with by_length:
         f"exact: the lengths add up to autograd's gradient within {exact.sum_relative_error:.0e}",
         *spent,
     )
-    with st.spinner("Sampling single paths ..."), timed() as spent:
+    with st.spinner("Sampling single paths ..."), cached.timed() as spent:
         sampled = cached.sampled_path_norms(loaded, images, labels, samples, seed)
     show(
         single_path_norms(norms, sampled, exact.paths, now.palette),

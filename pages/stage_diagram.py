@@ -5,7 +5,7 @@ import streamlit as st
 
 from resnet_viz.figures.diagram import block_wiring, feature_maps, shortcut_reason, stage_diagram
 from resnet_viz.web import cached
-from resnet_viz.web.parts import chip, choosing_strip, question, relative_bars, show, timed, untrained_note, visit
+from resnet_viz.web.parts import chip, choosing_strip, question, relative_bars, show, untrained_note, visit
 from resnet_viz.web.session import choices
 
 now = visit()
@@ -62,7 +62,7 @@ with st.container(border=True):
         st.caption(
             f"{shortcut_reason(part)} · {part.params:,} parameters · {part.macs / 1e6:.2f} M multiply-adds for one image"
         )
-    with maps, timed() as spent:
+    with maps, cached.timed() as spent:
         inside = cached.block_maps(now.loaded, now.image, chosen)
         pictures = {
             "stream in, x": inside.stream_in,
@@ -82,7 +82,7 @@ with st.container(border=True):
 
 with st.container(border=True):
     st.subheader("The family", anchor=False)
-    with timed() as spent:
+    with cached.timed() as spent:
         rows = cached.family(entry.family)
     st.dataframe(
         pd.DataFrame(rows), hide_index=True,

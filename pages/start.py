@@ -4,7 +4,7 @@ import streamlit as st
 
 from resnet_viz.figures.deletion import prediction_change
 from resnet_viz.web import cached
-from resnet_viz.web.parts import PAGES, chip, deleting_strip, show, timed, untrained_note, visit
+from resnet_viz.web.parts import PAGES, chip, deleting_strip, show, untrained_note, visit
 from resnet_viz.web.session import choices
 
 now = visit()
@@ -37,7 +37,7 @@ untrained_note(now)
 with st.container(border=True):
     deleted = deleting_strip(now, None, "")
     picture, answer = st.columns([1, 1.4], vertical_alignment="center")
-    with timed() as spent:
+    with cached.timed() as spent:
         gates = now.gates(deleted, choices().lesion(entry.name).gate)
         before = cached.probabilities(now.loaded, now.image, now.gates([]))
         after = cached.probabilities(now.loaded, now.image, gates)

@@ -15,8 +15,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from .errors import InputError
-from .experiments import deletion, paths, training
-from .experiments.trace import trace
+from .experiments import deletion, paths, trace, training
 from .networks import datasets, zoo
 from .networks.description import BlockPart, Part, describe
 from .networks.device import device
@@ -101,7 +100,9 @@ def image_options(limit: int | None = None) -> Callable[[Callable[..., None]], C
     return add
 
 
-batch_size_option = click.option("--batch-size", type=click.IntRange(1), default=deletion.BATCH_SIZE, metavar="N")
+def batch_size_option(default: int) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """How many images go through the network at once."""
+    return click.option("--batch-size", type=click.IntRange(1), default=default, metavar="N")
 
 
 @main.command()
@@ -156,10 +157,11 @@ def describe_command(network: str, checkpoint: Path | None, untrained: int | Non
 @main.command()
 @network_options
 @image_options(BACKWARD_IMAGES)
-def gradients(**options: Any) -> None:
+@batch_size_option(trace.BATCH_SIZE)
+def gradients(batch_size: int, **options: Any) -> None:
     """Gradient norms at each block: of the stream, the branch and the parameters."""
     loaded, images = chosen(**options)
-    traced = trace(loaded.network, *inputs_and_labels(loaded, images))
+    traced = trace.trace(loaded.network, *inputs_and_labels(loaded, images), batch_size)
     norms = zip(
         traced.blocks,
         traced.stream_gradient_norm,
@@ -190,13 +192,14 @@ def gradients(**options: Any) -> None:
 @main.command("paths")
 @network_options
 @image_options(BACKWARD_IMAGES)
-def paths_command(**options: Any) -> None:
+@batch_size_option(paths.BATCH_SIZE)
+def paths_command(batch_size: int, **options: Any) -> None:
     """The paths of each length: how many, and the gradient that flows through all of them and through single ones."""
     loaded, images = chosen(**options)
     pixels, labels = inputs_and_labels(loaded, images)
     with bar("Gradient by path length") as progress:
-        exact = paths.gradient_by_length(loaded.network, pixels, labels, progress=progress)
-    sampled = paths.sampled_path_norms(loaded.network, pixels, labels).mean(1)
+        exact = paths.gradient_by_length(loaded.network, pixels, labels, batch_size=batch_size, progress=progress)
+    sampled = paths.sampled_path_norms(loaded.network, pixels, labels, batch_size=batch_size).mean(1)
     show(
         {
             **weights_of(loaded),
@@ -222,7 +225,7 @@ def paths_command(**options: Any) -> None:
 @network_options
 @click.option("--blocks", required=True, metavar="BLOCK,BLOCK", help="What to delete: layer1.2,layer3.0")
 @image_options()
-@batch_size_option
+@batch_size_option(deletion.BATCH_SIZE)
 def delete(blocks: str, batch_size: int, **options: Any) -> None:
     """Delete blocks: the error before and after, or with --image the five likeliest classes."""
     loaded, images = chosen(**options)
@@ -253,7 +256,7 @@ def delete(blocks: str, batch_size: int, **options: Any) -> None:
 @main.command()
 @network_options
 @image_options()
-@batch_size_option
+@batch_size_option(deletion.BATCH_SIZE)
 def sweep(batch_size: int, **options: Any) -> None:
     """Delete every block in turn: the error, and the share of predictions that change."""
     loaded, images = chosen(**options)

@@ -285,6 +285,18 @@ def test_the_batch_size_does_not_matter():
     assert answer(*arguments, "--batch-size", 7) == answer(*arguments)
 
 
+@pytest.mark.parametrize("command", ["gradients", "paths"])
+def test_the_batch_size_of_backward_passes_does_not_matter(command):
+    def numbers(*more):
+        told = answer(command, FASHION, "--untrained", 0, "--limit", 6, *more)
+        rows = told["blocks"] if command == "gradients" else told["lengths"]
+        return [value for row in rows for value in row.values() if isinstance(value, float)]
+
+    whole = numbers()
+    assert len(whole) >= 20
+    assert numbers("--batch-size", 4) == pytest.approx(whole, rel=1e-4)
+
+
 def test_another_seed_is_another_network():
     told = [answer("gradients", CIFAR, "--untrained", seed) for seed in (0, 0, 1)]
     assert told[0] == told[1] != told[2] and told[2]["weights"] == "untrained, seed 1"

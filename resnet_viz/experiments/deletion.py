@@ -33,21 +33,21 @@ class Lesion:
     @property
     def changed_pct(self) -> float:
         """The share of predictions that differ from the intact network's."""
-        return 100 * float(np.mean(self.before != self.after))
+        return percent(self.before != self.after)
 
     @property
     def error_pct_before(self) -> float | None:
-        return None if self.labels is None else 100 * float(np.mean(self.before != self.labels))
+        return None if self.labels is None else percent(self.before != self.labels)
 
     @property
     def error_pct_after(self) -> float | None:
-        return None if self.labels is None else 100 * float(np.mean(self.after != self.labels))
+        return None if self.labels is None else percent(self.after != self.labels)
 
     def rise_interval(self) -> tuple[float, float]:
         """95 % interval of the rise in error, in percentage points, paired by image.
 
         Agresti and Min 2005 (Statistics in Medicine 24, 729): a Wald interval with 1/2 added to each cell of the 2x2
-        table, which stays honest where few images change.
+        table, which stays honest where few images change; cut at +-100.
         """
         labels = known(self.labels)
         wrong_before, wrong_after = self.before != labels, self.after != labels
@@ -56,16 +56,21 @@ class Lesion:
         total = self.images + 2
         rise = (broken - mended) / total
         margin = stats.norm.ppf(0.975) * np.sqrt((broken + mended) / total - rise**2) / np.sqrt(total)
-        return 100 * float(rise - margin), 100 * float(rise + margin)
+        return max(-100.0, 100 * float(rise - margin)), min(100.0, 100 * float(rise + margin))
 
     def error_pct_by_class(self, classes: int) -> tuple[np.ndarray, np.ndarray]:
         """Error of each class before and after, in per cent; every class must have images."""
         labels = known(self.labels)
 
         def of(predictions: np.ndarray) -> np.ndarray:
-            return np.array([100 * np.mean(predictions[labels == label] != label) for label in range(classes)])
+            return np.array([percent(predictions[labels == label] != label) for label in range(classes)])
 
         return of(self.before), of(self.after)
+
+
+def percent(which: np.ndarray) -> float:
+    """How many of a boolean array are true, in per cent: 72 of 1,000 are 7.2, not 7.199999999999999."""
+    return 100 * int(which.sum()) / len(which)
 
 
 def known(labels: np.ndarray | None) -> np.ndarray:

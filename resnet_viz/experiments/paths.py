@@ -21,7 +21,8 @@ from ..networks.device import in_batches
 from ..networks.network import ResidualNetwork
 from ..progress import Progress, no_progress
 
-MEMORY_BUDGET = 512 * 2**20  # bytes; a batch is split so that the gradients kept for all lengths stay below it
+BATCH_SIZE = 128
+MEMORY_BUDGET = 512 * 2**20  # bytes; batches are made so small that the gradients kept for all lengths stay below it
 COPIES = 6  # of those gradients: what the forward pass keeps and what the recurrence needs, at its widest
 PART_BYTES = {"cpu": 2**20, "cuda": 2**26}  # of them that go through a block at once; a CPU keeps them in its cache
 Pull = Callable[[Tensor], Tensor]
@@ -79,6 +80,7 @@ def gradient_by_length(
     images: Tensor,
     labels: Tensor,
     gates: list[float] | None = None,
+    batch_size: int = BATCH_SIZE,
     progress: Progress = no_progress,
 ) -> GradientByLength:
     """Sum the gradients of all paths of each length, exactly, without walking through the 2^n paths.
@@ -89,9 +91,6 @@ def gradient_by_length(
     """
     norms, error, size = [], 0.0, 0.0
     count = len(network.blocks)
-    with torch.no_grad():
-        stream_bytes = max(stream[0].nbytes for stream in network.streams(images[:1]))
-    batch = max(1, MEMORY_BUDGET // (COPIES * (count + 1) * stream_bytes))
 
     def compute(part: slice) -> tuple[Tensor, float, float]:
         streams, last, true = backward_ends(network, images[part], labels[part], gates)
@@ -103,7 +102,9 @@ def gradient_by_length(
         kept_norms = kept.flatten(2).norm(dim=2).T
         return kept_norms.cpu(), (kept.sum(0) - true).square().sum().item(), true.square().sum().item()
 
-    for _, (part_norms, part_error, part_size) in in_batches(compute, len(images), batch):
+    for _, (part_norms, part_error, part_size) in in_batches(
+        compute, len(images), images_at_once(network, images, batch_size)
+    ):
         norms.append(part_norms)
         error, size = error + part_error, size + part_size
     return GradientByLength(
@@ -117,25 +118,42 @@ def sampled_path_norms(
     labels: Tensor,
     samples: int = 5,
     seed: int = 0,
+    batch_size: int = BATCH_SIZE,
 ) -> np.ndarray:
     """The gradient norm of single paths, sampled as Veit et al. did (section 4.3): (n + 1, samples).
 
     For each length k and sample, k of the n blocks are drawn at random; the gradient goes through the branches of those
     and through the shortcuts of the rest. Norms are L2 per image, then the mean over the images. NaN where no path has
-    that length (a plain network has one path, of length n).
+    that length (a plain network has one path, of length n). Images and paths are taken in portions that stay below
+    MEMORY_BUDGET.
     """
     count = len(network.blocks)
     generator = np.random.default_rng(seed)
-    lengths = np.repeat([length for length, paths in enumerate(path_counts(network)) if paths], samples)
+    lengths = np.repeat([length for length, number in enumerate(path_counts(network)) if number], samples)
     takes_branch = np.zeros((len(lengths), count), bool)
     for row, length in zip(takes_branch, lengths, strict=True):
         row[generator.choice(count, length, replace=False)] = True
-    streams, last, _ = backward_ends(network, images, labels, None)
-    gradients = last[None].expand(len(lengths), *last.shape)
-    for index, (through_shortcut, through_branch) in zip(
-        reversed(range(count)), block_pulls(network, streams, None), strict=True
-    ):
-        branch = torch.from_numpy(takes_branch[:, index])
+    paths = torch.from_numpy(takes_branch)
+    at_once = max(1, MEMORY_BUDGET // (COPIES * widest_stream(network, images).nbytes))  # paths of one image
+
+    def compute(part: slice) -> Tensor:
+        streams, last, _ = backward_ends(network, images[part], labels[part], None)
+        portions = paths.split(max(1, at_once // len(last)))
+        return torch.cat([single_path_norms(network, streams, last, portion) for portion in portions])
+
+    norms = torch.cat(
+        [each for _, each in in_batches(compute, len(images), images_at_once(network, images, batch_size))], 1
+    )
+    result = np.full((count + 1, samples), np.nan)
+    result[lengths[::samples]] = norms.mean(1).double().cpu().numpy().reshape(-1, samples)
+    return result
+
+
+def single_path_norms(network: ResidualNetwork, streams: list[Tensor], last: Tensor, takes_branch: Tensor) -> Tensor:
+    """The gradient norm of each path, for each image: ``takes_branch`` (paths, blocks) -> (paths, images)."""
+    gradients = last[None].expand(len(takes_branch), *last.shape)
+    pulls = block_pulls(network, streams, None)
+    for branch, (through_shortcut, through_branch) in zip(takes_branch.T.flip(0), pulls, strict=True):
         parts = [
             pull(gradients[rows])
             for rows, pull in ((branch, through_branch), (~branch, through_shortcut))
@@ -143,10 +161,19 @@ def sampled_path_norms(
         ]
         order = torch.cat([branch.nonzero(), (~branch).nonzero()]).flatten()
         gradients = torch.cat(parts)[order.argsort()]
-    norms = gradients.flatten(2).norm(dim=2).mean(1).double().cpu().numpy()
-    result = np.full((count + 1, samples), np.nan)
-    result[lengths[::samples]] = norms.reshape(-1, samples)
-    return result
+    return gradients.flatten(2).norm(dim=2)
+
+
+def images_at_once(network: ResidualNetwork, images: Tensor, batch_size: int) -> int:
+    """How many images, ``batch_size`` at most, so that a gradient kept for each length stays below MEMORY_BUDGET."""
+    kept = COPIES * (len(network.blocks) + 1) * widest_stream(network, images).nbytes
+    return min(batch_size, max(1, MEMORY_BUDGET // kept))
+
+
+def widest_stream(network: ResidualNetwork, images: Tensor) -> Tensor:
+    """The largest stream of the first image."""
+    with torch.no_grad():
+        return max((stream[0] for stream in network.streams(images[:1])), key=lambda stream: stream.nbytes)
 
 
 def backward_ends(

@@ -1,5 +1,6 @@
 """One forward and one backward pass: activations and gradients at each block."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,7 +9,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from ..networks.blocks import add
+from ..networks.device import in_batches
 from ..networks.network import ResidualNetwork
+
+BATCH_SIZE = 16
 
 
 @dataclass(frozen=True)
@@ -48,14 +52,9 @@ class Trace:
     branch_to_stream: np.ndarray
 
 
-def image_norms(tensors: Tensor) -> Tensor:
-    """The L2 norm of each image: (batch, ...) -> (batch,)."""
-    return tensors.flatten(1).norm(dim=1)
-
-
-def mean_norms(tensors: list[Tensor]) -> np.ndarray:
-    """The L2 norm per image, then the mean over the images, of each tensor."""
-    return np.array([image_norms(tensor).mean().item() for tensor in tensors])
+def norms_by_image(tensors: Sequence[Tensor]) -> Tensor:
+    """The L2 norm of each image in each tensor: (tensors, images), float64."""
+    return torch.stack([tensor.flatten(1).norm(dim=1) for tensor in tensors]).double()
 
 
 def record(network: ResidualNetwork, images: Tensor, labels: Tensor) -> Record:
@@ -89,33 +88,55 @@ def record(network: ResidualNetwork, images: Tensor, labels: Tensor) -> Record:
     )
 
 
-def trace(network: ResidualNetwork, images: Tensor, labels: Tensor) -> Trace:
-    """Summarise one forward and one backward pass of normalised images (batch, channels, height, width)."""
-    kept = record(network, images, labels)
+def trace(network: ResidualNetwork, images: Tensor, labels: Tensor, batch_size: int = BATCH_SIZE) -> Trace:
+    """Summarise the forward and backward passes of normalised images (batch, channels, height, width), part by part."""
+    norms, statistics, losses = [], [], []
+    summed: dict[str, list[Tensor]] = {}
 
+    def compute(part: slice) -> Record:
+        return record(network, images[part], labels[part])
+
+    for part, kept in in_batches(compute, len(images), batch_size):
+        share = len(kept.logits) / len(images)
+        for name, group in kept.parameter_gradients.items():
+            scaled = [share * gradient for gradient in group]
+            summed[name] = [a + b for a, b in zip(summed[name], scaled, strict=True)] if name in summed else scaled
+        losses.append(functional.cross_entropy(kept.logits, labels[part]).item() * share)
+        norms.append(
+            torch.stack(
+                [
+                    norms_by_image(kept.stream_gradients[:-1]),
+                    norms_by_image(kept.branch_gradients),
+                    norms_by_image(kept.branches) / norms_by_image(kept.streams[:-1]),
+                ]
+            )
+        )
+        statistics.append(np.array([sums(stream) for stream in kept.streams[1:]]))
+    stream_gradient_norm, branch_gradient_norm, branch_to_stream = torch.cat(norms, 2).mean(2).cpu().numpy()
+    total, squares, zeros, count = np.sum(statistics, 0).T
+    mean = total / count
     parameter_norms = {
-        name: torch.cat([g.flatten() for g in group]).norm().item() if group else 0.0
-        for name, group in kept.parameter_gradients.items()
+        name: torch.cat([g.flatten() for g in group]).norm().item() if group else 0.0 for name, group in summed.items()
     }
-    leaving = kept.streams[1:]
     return Trace(
         blocks=tuple(network.blocks),
         images=len(images),
-        loss=functional.cross_entropy(kept.logits, labels).item(),
-        stream_gradient_norm=mean_norms(kept.stream_gradients[:-1]),
-        branch_gradient_norm=mean_norms(kept.branch_gradients),
+        loss=sum(losses),
+        stream_gradient_norm=stream_gradient_norm,
+        branch_gradient_norm=branch_gradient_norm,
         parameter_gradient_norm=np.array([parameter_norms[name] for name in network.blocks]),
         stem_gradient_norm=parameter_norms["stem"],
-        stream_mean=np.array([stream.mean().item() for stream in leaving]),
-        stream_deviation=np.array([stream.std().item() for stream in leaving]),
-        stream_zeros=np.array([(stream == 0).float().mean().item() for stream in leaving]),
-        branch_to_stream=np.array(
-            [
-                (image_norms(branch) / image_norms(stream)).mean().item()
-                for branch, stream in zip(kept.branches, kept.streams, strict=False)
-            ]
-        ),
+        stream_mean=mean,
+        stream_deviation=np.sqrt(np.maximum(squares - total * mean, 0.0) / (count - 1)),
+        stream_zeros=zeros / count,
+        branch_to_stream=branch_to_stream,
     )
+
+
+def sums(stream: Tensor) -> tuple[float, float, float, float]:
+    """What mean, deviation and share of zeros are made of: sum, sum of squares, number of zeros, number of values."""
+    values = stream.double()
+    return values.sum().item(), values.square().sum().item(), (stream == 0).sum().item(), stream.numel()
 
 
 @dataclass(frozen=True)
@@ -143,4 +164,4 @@ def block_maps(network: ResidualNetwork, image: Tensor, name: str) -> BlockMaps:
 
 def stream_gradient_norms(network: ResidualNetwork, images: Tensor, labels: Tensor) -> list[float]:
     """The norm of d loss / d stream entering each block: L2 per image, mean over the images, n values."""
-    return mean_norms(record(network, images, labels).stream_gradients[:-1]).tolist()
+    return norms_by_image(record(network, images, labels).stream_gradients[:-1]).mean(1).tolist()

@@ -233,8 +233,8 @@ def block_wiring(block: BlockPart, layers: Sequence[Part], palette: Palette) -> 
             figure.add_shape(
                 type="path", path=path, line={"color": palette.ink, "width": 2.4, "dash": dash}, layer="below"
             )
-            figure.add_annotation(x=-0.62, y=(top + bottom) / 2, text=shortcut_reason(block).replace(": ", ":<br>").replace(", ", ",<br>"), showarrow=False,
-                                  xanchor="right", align="right", font={"size": 12, "color": palette.muted})  # fmt: skip
+            figure.add_annotation(x=-0.7, y=(top + bottom) / 2, text=shortcut_reason(block), textangle=-90, showarrow=False,
+                                  font={"size": 12, "color": palette.muted})  # fmt: skip
     for name in order:
         part = graph.nodes[name].get("part")
         if name == "+":
@@ -246,14 +246,16 @@ def block_wiring(block: BlockPart, layers: Sequence[Part], palette: Palette) -> 
         shape = block.in_shape if name == "in" else block.out_shape if part is None else part.out_shape
         figure.add_shape(type="rect", x0=-0.12, x1=0.12, y0=rows[name] - 0.32, y1=rows[name] + 0.32,
                          fillcolor=colour if weighted else palette.panel, line={"color": palette.muted, "width": 1})  # fmt: skip
-        detail = f"<b>{title}</b>  {shape_text(shape)}"
+        facts = shape_text(shape)  # short lines, since a phone must hold them
         if part is not None and part.params:
-            macs = f", {part.macs / 1e6:.2f} M multiply-adds" if part.macs else ""
-            detail += f"<br><span style='color:{palette.muted}'>{part.params:,} parameters{macs}</span>"
+            facts += f" · {part.params:,} parameters" + (
+                f"<br>{part.macs / 1e6:.2f} M multiply-adds" if part.macs else ""
+            )
+        detail = f"<b>{title}</b><br><span style='color:{palette.muted}'>{facts}</span>"
         figure.add_annotation(
-            x=0.17, y=rows[name], text=detail, showarrow=False, xanchor="left", align="left", font={"size": 12.5}
+            x=0.17, y=rows[name], text=detail, showarrow=False, xanchor="left", align="left", font={"size": 12}
         )
-    figure.update_xaxes(visible=False, range=[-1.5, 2.6])
+    figure.update_xaxes(visible=False, range=[-0.85, 2.6])
     figure.update_yaxes(visible=False, range=[-len(order) + 0.4, 0.6])
     return styled(figure, palette, 44 * len(order) + 20)
 

@@ -126,14 +126,11 @@ def single_path_norms(exact: np.ndarray, sampled: np.ndarray, paths: Sequence[in
         marker={"size": 5, "color": palette.background, "line": {"color": palette.ink, "width": 1.2}},
         hovertemplate="one path of length %{x}: %{y:.3g}<extra></extra>",
     )  # fmt: skip
-    if len(lengths) > 1:
-        for values, text, colour in (
-            (exact, "all paths of a length together", palette.stages[0]),
-            (np.nanmean(sampled, 1), "single paths, sampled", palette.ink),
-        ):
-            spot = lengths[len(lengths) * 2 // 3]
-            if values[spot] > 0:
-                figure.add_annotation(x=spot, y=float(np.log10(values[spot])), yshift=14, xanchor="left", text=text, showarrow=False, font={"color": colour})  # fmt: skip
+    for row, text, colour in (
+        (1.0, "─ all paths of a length together", palette.stages[0]),
+        (0.93, "○ single paths, sampled", palette.ink),
+    ):
+        figure.add_annotation(x=1, y=row, xref="paper", yref="paper", xanchor="right", yanchor="top", text=text, showarrow=False, font={"color": colour})  # fmt: skip
     figure.update_xaxes(
         title_text="path length: number of branches taken", showgrid=False, range=[-0.8, len(paths) - 0.2]
     )

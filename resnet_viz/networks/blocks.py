@@ -28,6 +28,8 @@ class ZeroPadding(nn.Module):
     def forward(self, stream: Tensor) -> Tensor:
         before = self.added_channels // 2
         subsampled = stream[:, :, :: self.stride, :: self.stride]
+        if stream.is_contiguous(memory_format=torch.channels_last):  # odd sizes would fall back to the default layout
+            subsampled = subsampled.contiguous(memory_format=torch.channels_last)
         return functional.pad(subsampled, (0, 0, 0, 0, before, self.added_channels - before))
 
 

@@ -18,10 +18,11 @@ def device() -> torch.device:
 
     Raises InputError where the variable names no device of this machine.
     """
+    torch.backends.cudnn.allow_tf32 = False  # the invariants hold in full float32
     wanted = os.environ.get("RESNET_VIZ_DEVICE")
     if wanted:
         try:
-            torch.zeros(1, device=wanted)
+            torch.zeros(1, device=wanted).item()  # torch's meta device holds no numbers
         except (RuntimeError, AssertionError) as error:
             raise InputError(
                 f"RESNET_VIZ_DEVICE is {wanted!r}, which cannot be used here; set cpu, cuda or mps."

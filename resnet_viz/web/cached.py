@@ -1,8 +1,12 @@
 """Results kept between reruns and shared by all visitors: keyed by content, bounded, and never changed afterwards."""
 
 import json
-from collections.abc import Callable, Sequence
-from typing import Any
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 import streamlit as st
@@ -22,6 +26,47 @@ CONTENT: dict[str | type[Any], Callable[[Any], Any]] = {
     ImageSet: lambda images: images.digest,
     Entry: lambda entry: entry.name,
 }
+Given = ParamSpec("Given")
+Result = TypeVar("Result")
+SPENT: ContextVar[list[float]] = ContextVar("seconds that the results used here took to compute")
+
+
+def kept(max_entries: int) -> Callable[[Callable[Given, Result]], Callable[Given, Result]]:
+    """Keep a function's results together with the seconds they took, which ``timed`` is told at every use."""
+
+    def decorate(compute: Callable[Given, Result]) -> Callable[Given, Result]:
+        @st.cache_data(max_entries=max_entries, hash_funcs=CONTENT, show_spinner=False)
+        @wraps(compute)
+        def measured(*args: Given.args, **kwargs: Given.kwargs) -> tuple[Result, float]:
+            started = time.perf_counter()
+            return compute(*args, **kwargs), time.perf_counter() - started
+
+        @wraps(compute)
+        def call(*args: Given.args, **kwargs: Given.kwargs) -> Result:
+            inside = SPENT.set([])  # what it computes by means of others is part of its own time
+            try:
+                result, seconds = measured(*args, **kwargs)
+            finally:
+                SPENT.reset(inside)
+            SPENT.get([]).append(seconds)
+            return result
+
+        return call
+
+    return decorate
+
+
+@contextmanager
+def timed() -> Iterator[list[str]]:
+    """After the block of code, the list says how long its results took to compute, now or when they were first wanted."""
+    said: list[str] = []
+    seconds: list[float] = []
+    outer = SPENT.set(seconds)
+    try:
+        yield said
+    finally:
+        SPENT.reset(outer)
+    said.append(f"{sum(seconds):.2f} s")
 
 
 @st.cache_resource(max_entries=8, hash_funcs=CONTENT, show_spinner=False)
@@ -64,12 +109,12 @@ def branch_layers(entry: Entry, block: str) -> list[Part]:
     return branch_layers_of(network.blocks[block], blank(network, parts[block].in_shape))
 
 
-@st.cache_data(max_entries=256, hash_funcs=CONTENT, show_spinner=False)
+@kept(256)
 def block_maps(loaded: LoadedNetwork, image: ImageSet, block: str) -> trace.BlockMaps:
     return trace.block_maps(loaded.network, loaded.inputs(image), block)
 
 
-@st.cache_data(show_spinner=False)
+@kept(8)
 def family(name: str) -> list[dict[str, str | int | float | None]]:
     """A row of facts for each network of a family, recomputed from the models."""
     rows: list[dict[str, str | int | float | None]] = []
@@ -98,36 +143,36 @@ def intact_streams(loaded: LoadedNetwork, image: ImageSet) -> list[Tensor]:
     return deletion.intact_streams(loaded.network, loaded.inputs(image))
 
 
-@st.cache_data(max_entries=512, hash_funcs=CONTENT, show_spinner=False)
+@kept(512)
 def probabilities(loaded: LoadedNetwork, image: ImageSet, gates: Sequence[float]) -> np.ndarray:
     """Class probabilities of one image under gates, (classes,)."""
     return deletion.probabilities(loaded.network, intact_streams(loaded, image), gates)[0]
 
 
-@st.cache_data(max_entries=256, hash_funcs=CONTENT, show_spinner=False)
+@kept(256)
 def predictions(loaded: LoadedNetwork, images: ImageSet, gates: Sequence[float]) -> np.ndarray:
     """Predicted classes of a set under gates, (images,)."""
     return deletion.predict(loaded.network, loaded.entry.preprocessing, images, gates)
 
 
-@st.cache_data(max_entries=128, hash_funcs=CONTENT, show_spinner=False)
+@kept(128)
 def sweep(loaded: LoadedNetwork, images: ImageSet) -> deletion.Sweep:
     """Every block deleted in turn, over a set or a part of it."""
     return deletion.sweep(loaded.network, loaded.entry.preprocessing, images)
 
 
-@st.cache_data(max_entries=64, hash_funcs=CONTENT, show_spinner=False)
+@kept(64)
 def traced(loaded: LoadedNetwork, images: ImageSet, labels: tuple[int, ...]) -> trace.Trace:
     """One forward and one backward pass over a batch."""
     return trace.trace(loaded.network, loaded.inputs(images), label_tensor(labels))
 
 
-@st.cache_data(max_entries=64, hash_funcs=CONTENT, show_spinner=False)
+@kept(64)
 def gradient_by_length(loaded: LoadedNetwork, images: ImageSet, labels: tuple[int, ...]) -> paths.GradientByLength:
     return paths.gradient_by_length(loaded.network, loaded.inputs(images), label_tensor(labels))
 
 
-@st.cache_data(max_entries=64, hash_funcs=CONTENT, show_spinner=False)
+@kept(64)
 def sampled_path_norms(
     loaded: LoadedNetwork, images: ImageSet, labels: tuple[int, ...], samples: int, seed: int
 ) -> np.ndarray:

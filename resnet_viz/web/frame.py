@@ -16,6 +16,7 @@ from .gallery import gallery, picture
 from .session import Choices, Visit, choices, palette
 
 CSS = (Path(__file__).parent / "frame.css").read_text()
+ICON = str(Path(__file__).parent / "icon.svg")  # a named icon would be fetched from the internet
 THUMBNAILS = 10
 
 

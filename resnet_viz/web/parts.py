@@ -1,8 +1,6 @@
 """The pieces that pages are made of: the title that asks, figures with their provenance, the lesion's controls."""
 
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 
 import plotly.graph_objects as go
@@ -40,15 +38,6 @@ def show(figure: go.Figure, key: str, alt: str) -> None:
 def chip(*facts: str) -> None:
     """Where the numbers above come from: measured, precomputed or schematic; on what; with which interval; in what time."""
     st.markdown(f":gray-badge[{' · '.join(facts)}]")
-
-
-@contextmanager
-def timed() -> Iterator[list[str]]:
-    """Measure a block of code; the list then holds its time, as a chip says it."""
-    spent: list[str] = []
-    started = time.perf_counter()
-    yield spent
-    spent.append(f"{time.perf_counter() - started:.2f} s")
 
 
 def untrained_note(visit: Visit) -> None:

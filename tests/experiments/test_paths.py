@@ -120,7 +120,7 @@ def test_mean_norms_and_mean_length(network, images, labels):
 def test_a_split_batch_gives_the_same(network, images, labels, gates, monkeypatch):
     def run() -> tuple[paths.GradientByLength, list[tuple[int, int]]]:
         told = []
-        return gradient_by_length(network, images, labels, gates, lambda *at: told.append(at)), told
+        return gradient_by_length(network, images, labels, gates, progress=lambda *at: told.append(at)), told
 
     whole, told_whole = run()
     monkeypatch.setattr(paths, "MEMORY_BUDGET", 1)
@@ -151,6 +151,22 @@ def test_a_sampled_path_is_one_of_the_paths_of_its_length(case, network, images,
     assert same_norms(sampled[0], image_norms(gradients[(False,) * 4]).mean())
     assert same_norms(sampled[4], image_norms(gradients[(True,) * 4]).mean())
     assert len({round(float(norm), 6) for norm in sampled[2] / sampled[2].max()}) > 1
+
+
+@residual_cases
+@pytest.mark.parametrize("rows_of_one_image", [1, 9])
+def test_samples_taken_in_portions_are_the_same(network, images, labels, monkeypatch, rows_of_one_image):
+    whole = sampled_path_norms(network, images, labels)
+    largest_stream = max(stream[0].nbytes for stream in network.streams(images))
+    monkeypatch.setattr(paths, "MEMORY_BUDGET", rows_of_one_image * paths.COPIES * largest_stream)
+    assert same_norms(sampled_path_norms(network, images, labels), whole)
+
+
+@one_case
+def test_the_batch_size_is_a_bound(network, images, labels):
+    told = []
+    gradient_by_length(network, images, labels, batch_size=3, progress=lambda done, _: told.append(done))
+    assert np.diff([0, *told]).tolist() == [3] * 4 + [1] * 4
 
 
 @one_case

@@ -96,6 +96,14 @@ def test_statistics_of_the_streams(network, images, labels, reference):
     assert traced.images == 4
 
 
+@pytest.mark.parametrize("batch_size", [1, 3])
+def test_the_batch_size_does_not_matter(network, images, labels, batch_size):
+    whole, parts = trace(network, images, labels), trace(network, images, labels, batch_size)
+    for name, value in vars(whole).items():
+        if name != "blocks":
+            np.testing.assert_allclose(getattr(parts, name), value, rtol=1e-4, atol=1e-6, err_msg=name)
+
+
 def test_the_loss_of_one_image_does_not_depend_on_the_others(network, images, labels):
     together = record(network, images, labels)
     alone = record(network, images[2:3], labels[2:3])

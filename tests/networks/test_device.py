@@ -84,8 +84,9 @@ def test_without_the_variable_the_fastest_device_is_chosen(monkeypatch):
 
 
 @pytest.mark.usefixtures("device")
-def test_a_device_that_is_not_here_is_refused(monkeypatch):
-    monkeypatch.setenv("RESNET_VIZ_DEVICE", "abacus")
+@pytest.mark.parametrize("name", ["abacus", "meta"])  # torch's meta device holds shapes and no numbers
+def test_a_device_that_is_not_here_is_refused(name, monkeypatch):
+    monkeypatch.setenv("RESNET_VIZ_DEVICE", name)
     chosen.device.cache_clear()
-    with pytest.raises(InputError, match="'abacus', which cannot be used here"):
+    with pytest.raises(InputError, match=f"'{name}', which cannot be used here"):
         chosen.device()
