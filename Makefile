@@ -1,11 +1,16 @@
-# make run     set up everything and start the app on http://localhost:8501 (make run PORT=8600 for another port)
+# make run     set up everything and start the app on http://localhost:8501 (make run PORT=8600 for another port;
+#              make run HOST=0.0.0.0 serves a classroom and prints the address and its QR code;
+#              make run CHECKPOINTS=FOLDER adds your own files of weights for networks of the table)
 # make test    set up everything and pass the tests
 # make setup   only build the environment
 # make check   lint and types
 # make bench   speed and memory, as ratios of interleaved runs
+# make screenshots   pictures of every page for docs/, from the running app
 
 PYTHON ?= python3
 PORT ?= 8501
+HOST ?= localhost
+CHECKPOINTS ?= $(RESNET_VIZ_CHECKPOINTS)
 VENV ?= .venv
 PY = $(VENV)/bin/python
 # The stamp's name holds a hash of the requirements, so that a changed requirement is really installed.
@@ -13,11 +18,12 @@ KEY := $(shell cat requirements.txt requirements-dev.txt | $(PYTHON) -c "import 
 RUN_STAMP = $(VENV)/.run-$(KEY)
 TEST_STAMP = $(VENV)/.test-$(KEY)
 
-.PHONY: run test setup check bench
+.PHONY: run test setup check bench screenshots
 setup: $(RUN_STAMP)
 
 run: setup
-	$(PY) -m streamlit run app.py --server.port $(PORT)
+	@if [ "$(HOST)" != localhost ]; then $(PY) -m resnet_viz.web.address $(PORT); fi
+	RESNET_VIZ_CHECKPOINTS="$(CHECKPOINTS)" $(PY) -m streamlit run app.py --server.port $(PORT) --server.address $(HOST)
 
 test: check
 	$(PY) -m pytest
@@ -28,6 +34,9 @@ check: $(TEST_STAMP)
 
 bench: $(TEST_STAMP)
 	$(PY) -m benchmarks
+
+screenshots: $(TEST_STAMP)
+	$(PY) -m docs.screenshots
 
 $(VENV)/bin/python:
 	$(PYTHON) -c "import sys; sys.exit('Python 3.11 or newer is needed, this is ' + sys.version) if sys.version_info < (3, 11) else None"

@@ -4,14 +4,16 @@ import streamlit as st
 
 from resnet_viz.web.frame import ICON, frame
 
-st.set_page_config(page_title="resnet_viz", page_icon=ICON, layout="wide")
-page = st.navigation(
-    [
-        st.Page("pages/start.py", title="Start: seven claims", icon=":material/home:", default=True),
-        st.Page("pages/stage_diagram.py", title="Stage diagram", icon=":material/account_tree:"),
-        st.Page("pages/gradient_flow.py", title="Gradient flow", icon=":material/trending_down:"),
-        st.Page("pages/path_unrolling.py", title="Path unrolling", icon=":material/alt_route:"),
-        st.Page("pages/layer_deletion.py", title="Layer deletion", icon=":material/content_cut:"),
-    ]
-)
-frame(page)
+st.set_page_config(page_icon=ICON, layout="wide")
+pages = [
+    st.Page("pages/start.py", title="Start: seven claims", icon=":material/home:", default=True),
+    st.Page("pages/stage_diagram.py", title="Stage diagram", icon=":material/account_tree:"),
+    st.Page("pages/gradient_flow.py", title="Gradient flow", icon=":material/trending_down:"),
+    st.Page("pages/path_unrolling.py", title="Path unrolling", icon=":material/alt_route:"),
+    st.Page("pages/layer_deletion.py", title="Layer deletion", icon=":material/content_cut:"),
+    st.Page("pages/lessons.py", title="Lessons", icon=":material/school:"),
+    st.Page("pages/about.py", title="Words and sources", icon=":material/menu_book:"),
+]
+page = st.navigation(pages, position="hidden")
+st.set_page_config(page_title=f"{page.title} · resnet_viz")
+frame(page, pages)

@@ -1,110 +1,92 @@
-"""Which paths carry the gradient? The unravelled view of a run of blocks, and the exact gradient by path length."""
+"""Which paths carry the gradient? The exact gradient by path length, and the unravelled view of a run of blocks."""
+
+from functools import partial
 
 import streamlit as st
-from scipy import stats
 
-from resnet_viz.experiments.paths import carrying_range, is_plain
+from resnet_viz.experiments.paths import carrying_range, is_plain, joined
 from resnet_viz.figures.palette import power_of_two
-from resnet_viz.figures.paths import all_paths, path_name, share_by_length, single_path_norms, unravelled
-from resnet_viz.web import cached
-from resnet_viz.web.parts import chip, choosing_strip, question, show, untrained_note, visit
+from resnet_viz.figures.paths import (
+    all_paths,
+    length_sentences,
+    path_name,
+    share_by_length,
+    single_path_norms,
+    unravelled,
+)
+from resnet_viz.web import cached, settings, snippets
+from resnet_viz.web.card import card
+from resnet_viz.web.parts import choosing_strip, in_steps, question, visit
 
-LONGEST_RUN, BATCH = 5, 8
+LONGEST_RUN, BATCH, DEEP = 5, 8, 27
 now = visit()
-loaded = now.loaded
-blocks = list(loaded.network.blocks)
+loaded, blocks = now.loaded, list(now.loaded.network.blocks)
 plain = is_plain(loaded.network)
+question(now, "Which paths carry the gradient?", "paths")
 
-question("Which paths carry the gradient?", "Each block doubles the paths: through its branch, or past it.",
-         r"d_k \leftarrow J_s^\top d_k + J_F^\top d_{k-1}", "after [Veit, Wilber and Belongie, 2016](https://arxiv.org/abs/1605.06431)")  # fmt: skip
-untrained_note(now)
-strip = st.container(border=True)
-by_length = st.container(border=True)
 
-with strip:
-    start = choosing_strip(now, bars_title="the run below begins at the chosen block")
+def by_length() -> None:
+    """The exact gradient by path length, and single paths beside it."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        images = settings.images_of_pass(now, BATCH, several=False)
+        samples = settings.number("samples", "Sampled paths for each length", 1, 20, 5)
+        seed = settings.number("sample_seed", "Seed of the samples", 0, 9999, 0, slider=False)
+    labels, measured = now.labels(images), f"{len(images)} image{'s' if len(images) > 1 else ''}"
+    key = ("lengths", loaded.digest, images.digest, labels)
+    steps = [
+        partial(cached.gradient_by_length, loaded, images.subset([index]), labels[index : index + 1])
+        for index in range(len(images))
+    ]
+    with cached.timed() as spent:
+        parts = in_steps(key, "Follow the gradient through every length", steps)
+    if parts is None:
+        return
+    exact = joined(parts)
+    title, says = length_sentences(exact)
+    if len(blocks) < DEEP:
+        says += " In a deeper network the two lie much further apart: try fashion-resnet110."
+    figure = share_by_length(exact.paths, exact.mean_norms, carrying_range(exact.mean_norms), now.palette)
+    card(now, "share_by_length", figure, "measured", measured, f"exact: the lengths add up to autograd's gradient within {exact.sum_relative_error:.0e}",
+         *spent, title=title, says=says, alt=says, python=snippets.share_by_length(now.python_of(images)),
+         caption="A length's share is the norm of the summed gradient of all its paths, over the sum of these norms. The backward pass decomposes exactly "
+         "over paths, for the activations of this forward pass; the forward pass does not, since each branch sees a mixture.")  # fmt: skip
+    with st.spinner("Sampling single paths ..."), cached.timed() as spent:
+        sampled = cached.sampled_path_norms(loaded, images, labels, samples, seed)
+    figure = single_path_norms(exact.mean_norms, sampled, exact.paths, now.palette)
+    card(now, "single_paths", figure, "measured", measured, f"{samples} sampled paths for each length", f"seed {seed}", *spent,
+         alt="Gradient norm of single paths by length, beside that of all paths of a length.", python=snippets.single_paths(now.python_of(images), samples, seed),
+         caption=f"○ one path, drawn at random: the longer, the weaker. There are the more of them towards length {len(blocks) / 2:g}; together they "
+         f"carry most at length {exact.mean_norms.argmax()}.")  # fmt: skip
 
+
+def unravel(start: str) -> None:
+    """Every path through a run of blocks, drawn one by one."""
+    length = settings.number("run", "Blocks in the run", 1, min(LONGEST_RUN, len(blocks)), min(3, len(blocks)))
+    first = min(blocks.index(start), len(blocks) - length)
+    run, paths = blocks[first : first + length], all_paths(length)
+    half = len(paths) // 2
+    row = settings.number("path", f"Path, by its row: 0 to {len(paths) - 1}", 0, len(paths) - 1, half, slider=False)
+
+    def choose_path() -> None:
+        if points := st.session_state["unravelled"]["selection"]["points"]:
+            settings.set_value("path", points[0]["customdata"][0], half)
+
+    card(now, "unravelled", unravelled(run, row, now.palette), "schematic", "the wiring, no numbers measured", on_select=choose_path,
+         title=f"{length} blocks unravelled: {power_of_two(length)} = {len(paths)} paths, each branch on {half} of them",
+         says=f"Chosen, length {sum(paths[row])}: **{path_name(paths[row], run)}**. Click another.", alt=f"All {len(paths)} paths through {', '.join(run)}.",
+         caption=f"■ the branch is taken, ─ the shortcut. Deleting one block removes the {half} paths through its branch and leaves the other {half}. Of the "
+         f"whole network's {power_of_two(len(blocks))} paths, each branch lies on half.", python=snippets.unravelled(run, row))  # fmt: skip
+
+
+with st.container(border=True):
+    start = choosing_strip(now, bars_title="" if plain else "the run further below begins at the chosen block")
 if plain:
-    st.info(
+    st.header("All of the gradient flows through one path", anchor=False)
+    st.markdown(
         f"{loaded.title} has no shortcuts: its only path goes through all {len(blocks)} blocks. Choose a residual network to unravel one."
     )
 else:
     with st.container(border=True):
-        first = blocks.index(start)
-        length = st.slider(
-            "Blocks in the run", 1, min(LONGEST_RUN, len(blocks)), min(3, len(blocks)), key="run_length", width=330
-        )
-        first = min(first, len(blocks) - length)
-        run = blocks[first : first + length]
-        paths = all_paths(length)
-        st.subheader(
-            f"{length} blocks unravelled: {power_of_two(length)} = {len(paths)} paths, and each branch lies on {len(paths) // 2} of them",
-            anchor=False,
-        )
-        if st.session_state.get("path_box", len(paths)) >= len(paths):
-            st.session_state["path_box"] = len(paths) // 2
-
-        def choose_path() -> None:
-            points = st.session_state["unravelled"]["selection"]["points"]
-            if points:
-                st.session_state["path_box"] = points[0]["customdata"][0]
-
-        chosen = st.selectbox("Path", range(len(paths)), key="path_box", width=460,
-                              format_func=lambda row: f"length {sum(paths[row])}: {path_name(paths[row], run)}")  # fmt: skip
-        st.plotly_chart(unravelled(run, chosen, now.palette), theme=None, key="unravelled", on_select=choose_path, selection_mode="points",
-                        config={"displayModeBar": False}, alt=f"All {len(paths)} paths through {', '.join(run)}.")  # fmt: skip
-        st.caption(f"■ the branch is taken, ─ the shortcut. Deleting one block removes the {len(paths) // 2} paths through its branch and leaves the other "
-                   f"{len(paths) // 2}. Of the whole network's {power_of_two(len(blocks))} paths, each branch lies on half.")  # fmt: skip
-        chip("schematic", "the wiring, no numbers measured")
-
-with by_length:
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        several = min(BATCH, len(now.images))
-        batch = st.segmented_control(
-            "Images", ["this image", f"{several} images"], default="this image", key="path_images", required=True
-        )
-        samples = st.slider("Sampled paths for each length", 1, 20, 5, key="path_samples", width=260)
-        seed = int(st.number_input("Seed", 0, 9999, 0, key="path_seed", width=120))
-    images = now.image if batch == "this image" else now.images.limit(several)
-    labels = now.labels(images)
-    with st.spinner("Following the gradient through every length ..."), cached.timed() as spent:
-        exact = cached.gradient_by_length(loaded, images, labels)
-    norms = exact.mean_norms
-    low, high = carrying_range(norms)
-    if plain:
-        st.subheader(f"All of the gradient flows through one path, of {len(blocks)} blocks", anchor=False)
-    else:
-        share = 100 * sum(exact.paths[low : high + 1]) / sum(exact.paths)
-        count = len(blocks)
-        middle = stats.binom.interval(0.95, count, 0.5)
-        st.subheader(
-            f"95 % of the gradient flows through paths of {low} to {high} branches: {share:.2g} % of the {power_of_two(count)} paths",
-            anchor=False,
-        )
-        st.markdown(f"The mean length of the gradient's paths is {exact.mean_length:.1f}; that of the paths themselves {count / 2:g}, with 95 % of them between "
-                    f"{middle[0]:.0f} and {middle[1]:.0f}.")  # fmt: skip
-    show(
-        share_by_length(exact.paths, norms, (low, high), now.palette),
-        "share_by_length",
-        "Share of paths and of gradient by path length.",
-    )
-    st.caption("A length's share is the norm of the summed gradient of all its paths, over the sum of these norms. The backward pass decomposes exactly over "
-               "paths, for the activations of this forward pass; the forward pass does not, since each branch sees a mixture.")  # fmt: skip
-    chip(
-        "measured",
-        f"{len(images)} image{'s' if len(images) > 1 else ''}",
-        f"exact: the lengths add up to autograd's gradient within {exact.sum_relative_error:.0e}",
-        *spent,
-    )
-    with st.spinner("Sampling single paths ..."), cached.timed() as spent:
-        sampled = cached.sampled_path_norms(loaded, images, labels, samples, seed)
-    show(
-        single_path_norms(norms, sampled, exact.paths, now.palette),
-        "single_paths",
-        "Gradient norm of single paths by length.",
-    )
-    if not plain:
-        st.caption(
-            f"○ one path, drawn at random: the longer, the weaker. There are the more of them towards length {count / 2:g}; together they carry most at length {norms.argmax()}."
-        )
-    chip("measured", f"{samples} sampled paths for each length", f"seed {seed}", *spent)
+        by_length()
+    with st.container(border=True):
+        unravel(start)

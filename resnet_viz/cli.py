@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-import torch
 from torch import Tensor
 from tqdm import tqdm
 
@@ -135,7 +134,7 @@ def describe_command(network: str, checkpoint: Path | None, untrained: int | Non
     """Shapes, parameters and multiply-adds of each block; needs no weights."""
     entry = zoo.entry_of(network)
     if checkpoint is None and untrained is None:
-        facts = {"network": entry.name, "trained": False, "weights": "none loaded"}
+        facts = {"network": entry.name, "weights": "not needed for this: none loaded"}
         described = describe(zoo.architecture(entry).eval(), entry.preprocessing)
     else:
         loaded = load(entry, checkpoint, untrained)
@@ -231,6 +230,8 @@ def delete(blocks: str, batch_size: int, **options: Any) -> None:
     loaded, images = chosen(**options)
     network, preprocessing = loaded.network, loaded.entry.preprocessing
     gates = network.gates_without(name.strip() for name in blocks.split(",") if name.strip())
+    if all(gates):
+        raise InputError(f"--blocks {blocks!r} names no block; give one or more: layer1.2,layer3.0")
     facts = {
         **weights_of(loaded),
         "deleted": [name for name, gate in zip(network.blocks, gates, strict=True) if gate == 0],
@@ -336,15 +337,17 @@ def load(entry: Entry, checkpoint: Path | None, untrained: int | None) -> Loaded
     """The network with its weights, which are fetched if need be."""
     if checkpoint is not None and untrained is not None:
         raise InputError("--checkpoint and --untrained came together; give one of them.")
-    with bar(f"Fetching {entry.name}, bytes") as progress:
-        return zoo.load(entry, checkpoint=checkpoint, untrained=untrained, progress=progress)
+    try:
+        with bar(f"Fetching {entry.name}, bytes") as progress:
+            return zoo.load(entry, checkpoint=checkpoint, untrained=untrained, progress=progress)
+    except zoo.WeightsUnavailable as error:
+        advice = "Or give other weights with --checkpoint FILE, or take the untrained network with --untrained SEED."
+        raise InputError(f"{error} {advice}") from error
 
 
 def inputs_and_labels(loaded: LoadedNetwork, images: ImageSet) -> tuple[Tensor, Tensor]:
     """A set as the network's input, with its labels; where nobody knows them, the predicted classes."""
-    labels = images.labels
-    if labels is None:
-        labels = torch.from_numpy(deletion.predict(loaded.network, loaded.entry.preprocessing, images))
+    labels = deletion.known(deletion.labelled(loaded.network, loaded.entry.preprocessing, images).labels)
     return loaded.inputs(images), labels.to(device())
 
 

@@ -1,8 +1,9 @@
 """Deleting blocks: one image before and after, error over a labelled set, every block in turn."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -16,6 +17,7 @@ from ..networks.network import ResidualNetwork
 from ..progress import Progress, no_progress
 
 BATCH_SIZE = 128
+Known = TypeVar("Known")
 
 
 @dataclass(frozen=True)
@@ -73,11 +75,11 @@ def percent(which: np.ndarray) -> float:
     return 100 * int(which.sum()) / len(which)
 
 
-def known(labels: np.ndarray | None) -> np.ndarray:
-    """The labels of a set that has them. Raises ValueError otherwise: a comparison with None would count as an error."""
-    if labels is None:
+def known(labelled: Known | None) -> Known:
+    """The labels of a set that has them, or what comes of them. Raises ValueError otherwise."""
+    if labelled is None:  # a comparison with None would count as an error
         raise ValueError("Nobody labelled these images, so there is no error to measure.")
-    return labels
+    return labelled
 
 
 def wilson_interval(wrong: int, images: int) -> tuple[float, float]:
@@ -114,7 +116,7 @@ class Sweep:
     def worst(self, count: int = 3) -> list[tuple[str, float]]:
         """The blocks whose deletion raises the error most, with the error then in per cent."""
         order = np.argsort(-self.rises, kind="stable")[:count]
-        return [(self.blocks[i], float(self.rises[i] + self.error_pct)) for i in order]
+        return [(self.blocks[i], known(self.lesions[i].error_pct_after)) for i in order]
 
 
 def joined(parts: Sequence[Sweep]) -> Sweep:
@@ -147,6 +149,13 @@ def predict(
             predictions.append(classes)
             progress(part.stop, len(images))
     return torch.cat(predictions).numpy()
+
+
+def labelled(network: ResidualNetwork, preprocessing: Preprocessing, images: ImageSet) -> ImageSet:
+    """The set with labels: its own, or where nobody knows them the classes that the intact network predicts."""
+    if images.labels is not None:
+        return images
+    return replace(images, labels=torch.from_numpy(predict(network, preprocessing, images)))
 
 
 def delete(

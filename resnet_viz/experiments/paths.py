@@ -5,7 +5,7 @@ length is the number of branches it takes. The backward pass decomposes exactly 
 forward pass; the forward pass does not, since each branch sees a mixture.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from math import comb
@@ -50,6 +50,12 @@ class GradientByLength:
         """The mean length, weighted by the norms."""
         norms = self.mean_norms
         return float(np.arange(len(norms)) @ norms / norms.sum())
+
+
+def joined(parts: Sequence[GradientByLength]) -> GradientByLength:
+    """Results for parts of a batch as one; ``sum_relative_error`` is the largest of theirs."""
+    error = max(part.sum_relative_error for part in parts)
+    return GradientByLength(parts[0].paths, np.concatenate([part.norms for part in parts]), error)
 
 
 def path_counts(network: ResidualNetwork) -> tuple[int, ...]:
@@ -99,7 +105,7 @@ def gradient_by_length(
         for done, (stream, pair) in enumerate(zip(reversed(streams[:-1]), pulls, strict=True), start=1):
             kept = advance(kept, stream, *pair)
             progress(part.start * count + done * (part.stop - part.start), len(images) * count)
-        kept_norms = kept.flatten(2).norm(dim=2).T
+        kept_norms = image_norms(kept).T
         return kept_norms.cpu(), (kept.sum(0) - true).square().sum().item(), true.square().sum().item()
 
     for _, (part_norms, part_error, part_size) in in_batches(
@@ -107,9 +113,7 @@ def gradient_by_length(
     ):
         norms.append(part_norms)
         error, size = error + part_error, size + part_size
-    return GradientByLength(
-        path_counts(network), torch.cat(norms).double().numpy(), (error / size) ** 0.5 if size else 0.0
-    )
+    return GradientByLength(path_counts(network), torch.cat(norms).numpy(), (error / size) ** 0.5 if size else 0.0)
 
 
 def sampled_path_norms(
@@ -145,7 +149,7 @@ def sampled_path_norms(
         [each for _, each in in_batches(compute, len(images), images_at_once(network, images, batch_size))], 1
     )
     result = np.full((count + 1, samples), np.nan)
-    result[lengths[::samples]] = norms.mean(1).double().cpu().numpy().reshape(-1, samples)
+    result[lengths[::samples]] = norms.mean(1).cpu().numpy().reshape(-1, samples)
     return result
 
 
@@ -161,7 +165,12 @@ def single_path_norms(network: ResidualNetwork, streams: list[Tensor], last: Ten
         ]
         order = torch.cat([branch.nonzero(), (~branch).nonzero()]).flatten()
         gradients = torch.cat(parts)[order.argsort()]
-    return gradients.flatten(2).norm(dim=2)
+    return image_norms(gradients)
+
+
+def image_norms(gradients: Tensor) -> Tensor:
+    """The L2 norm of each image's gradient, (k, batch, ...) -> (k, batch), float64: squares of the smallest would vanish."""
+    return torch.linalg.vector_norm(gradients, dim=(2, 3, 4), dtype=torch.float64)
 
 
 def images_at_once(network: ResidualNetwork, images: Tensor, batch_size: int) -> int:

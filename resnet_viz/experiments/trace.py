@@ -51,6 +51,15 @@ class Trace:
     stream_zeros: np.ndarray
     branch_to_stream: np.ndarray
 
+    def gradient_norm(self, what: str, *, relative: bool = False) -> np.ndarray:
+        """The norm with respect to 'stream', 'branch' or 'parameters'; ``relative`` to the last block's."""
+        norms = {
+            "stream": self.stream_gradient_norm,
+            "branch": self.branch_gradient_norm,
+            "parameters": self.parameter_gradient_norm,
+        }[what]
+        return norms / norms[-1] if relative else norms
+
 
 def norms_by_image(tensors: Sequence[Tensor]) -> Tensor:
     """The L2 norm of each image in each tensor: (tensors, images), float64."""

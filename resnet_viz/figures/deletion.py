@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import plotly.graph_objects as go
 
-from ..experiments.deletion import Lesion, Sweep, wilson_interval
+from ..experiments.deletion import Lesion, Sweep, known, wilson_interval
 from .palette import Palette, stage_axis, styled
 
 
@@ -23,6 +23,7 @@ def prediction_change(classes: Sequence[str], before: np.ndarray, after: np.ndar
     figure.add_scatter(
         x=before[order],
         y=names,
+        name="intact",
         mode="markers",
         hovertemplate=hover + "intact</extra>",
         marker={"size": 12, "color": palette.background, "line": {"color": palette.ink, "width": 1.5}},
@@ -30,15 +31,16 @@ def prediction_change(classes: Sequence[str], before: np.ndarray, after: np.ndar
     figure.add_scatter(
         x=after[order],
         y=names,
+        name="with the lesion",
         mode="markers",
         hovertemplate=hover + "with the lesion</extra>",
         marker={"size": 11, "color": palette.ink},
     )
     for name, i in zip(names, order, strict=True):
-        figure.add_annotation(x=1.04, y=name, text=f"{after[i]:.2f}", showarrow=False, xanchor="left")
-    figure.update_xaxes(range=[-0.03, 1.18], tickvals=[0, 0.5, 1], title_text="probability", showgrid=False)
+        figure.add_annotation(x=1, xref="paper", y=name, text=f"{after[i]:.2f}", showarrow=False, xanchor="left")
+    figure.update_xaxes(range=[-0.03, 1.05], tickvals=[0, 0.5, 1], title_text="probability", showgrid=False)
     figure.update_yaxes(showgrid=False)
-    styled(figure, palette, 230)
+    styled(figure, palette, 230, right=40)
     return figure.update_yaxes(tickfont={"size": 13, "color": palette.ink})
 
 
@@ -58,57 +60,60 @@ def error_bars(rows: Sequence[tuple[str, Lesion, bool]], palette: Palette) -> go
             wrong = int(np.sum(predictions != lesion.labels))
             error, (low, high) = 100 * wrong / lesion.images, wilson_interval(wrong, lesion.images)
             figure.add_bar(
-                x=[error], y=[[title], [name]], orientation="h", width=0.68, marker={"color": colour, "opacity": opacity},
+                x=[error], y=[[title], [name]], name=f"{title}, {name}", orientation="h", width=0.68, marker={"color": colour, "opacity": opacity},
                 error_x={"type": "data", "symmetric": False, "array": [high - error], "arrayminus": [error - low],
                          "color": palette.muted, "thickness": 1.2, "width": 3},
                 hovertemplate=f"{title}, {name}: {error:.1f} % (95 % interval {low:.1f} to {high:.1f})<extra></extra>",
             )  # fmt: skip
             figure.add_annotation(x=high + 1.5, y=[title, name], text=f"{error:.1f} %", showarrow=False, xanchor="left")
-    figure.update_xaxes(range=[0, 112], tickvals=[0, 25, 50, 75, 100], title_text="error, %")
+    figure.update_xaxes(range=[0, 125], tickvals=[0, 25, 50, 75, 100], title_text="error, %")
     figure.update_yaxes(showgrid=False, showdividers=False)
     return styled(figure.update_layout(barmode="overlay"), palette, 60 + 62 * len(rows))
 
 
-def sweep_errors(sweep: Sweep, plain: Sweep | None, chance_pct: float, palette: Palette) -> go.Figure:
-    """Error (or, without labels, changed predictions) when each block in turn is deleted; the plain twin in grey squares."""
+def sweep_errors(rows: Sequence[tuple[str, Sweep, bool]], chance_pct: float, palette: Palette) -> go.Figure:
+    """Error (or, without labels, changed predictions) when each block in turn is deleted.
+
+    ``rows``: title, sweep, whether plain; the first is the network looked at, whose intact error is named; a second one
+    beside it is drawn in grey squares if it is plain, else in hollow circles.
+    """
+    sweep = rows[0][1]
     labelled = sweep.labels is not None
     figure = go.Figure()
-
-    def values(of: Sweep) -> list[float]:
-        return [lesion.error_pct_after if labelled else lesion.changed_pct for lesion in of.lesions]  # type: ignore[misc]
-
-    positions = list(range(len(sweep.blocks)))
-    if plain is not None and len(plain.blocks) == len(sweep.blocks):
+    for number, (title, swept, plain) in reversed(list(enumerate(rows))):
+        percents = [known(lesion.error_pct_after) if labelled else lesion.changed_pct for lesion in swept.lesions]
+        colours = [palette.plain if plain else palette.stage(block) for block in swept.blocks]
         figure.add_scatter(
-            x=positions, y=values(plain), mode="lines+markers", line={"color": palette.plain, "width": 1.2},
-            marker={"symbol": "square", "size": 6, "color": palette.plain}, text=plain.blocks,
-            hovertemplate="%{text} deleted: %{y:.1f} %<extra>plain network</extra>",
+            x=list(range(len(swept.blocks))), y=percents, name=title, text=swept.blocks, mode="lines+markers" if plain else "markers",
+            error_y=wilson_bars(swept, palette) if labelled and number == 0 else None, line={"color": palette.plain, "width": 1.2},
+            marker={"symbol": "square" if plain else "circle", "size": 6 if plain else 9, "color": palette.background if number and not plain else colours,
+                    "line": {"color": colours, "width": 1.5}},
+            hovertemplate="%{text} deleted: %{y:.1f} %<extra>" + title + "</extra>",
         )  # fmt: skip
-    error_bars = None
     if labelled:
-        wrong = (sweep.predictions != sweep.labels).sum(1)
-        intervals = [wilson_interval(int(count), len(sweep.intact)) for count in wrong]
-        error_bars = {
-            "type": "data", "symmetric": False, "color": palette.muted, "thickness": 1, "width": 0,
-            "array": [high - value for (_, high), value in zip(intervals, values(sweep), strict=True)],
-            "arrayminus": [value - low for (low, _), value in zip(intervals, values(sweep), strict=True)],
-        }  # fmt: skip
-    figure.add_scatter(
-        x=positions, y=values(sweep), mode="markers", error_y=error_bars, text=sweep.blocks,
-        marker={"size": 9, "color": [palette.stage(block) for block in sweep.blocks]},
-        hovertemplate="%{text} deleted: %{y:.1f} %<extra></extra>",
-    )  # fmt: skip
-    if labelled:
-        named_line(figure, sweep.error_pct or 0.0, f"intact {sweep.error_pct:.1f} %", palette.ink, "solid", palette)
-        named_line(figure, chance_pct, f"chance {chance_pct:.0f} %", palette.muted, "dot", palette)
+        intact = known(sweep.error_pct)
+        apart = abs(intact - chance_pct) > 6  # an untrained network is at chance: then one name stands under the other
+        named_line(
+            figure, intact, f"intact {intact:.1f} %", palette.ink, "solid", palette, "middle" if apart else "top"
+        )
+        named_line(figure, chance_pct, f"chance {chance_pct:.0f} %", palette.muted, "dot", palette, "middle" if apart else "bottom")  # fmt: skip
     stage_axis(figure, sweep.blocks)
-    figure.update_yaxes(
-        range=[-3, 104], tickvals=[0, 25, 50, 75, 100], title_text="error, %" if labelled else "changed predictions, %"
-    )
+    quantity = "error, %" if labelled else "changed predictions, %"
+    figure.update_yaxes(range=[-3, 104], tickvals=[0, 25, 50, 75, 100], title_text=quantity)
     return styled(figure, palette, 300, right=90)
 
 
-def named_line(figure: go.Figure, value: float, name: str, colour: str, dash: str, palette: Palette) -> None:
+def wilson_bars(sweep: Sweep, palette: Palette) -> dict[str, object]:
+    """Error bars of a labelled sweep."""
+    wrong, images = (sweep.predictions != sweep.labels).sum(1), len(sweep.intact)
+    intervals = [(100 * count / images, *wilson_interval(int(count), images)) for count in wrong]
+    return {"type": "data", "symmetric": False, "color": palette.muted, "thickness": 1, "width": 0,
+            "array": [high - error for error, _, high in intervals], "arrayminus": [error - low for error, low, _ in intervals]}  # fmt: skip
+
+
+def named_line(
+    figure: go.Figure, value: float, name: str, colour: str, dash: str, palette: Palette, anchor: str
+) -> None:
     """A horizontal line that carries its own name."""
     figure.add_hline(y=value, line={"color": colour, "width": 1, "dash": dash})
     figure.add_annotation(
@@ -118,6 +123,7 @@ def named_line(figure: go.Figure, value: float, name: str, colour: str, dash: st
         text=name,
         showarrow=False,
         xanchor="left",
+        yanchor=anchor,
         font={"size": 12, "color": palette.muted},
     )
 
@@ -134,9 +140,44 @@ def class_errors(classes: Sequence[str], lesion: Lesion, palette: Palette) -> go
         figure.add_scatter(
             x=values[order],
             y=names,
+            name=who,
             mode="markers",
             hovertemplate="%{y}: %{x:.0f} %<extra>" + who + "</extra>",
             marker={"size": 11, "color": fill, "line": {"color": palette.ink, "width": 1.5}},
         )
     figure.update_xaxes(range=[-3, 103], tickvals=[0, 25, 50, 75, 100], title_text="error, %")
     return styled(figure, palette, 60 + 26 * len(names))
+
+
+def seen_sentence(classes: Sequence[str], before: np.ndarray, after: np.ndarray) -> str:
+    """'Pullover → Coat (probability 0.61)', or 'still Pullover' where it stays; class probabilities (classes,) each."""
+    was, becomes = int(before.argmax()), int(after.argmax())
+    words = f"{classes[was]} → {classes[becomes]}" if was != becomes else classes[was]
+    if was == becomes and not np.array_equal(before, after):
+        words = f"still {words}"
+    return f"{words} (probability {after[becomes]:.2f})"
+
+
+def rise_sentence(lesion: Lesion) -> str:
+    """'+2.8 points, 95 % interval +1.4 to +4.2, paired by image.'"""
+    low, high = lesion.rise_interval()
+    rise = known(lesion.error_pct_after) - known(lesion.error_pct_before)
+    return f"{rise:+.1f} points, 95 % interval {low:+.1f} to {high:+.1f}, paired by image."
+
+
+def sweep_sentence(sweep: Sweep) -> str:
+    """Mean, median and the three worst of a sweep; without labels, how many predictions change."""
+    if sweep.labels is None:
+        return f"{np.mean([lesion.changed_pct for lesion in sweep.lesions]):.0f} % of predictions change on average; nobody labelled these images."
+    worst = ", ".join(f"{name} ({error:.1f} %)" for name, error in sweep.worst())
+    return (
+        f"{sweep.rises.mean():+.1f} points on average, median {np.median(sweep.rises):+.1f}; the three worst: {worst}."
+    )
+
+
+def set_sentence(lesion: Lesion) -> str:
+    """'1,000 images: 8.5 % → 11.3 % error', or that the network is intact where nothing has changed."""
+    before, after = known(lesion.error_pct_before), known(lesion.error_pct_after)
+    if np.array_equal(lesion.before, lesion.after):
+        return f"{lesion.images:,} images: {before:.1f} % error"
+    return f"{lesion.images:,} images: {before:.1f} % → {after:.1f} % error"

@@ -54,6 +54,16 @@ def shortcut_reason(block: BlockPart) -> str:
     return f"{name}: {', '.join(reasons)}" if reasons else f"{name} shortcut"
 
 
+def built_like(family: str, stages: int) -> str:
+    """How this project's own networks differ from those of the paper that they follow; nothing for other families."""
+    if family != "fashion":
+        return ""
+    if stages == 3:
+        return ("He et al. 2015, section 4.2, on Fashion-MNIST: 28 × 28 grey images and a stem of stride 2 (maps of 14, 7, 4), where the paper had "
+                "32 × 32 colour images and stride 1 (maps of 32, 16, 8).")  # fmt: skip
+    return "The paper's four stages at a quarter of their widths, for 28 × 28 grey images: a 3x3 stem of stride 2 and no max pool, where the paper has 7x7 and a max pool."
+
+
 def row_length(description: Description) -> int:
     """How many blocks a row of the stage diagram takes."""
     counts = Counter(block.stage for block in description.blocks)
@@ -118,9 +128,18 @@ def stage_diagram(
             layer="below",
             line={"color": palette.ink if wire else palette.line, "width": 2},
         )
+        box = {
+            "type": "rect",
+            "x0": x - BOX_WIDTH / 2,
+            "x1": x + BOX_WIDTH / 2,
+            "y0": y - BOX_HEIGHT / 2,
+            "y1": y + BOX_HEIGHT / 2,
+        }
         figure.add_shape(
-            type="rect", x0=x - BOX_WIDTH / 2, x1=x + BOX_WIDTH / 2, y0=y - BOX_HEIGHT / 2, y1=y + BOX_HEIGHT / 2,
-            fillcolor=palette.stage(block.name), opacity=0.25 if wire else 1,
+            **box, fillcolor=palette.background, line={"width": 0}
+        )  # so that the wire does not strike the number out
+        figure.add_shape(
+            **box, fillcolor=palette.stage(block.name), opacity=0.25 if wire else 1,
             line={"color": palette.ink, "width": 3 if block.name == chosen else 0},
         )  # fmt: skip
         figure.add_annotation(

@@ -7,6 +7,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from ..experiments.trace import Trace
 from .palette import Palette, short_number, stage_axis, styled
 
 
@@ -35,10 +36,10 @@ def along_blocks(series: Sequence[Series], quantity: str, palette: Palette, *, h
 def add_line(figure: go.Figure, line: Series, palette: Palette, **where: int) -> None:
     """Draw one series, its markers in the stage colours (a plain network's in grey squares)."""
     colours = [palette.plain if line.plain else palette.stage(block) for block in line.blocks]
-    positive = np.where(np.isfinite(line.values) & (line.values > 0), line.values, np.nan)
     figure.add_scatter(
         x=list(range(len(line.blocks))),
-        y=positive,
+        y=np.where(np.isfinite(line.values), line.values, np.nan),
+        name=line.name,
         mode="lines+markers",
         line={
             "color": palette.plain if line.plain else palette.muted,
@@ -90,6 +91,8 @@ def stream_statistics(panels: Sequence[tuple[str, Sequence[Series]]], palette: P
         for line in lines:
             add_line(figure, line, palette, row=row, col=1)
         figure.update_yaxes(title_text=title, rangemode="tozero", nticks=4, row=row, col=1)
+        if not any(line.values.any() for line in lines):
+            figure.update_yaxes(range=[0, 1], row=row, col=1)
     stage_axis(figure, panels[0][1][0].blocks)
     return styled(figure, palette, 150 * len(panels))
 
@@ -102,3 +105,38 @@ def span_sentence(line: Series) -> str:
     if 1 / 1.2 < ratio < 1.2:
         return f"stays the same (factor {ratio:.2f})"
     return f"grows {short_number(ratio)}-fold" if ratio > 1 else f"fades {short_number(1 / ratio)}-fold"
+
+
+def axis_title(what: str, *, relative: bool) -> str:
+    """The quantity on the axis, for Trace.gradient_norm."""
+    if relative:
+        return "relative to the last block"
+    return "L2 norm over the parameters" if what == "parameters" else "L2 norm, mean over images"
+
+
+def block_sentence(trace: Trace, position: int) -> str:
+    """The norms at one block."""
+    return (f"**{trace.blocks[position]}**: stream {trace.stream_gradient_norm[position]:.3g}, branch {trace.branch_gradient_norm[position]:.3g}, "
+            f"parameters {trace.parameter_gradient_norm[position]:.3g}; |F(x)| / |x| = {trace.branch_to_stream[position]:.2f}.")  # fmt: skip
+
+
+def conclusion(lines: Sequence[Series]) -> str:
+    """What the curves say together, from the ratio of the norms at the first and the last block of each."""
+    names = {line.name: line.values[0] / line.values[-1] if line.values[-1] else 0.0 for line in lines}
+    fading = [name for name, ratio in names.items() if ratio < 0.1]
+    exploding = [name for name, ratio in names.items() if ratio > 1e4 or not np.isfinite(ratio)]
+    sentences = []
+    if fading:
+        sentences.append(f"The first block gets less than a tenth of the last one's gradient in: {', '.join(fading)}.")
+    if exploding:
+        sentences.append(f"It explodes, more than 10,000-fold, in: {', '.join(exploding)}.")
+    if not sentences:
+        sentences.append(
+            "Nothing vanishes here: the first block learns from a gradient no weaker than a tenth of the last one's."
+        )
+    return " ".join(sentences)
+
+
+def names_at_markers(lines: Sequence[Series]) -> str:
+    """Which network is drawn how."""
+    return " ".join(f"{'Grey squares' if line.plain else 'Coloured'}: {line.name}." for line in lines)

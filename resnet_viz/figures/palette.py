@@ -51,12 +51,12 @@ DARK = Palette(
 
 
 def styled(
-    figure: go.Figure, palette: Palette, height: int, *, left: int = 8, right: int = 8, bottom: int = 8
+    figure: go.Figure, palette: Palette, height: int, *, top: int = 8, left: int = 8, right: int = 8, bottom: int = 8
 ) -> go.Figure:
     """Give a figure the common style: no fills, one font scale, light grid lines, no legend (labels stand on the data)."""
     figure.update_layout(
         height=height,
-        margin={"l": left, "r": right, "t": 8, "b": bottom},
+        margin={"l": left, "r": right, "t": top, "b": bottom},
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
         font={"family": FONT, "size": 13, "color": palette.ink},
@@ -88,7 +88,12 @@ def stage_axis(figure: go.Figure, blocks: Sequence[str]) -> None:
 
 def power_of_two(exponent: int) -> str:
     """16 -> '2¹⁶'."""
-    return "2" + str(exponent).translate(str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹"))
+    return "2" + superscript(exponent)
+
+
+def superscript(number: int) -> str:
+    """-12 -> '⁻¹²'."""
+    return str(number).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
 
 
 def short_number(value: float) -> str:
@@ -96,4 +101,4 @@ def short_number(value: float) -> str:
     if value == 0 or 1e-3 <= abs(value) < 1e5:
         return f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
     mantissa, exponent = f"{value:.1e}".split("e")
-    return f"{mantissa} × 10<sup>{int(exponent)}</sup>"
+    return f"{mantissa} × 10{superscript(int(exponent))}"

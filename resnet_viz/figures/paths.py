@@ -5,8 +5,10 @@ from itertools import product
 
 import numpy as np
 import plotly.graph_objects as go
+from scipy import stats
 
-from .palette import Palette, styled
+from ..experiments.paths import GradientByLength, carrying_range
+from .palette import Palette, power_of_two, styled
 
 Path = tuple[bool, ...]
 
@@ -62,6 +64,21 @@ def unravelled(blocks: Sequence[str], chosen: int, palette: Palette) -> go.Figur
     return styled(figure, palette, 60 + 19 * len(paths)).update_layout(clickmode="event+select")
 
 
+def length_sentences(exact: GradientByLength) -> tuple[str, str]:
+    """A title that compares the gradient's paths with the paths themselves, and a sentence with the ranges of both."""
+    count = len(exact.paths) - 1
+    low, high = carrying_range(exact.mean_norms)
+    share = 100 * (sum(exact.paths[low : high + 1]) / sum(exact.paths))
+    middle = stats.binom.interval(0.95, count, 0.5)
+    length, half = exact.mean_length, count / 2
+    than = "shorter than" if length < 0.9 * half else "longer than" if length > 1.1 * half else "about as long as"
+    return (
+        f"The gradient's paths are {than} the paths themselves: {length:.1f} branches on average against {half:g}",
+        f"95 % of the gradient flows through paths of {low} to {high} branches, which are {share:.2g} % of the {power_of_two(count)} paths; "
+        f"95 % of the paths have {middle[0]:.0f} to {middle[1]:.0f}.",
+    )
+
+
 def share_by_length(paths: Sequence[int], norms: np.ndarray, carrying: tuple[int, int], palette: Palette) -> go.Figure:
     """Two sets of bars over the path length: the share of all paths (grey) and the share of the gradient (ink)."""
     total = sum(paths)
@@ -70,11 +87,11 @@ def share_by_length(paths: Sequence[int], norms: np.ndarray, carrying: tuple[int
     gradient = 100 * norms / norms.sum()
     figure = go.Figure()
     figure.add_bar(
-        x=lengths, y=shares, marker={"color": palette.plain, "opacity": 0.75}, width=0.9, customdata=[f"{count:,}" for count in paths],
+        x=lengths, y=shares, name="share of the paths, %", marker={"color": palette.plain, "opacity": 0.75}, width=0.9, customdata=[f"{count:,}" for count in paths],
         hovertemplate="length %{x}: %{customdata} paths, %{y:.2f} % of all<extra></extra>",
     )  # fmt: skip
     figure.add_bar(
-        x=lengths, y=gradient, marker={"color": palette.stages[0]}, width=0.55,
+        x=lengths, y=gradient, name="share of the gradient, %", marker={"color": palette.stages[0]}, width=0.55,
         hovertemplate="length %{x}: %{y:.2f} % of the gradient<extra></extra>",
     )  # fmt: skip
     top = max(*shares, *gradient)
@@ -93,7 +110,13 @@ def share_by_length(paths: Sequence[int], norms: np.ndarray, carrying: tuple[int
     if len(paths) > 2 and len([count for count in paths if count]) > 1:
         middle = int(np.argmax(shares))
         figure.add_annotation(
-            x=middle, y=max(shares), yshift=14, text="paths", showarrow=False, font={"color": palette.muted}
+            x=middle,
+            y=max(shares),
+            yshift=14,
+            text="paths",
+            showarrow=False,
+            xanchor="left",
+            font={"color": palette.muted},
         )
         peak = int(np.argmax(gradient))
         figure.add_annotation(
@@ -102,6 +125,7 @@ def share_by_length(paths: Sequence[int], norms: np.ndarray, carrying: tuple[int
             yshift=12,
             text="gradient",
             showarrow=False,
+            xanchor="right" if peak < middle else "center",
             font={"color": palette.stages[0]},
         )
     figure.update_layout(barmode="overlay")
@@ -117,22 +141,25 @@ def single_path_norms(exact: np.ndarray, sampled: np.ndarray, paths: Sequence[in
     lengths = [length for length, count in enumerate(paths) if count]
     figure = go.Figure()
     figure.add_scatter(
-        x=lengths, y=exact[lengths], mode="lines+markers", line={"color": palette.stages[0], "width": 1.5}, marker={"size": 6},
+        x=lengths, y=exact[lengths], name="all paths of this length", mode="lines+markers", line={"color": palette.stages[0], "width": 1.5}, marker={"size": 6},
         hovertemplate="all paths of length %{x} together: %{y:.3g}<extra></extra>",
     )  # fmt: skip
     points = [(length, value) for length in lengths for value in sampled[length] if value > 0]
     figure.add_scatter(
-        x=[x for x, _ in points], y=[y for _, y in points], mode="markers",
+        x=[x for x, _ in points], y=[y for _, y in points], name="one path", mode="markers",
         marker={"size": 5, "color": palette.background, "line": {"color": palette.ink, "width": 1.2}},
         hovertemplate="one path of length %{x}: %{y:.3g}<extra></extra>",
     )  # fmt: skip
-    for row, text, colour in (
-        (1.0, "─ all paths of a length together", palette.stages[0]),
-        (0.93, "○ single paths, sampled", palette.ink),
+    for shift, text, colour in (
+        (18, "─ all paths of a length together", palette.stages[0]),
+        (2, "○ single paths, sampled", palette.ink),
     ):
-        figure.add_annotation(x=1, y=row, xref="paper", yref="paper", xanchor="right", yanchor="top", text=text, showarrow=False, font={"color": colour})  # fmt: skip
+        figure.add_annotation(
+            x=1, y=1, xref="paper", yref="paper", xanchor="right", yanchor="bottom", yshift=shift, text=text, showarrow=False,
+            font={"color": colour},
+        )  # fmt: skip
     figure.update_xaxes(
         title_text="path length: number of branches taken", showgrid=False, range=[-0.8, len(paths) - 0.2]
     )
     figure.update_yaxes(type="log", title_text="gradient norm", exponentformat="power")
-    return styled(figure, palette, 330)
+    return styled(figure, palette, 330, top=42)

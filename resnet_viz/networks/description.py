@@ -76,6 +76,12 @@ def describe(network: ResidualNetwork, preprocessing: Preprocessing) -> Descript
     return Description(stem, tuple(blocks), head, convolution_params)
 
 
+def stem_and_head(network: ResidualNetwork, preprocessing: Preprocessing) -> tuple[list[Part], list[Part]]:
+    """The layers of the stem and of the head that have weights or change the shape."""
+    stream = blank(network, describe(network, preprocessing).head.in_shape)
+    return overview(network.stem, blank(network, preprocessing.shape)), overview(network.head, stream)
+
+
 def branch_layers_of(block: Block, stream: Tensor) -> list[Part]:
     """The convolutions, norms and activations of a block's branch (and a pre-activation block's entry), in order."""
     entry = leaves(block.entry) if isinstance(block, PreactivationBlock) else []

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
-from torchvision.models import resnet as torchvision_resnet
 
 from ..errors import InputError
 from .blocks import Block, Gate, PlainBlock, PreactivationBlock, ZeroPadding, branch_layers
@@ -98,33 +97,6 @@ class ResidualNetwork(nn.Module):
 def stage_of(block: str) -> str:
     """'layer3.2' -> 'layer3'."""
     return block.split(".")[0]
-
-
-def adapt(model: torchvision_resnet.ResNet) -> ResidualNetwork:
-    """Wrap a torchvision ResNet, ResNeXt or Wide ResNet; the layers are shared, not copied.
-
-    The ReLUs inside the branches are replaced by ones that do not work in place, so that what a hook or a trace keeps is
-    not overwritten; the numbers are the same.
-    """
-    if not isinstance(model, torchvision_resnet.ResNet):
-        raise TypeError(
-            f"{type(model).__module__}.{type(model).__qualname__} came; expected a torchvision.models.ResNet."
-        )
-    stem = nn.Sequential(OrderedDict(conv1=model.conv1, bn1=model.bn1, relu=nn.ReLU(), maxpool=model.maxpool))
-    head = nn.Sequential(OrderedDict(avgpool=model.avgpool, flatten=nn.Flatten(1), fc=model.fc))
-    stages = [
-        [adapt_block(block) for block in layer] for layer in (model.layer1, model.layer2, model.layer3, model.layer4)
-    ]
-    return ResidualNetwork(stem, stages, head).train(model.training)
-
-
-def adapt_block(block: nn.Module) -> Block:
-    """Wrap torchvision's BasicBlock or Bottleneck."""
-    if not isinstance(block, torchvision_resnet.BasicBlock | torchvision_resnet.Bottleneck):
-        raise TypeError(f"{type(block).__qualname__} came; expected torchvision's BasicBlock or Bottleneck.")
-    kind, layers = ("basic", (1, 2)) if isinstance(block, torchvision_resnet.BasicBlock) else ("bottleneck", (1, 2, 3))
-    branch = branch_layers([getattr(block, f"conv{i}") for i in layers], [getattr(block, f"bn{i}") for i in layers])
-    return Block(kind, branch, block.downsample or nn.Identity())
 
 
 def build(

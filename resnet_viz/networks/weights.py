@@ -75,8 +75,8 @@ def own_name(name: str) -> str:
     return name
 
 
-def fill(network: ResidualNetwork, state: dict[str, Tensor], path: Path) -> None:
-    """Load a state dict. Raises InputError naming the missing, unexpected and wrongly shaped entries; then nothing is loaded."""
+def faults_of(network: ResidualNetwork, state: dict[str, Tensor]) -> dict[str, list[str]]:
+    """What keeps a state dict from fitting: the missing, unexpected and wrongly shaped entries; empty if it fits."""
     expected = network.state_dict()
     optional = {name for name in expected if name.endswith("num_batches_tracked")}
     faults = {
@@ -88,11 +88,15 @@ def fill(network: ResidualNetwork, state: dict[str, Tensor], path: Path) -> None
             if name in state and state[name].shape != expected[name].shape
         ],
     }
-    if any(faults.values()):
+    return {fault: names for fault, names in faults.items() if names}
+
+
+def fill(network: ResidualNetwork, state: dict[str, Tensor], path: Path) -> None:
+    """Load a state dict. Raises InputError naming the missing, unexpected and wrongly shaped entries; then nothing is loaded."""
+    if faults := faults_of(network, state):
         told = "; ".join(
             f"{len(names)} {fault}: {', '.join(names[:5])}{' ...' if len(names) > 5 else ''}"
             for fault, names in faults.items()
-            if names
         )
         raise InputError(f"{path} does not fit this network: {told}; give weights of the same architecture.")
     network.load_state_dict(state, strict=False)

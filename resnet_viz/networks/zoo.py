@@ -1,11 +1,13 @@
 """The table of networks: what each is, where its weights come from, and how one is made ready for use."""
 
 import hashlib
-from collections.abc import Callable
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from http.client import HTTPException
 from pathlib import Path
+from urllib.error import URLError
 
 import torch
 from torch import Tensor, nn
@@ -13,16 +15,18 @@ from torchvision.models import get_model, get_model_weights
 
 from ..errors import InputError
 from ..progress import Progress, no_progress
+from .adapt import adapt
 from .blocks import PlainBlock, ZeroPadding
 from .datasets import CIFAR10_CLASSES, FASHION_CLASSES, bundled_fashion, cached_cifar10, image_folder, sample_photos
 from .device import device
 from .images import ImageSet, Preprocessing
-from .network import ResidualNetwork, adapt, build, stage_of
-from .weights import download, fill, has_named_hash, read_state
+from .network import ResidualNetwork, build, stage_of
+from .weights import download, faults_of, fill, has_named_hash, read_state
 
 SOURCE_CHECKPOINTS = Path(__file__).parents[2] / "checkpoints"  # in a checkout; in an installed package beside the code
 CHECKPOINTS = SOURCE_CHECKPOINTS if SOURCE_CHECKPOINTS.is_dir() else Path(__file__).parents[1] / "checkpoints"
 CALIBRATION_IMAGES = 256
+WEIGHT_SUFFIXES = (".safetensors", ".pt", ".pth", ".th")
 FASHION_PREPROCESSING = Preprocessing(resize=28, crop=28, mean=(0.2860,), std=(0.3530,))
 CIFAR_PREPROCESSING = Preprocessing(resize=32, crop=32, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
 CIFAR_FILES = {  # github.com/akamaster/pytorch_resnet_cifar10: depth -> file and the test error it reports, per cent
@@ -176,6 +180,42 @@ def entry_of(name: str) -> Entry:
     return NETWORKS[name]
 
 
+def local_entries(place: Path) -> list[Entry]:
+    """A row for each file of weights at ``place`` (a file, or a folder of them): the row of the table that it fits, under
+    the name 'fashion-resnet56:FILE'.
+
+    Raises InputError where there is none, or where a file fits no network of the table.
+    """
+    files = sorted(path for path in place.iterdir() if path.suffix in WEIGHT_SUFFIXES) if place.is_dir() else [place]
+    if not files:
+        raise InputError(f"{place} holds no file of weights; expected {', '.join(WEIGHT_SUFFIXES)}.")
+    entries = []
+    for path in files:
+        state = read_state(path)
+        row = next((entry for entry in NETWORKS.values() if not faults_of(architecture(entry), state)), None)
+        if row is None:
+            raise InputError(
+                f"{path} fits no network of the table; --checkpoint FILE of the command line says what differs."
+            )
+        name = f"{row.name.removesuffix('-v2')}:{re.sub(r'[^A-Za-z0-9_.]+', '-', path.stem)[:40]}"
+        entries.append(replace(row, name=name, weights=str(path.resolve()), provenance=f"your file {path.name}", licence="yours", published_error_pct=None))  # fmt: skip
+    return entries
+
+
+def same_architecture(entry: Entry, networks: Iterable[Entry]) -> list[Entry]:
+    """The other rows that are built alike and look at the same images: other weights for the same blocks."""
+
+    def made_of(row: Entry) -> tuple[object, ...]:
+        build = row.build
+        return (
+            (build.func, build.args, build.keywords, row.dataset)
+            if isinstance(build, partial)
+            else (build, row.dataset)
+        )
+
+    return [row for row in networks if row.name != entry.name and made_of(row) == made_of(entry)]
+
+
 @cache
 def plain_entry(entry: Entry) -> Entry | None:
     """The plain network of equal depth: the trained one of the table, else the same layers without their shortcuts
@@ -206,6 +246,12 @@ def architecture(entry: Entry) -> ResidualNetwork:
     """The network without weights, on torch's meta device: for shapes and counts at no cost."""
     with torch.device("meta"):
         return entry.build(seed=0)
+
+
+@cache
+def block_names(entry: Entry) -> tuple[str, ...]:
+    """The names of a network's blocks, in order."""
+    return tuple(architecture(entry).blocks)
 
 
 def build_without_shortcuts(entry: Entry, *, seed: int = 0, batch_norm: bool = True) -> ResidualNetwork:
@@ -284,23 +330,19 @@ def weights_file(entry: Entry, progress: Progress = no_progress) -> Path:
     path = weights_path(entry)
     if "://" not in str(entry.weights):
         if not path.is_file():
-            raise WeightsUnavailable(
-                f"{path} is missing; make it with: python -m resnet_viz train {entry.name}, give another with "
-                f"--checkpoint FILE, or take the untrained network with --untrained SEED."
-            )
+            raise WeightsUnavailable(f"{path} is missing; make it with: python -m resnet_viz train {entry.name}.")
         return path
     if not path.is_file():
         try:
             download(str(entry.weights), path, progress)
         except (OSError, ValueError, HTTPException) as error:
+            reason = error.reason if type(error) is URLError else error  # an HTTPError says its code itself
             raise WeightsUnavailable(
-                f"The weights of {entry.name} could not be fetched from {entry.weights} ({error}); put the file at {path} by hand, "
-                f"give another with --checkpoint FILE, or take the untrained network with --untrained SEED."
+                f"The weights of {entry.name} could not be fetched from {entry.weights} ({reason}); put the file at {path} by hand."
             ) from error
     elif not has_named_hash(path, path.name):
         raise WeightsUnavailable(
-            f"{path} is damaged: its SHA-256 does not begin with the digits in its name; remove it to fetch it again, "
-            f"or take the untrained network with --untrained SEED."
+            f"{path} is damaged: its SHA-256 does not begin with the digits in its name; remove it to fetch it again."
         )
     return path
 

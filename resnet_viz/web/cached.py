@@ -1,11 +1,13 @@
 """Results kept between reruns and shared by all visitors: keyed by content, bounded, and never changed afterwards."""
 
 import json
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import wraps
+from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
@@ -14,9 +16,11 @@ import torch
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 from torch import Tensor
 
+from ..errors import InputError
 from ..experiments import deletion, paths, trace
 from ..networks import zoo
-from ..networks.description import Description, Part, blank, branch_layers_of, describe, overview
+from ..networks.description import Description, Part, blank, branch_layers_of, describe
+from ..networks.description import stem_and_head as stem_and_head_of
 from ..networks.device import device
 from ..networks.images import ImageSet, open_photo
 from ..networks.zoo import Entry, LoadedNetwork
@@ -48,7 +52,7 @@ def kept(max_entries: int) -> Callable[[Callable[Given, Result]], Callable[Given
                 result, seconds = measured(*args, **kwargs)
             finally:
                 SPENT.reset(inside)
-            SPENT.get([]).append(seconds)
+            tell_spent(seconds)
             return result
 
         return call
@@ -56,23 +60,51 @@ def kept(max_entries: int) -> Callable[[Callable[Given, Result]], Callable[Given
     return decorate
 
 
+def tell_spent(seconds: float) -> None:
+    """Add to the time that the block of code under ``timed`` is said to have taken."""
+    SPENT.get([]).append(seconds)
+
+
 @contextmanager
-def timed() -> Iterator[list[str]]:
-    """After the block of code, the list says how long its results took to compute, now or when they were first wanted."""
-    said: list[str] = []
+def timed_seconds() -> Iterator[list[float]]:
+    """Collect the seconds that the results used inside took to compute, now or when they were first wanted."""
     seconds: list[float] = []
     outer = SPENT.set(seconds)
     try:
-        yield said
+        yield seconds
     finally:
         SPENT.reset(outer)
-    said.append(f"{sum(seconds):.2f} s")
+    tell_spent(sum(seconds))
+
+
+@contextmanager
+def timed() -> Iterator[list[str]]:
+    """After the block of code, the list says how long its results took to compute, as a chip says it."""
+    said: list[str] = []
+    with timed_seconds() as seconds:
+        yield said
+    said.append(f"{sum(seconds):.2f} s on {device().type.upper()}")
 
 
 @st.cache_resource(max_entries=8, hash_funcs=CONTENT, show_spinner=False)
 def network(entry: Entry, untrained: int | None = None, batch_norm: bool = True) -> LoadedNetwork:
     """A network that every session shares."""
     return zoo.load(entry, untrained=untrained, batch_norm=batch_norm)
+
+
+@st.cache_resource(show_spinner=False)
+def local_networks() -> tuple[dict[str, Entry], str]:
+    """Rows for the files of weights given when the app was started (RESNET_VIZ_CHECKPOINTS), and what is wrong with them."""
+    place = os.environ.get("RESNET_VIZ_CHECKPOINTS")
+    try:
+        return {entry.name: entry for entry in zoo.local_entries(Path(place))} if place else {}, ""
+    except (InputError, OSError) as error:
+        return {}, f"RESNET_VIZ_CHECKPOINTS: {error}"
+
+
+def networks() -> dict[str, Entry]:
+    """The table of networks, the files given at the start, and what this visitor has uploaded."""
+    return zoo.NETWORKS | local_networks()[0] | st.session_state.get("uploaded_networks", {})
 
 
 @st.cache_resource(max_entries=4, ttl=60, hash_funcs=CONTENT, show_spinner=False)
@@ -95,10 +127,7 @@ def description(loaded: LoadedNetwork) -> Description:
 @st.cache_data(max_entries=32, hash_funcs=CONTENT, show_spinner=False)
 def stem_and_head(entry: Entry) -> tuple[list[Part], list[Part]]:
     """The layers of a network's stem and head."""
-    network = zoo.architecture(entry)
-    images = blank(network, entry.preprocessing.shape)
-    stream = blank(network, describe(network, entry.preprocessing).head.in_shape)
-    return overview(network.stem, images), overview(network.head, stream)
+    return stem_and_head_of(zoo.architecture(entry), entry.preprocessing)
 
 
 @st.cache_data(max_entries=128, hash_funcs=CONTENT, show_spinner=False)
@@ -153,6 +182,12 @@ def probabilities(loaded: LoadedNetwork, image: ImageSet, gates: Sequence[float]
 def predictions(loaded: LoadedNetwork, images: ImageSet, gates: Sequence[float]) -> np.ndarray:
     """Predicted classes of a set under gates, (images,)."""
     return deletion.predict(loaded.network, loaded.entry.preprocessing, images, gates)
+
+
+def lesion(loaded: LoadedNetwork, images: ImageSet, gates: tuple[float, ...]) -> deletion.Lesion:
+    """What gates do to a set."""
+    before, after = (predictions(loaded, images, each) for each in ((1.0,) * len(gates), gates))
+    return deletion.Lesion(before, after, deletion.label_array(images))
 
 
 @kept(128)

@@ -2,8 +2,9 @@
 
 import base64
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+import numpy as np
 import streamlit as st
 import torch
 from PIL import Image
@@ -60,6 +61,22 @@ def gallery(
         },
         on_choice_change=on_change,
     )
+
+
+def flipped(images: ImageSet, classes: Sequence[str], before: np.ndarray, after: np.ndarray, most: int = 12) -> None:
+    """Images whose predicted class has changed, spread over all of them; predicted classes (images,)."""
+    changed = np.flatnonzero(before != after)
+    more = f", {most} of them:" if len(changed) > most else "."
+    st.markdown(f"**{len(changed)} of {len(images):,} predictions change**{more}")
+    with st.container(horizontal=True):
+        for index in changed[[i * len(changed) // most for i in range(most)] if len(changed) > most else slice(None)]:
+            change = f"{classes[before[index]]} → {classes[after[index]]}"
+            st.image(
+                picture(images.pixels[index]).resize((84, 84)),
+                width=84,
+                caption=change,
+                alt=f"{images.names[index]}: {change}",
+            )
 
 
 def picture(pixels: torch.Tensor) -> Image.Image:

@@ -1,16 +1,61 @@
-"""The pieces that pages are made of: the title that asks, figures with their provenance, the lesion's controls."""
+"""The pieces that pages are made of: the title that asks, the network on top, long computations that can be left."""
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
-import plotly.graph_objects as go
+import numpy as np
 import streamlit as st
 
+from ..experiments.paths import is_plain
 from ..networks.network import stage_of
+from . import cached
 from .session import Visit, change_lesion, choices, redo_lesion, undo_lesion
 from .strip import network_strip
 
+HE_2015, HE_2016 = "[He et al., 2015](https://arxiv.org/abs/1512.03385)", "[2016](https://arxiv.org/abs/1603.05027)"
+VEIT = "[Veit, Wilber and Belongie, 2016](https://arxiv.org/abs/1605.06431)"
+TEXTS = {  # of each page: what to do, the formula, the paper
+    "stages": ("Choose a block to open it. The wire runs past every branch.", "y = x + F(x)", f"after {HE_2015}"),
+    "gradients": (
+        "The shortcut hands the gradient back unchanged; the branch adds its own.",
+        r"\frac{\partial L}{\partial x} = \frac{\partial L}{\partial y}\left(I + \frac{\partial F}{\partial x}\right)",
+        f"after {HE_2015} and {HE_2016}",
+    ),
+    "paths": (
+        "Each block doubles the paths: through its branch, or past it.",
+        r"d_k \leftarrow J_s^\top d_k + J_F^\top d_{k-1}",
+        f"after {VEIT}",
+    ),
+    "deletion": (
+        "Click a block: its branch is skipped, the signal takes the wire.",
+        r"y = x + g\,F(x),\ g = 0",
+        f"after {VEIT}",
+    ),
+}
+PLAIN_TEXTS = {
+    "stages": (
+        "Choose a block to open it. There is no wire: what a layer drops is gone.",
+        "y = F(x)",
+        f"the control of {HE_2015}",
+    ),
+    "gradients": (
+        "Without a shortcut the layers alone pass the gradient on.",
+        r"\frac{\partial L}{\partial x} = \frac{\partial L}{\partial y}\,\frac{\partial F}{\partial x}",
+        f"the control of {HE_2015}",
+    ),
+    "paths": ("Without shortcuts there is one path.", r"d_n \leftarrow J_F^\top d_{n-1}", f"the control of {VEIT}"),
+    "deletion": (
+        "Click a block: its layers are skipped, the signal is handed on as it is.",
+        r"y = g\,F(x) + (1 - g)\,x",
+        f"the control of {VEIT}",
+    ),
+}
 PAGES = Path(__file__).parents[2] / "pages"
+MOST_KEPT = 32
+LONG = 1.0  # seconds, from which on a computation shows how far it is
+Result = TypeVar("Result")
 
 
 def visit() -> Visit:
@@ -24,77 +69,167 @@ def visit() -> Visit:
     return st.session_state["visit"]
 
 
-def question(title: str, what_to_do: str, formula: str, paper: str) -> None:
-    """The page's title is its question; below it what to do, the formula and the paper."""
+def question(visit: Visit, title: str, page: str) -> None:
+    """The page's title is its question; below it what to do, the formula and the paper; and that weights are random, if so."""
+    what_to_do, formula, paper = (PLAIN_TEXTS if is_plain(visit.loaded.network) else TEXTS)[page]
     st.title(title, anchor=False)
     st.markdown(f"{what_to_do} &ensp;${formula}$ &ensp;· {paper}")
-
-
-def show(figure: go.Figure, key: str, alt: str) -> None:
-    """A figure in the page's own style, with a text for those who cannot see it."""
-    st.plotly_chart(figure, theme=None, key=key, config={"displayModeBar": False}, alt=alt)
-
-
-def chip(*facts: str) -> None:
-    """Where the numbers above come from: measured, precomputed or schematic; on what; with which interval; in what time."""
-    st.markdown(f":gray-badge[{' · '.join(facts)}]")
-
-
-def untrained_note(visit: Visit) -> None:
-    """Say that the weights are random wherever they are."""
     if not visit.loaded.trained:
         st.warning(
-            f"**{visit.loaded.title}: {visit.loaded.weights}.** Its predictions mean nothing; shapes, wiring and gradients are real."
+            f"**{visit.loaded.entry.name}: {visit.loaded.weights}.** Its predictions mean nothing; shapes, wiring and gradients are real."
         )
 
 
 def choosing_strip(visit: Visit, bars: Mapping[str, tuple[float, str]] | None = None, bars_title: str = "") -> str:
     """The strip on a page that looks at one block; returns the chosen block's name, which every page shares."""
-    name = visit.loaded.entry.name
-    chosen = choices().block
-    chosen.setdefault(name, next(iter(visit.loaded.network.blocks)))
-    sequences: dict[str, int] = st.session_state.setdefault("block_sequences", {})
+    name, chosen = visit.loaded.entry.name, choices()
+    lesion = chosen.lesion(name)
+    block = chosen.block.setdefault(name, next(iter(visit.loaded.network.blocks)))
 
     def take() -> None:
         choice = st.session_state[key]["choice"]
-        block = [block for block, bit in zip(visit.loaded.network.blocks, choice["mask"], strict=True) if bit == "1"]
-        chosen[name], sequences[name] = block[0], choice["sequence"]
+        (chosen.block[name],) = blocks_of_mask(visit, choice["mask"])
+        chosen.sequence = choice["sequence"]
 
     key = f"choosing_strip_{name}"
-    network_strip(visit.description, [chosen[name]], sequences.get(name, 0), visit.palette, key=key, mode="select",
-                  bars=bars, bars_title=bars_title, on_change=take)  # fmt: skip
-    return chosen[name]
+    network_strip(visit.description, [block], chosen.sequence, visit.palette, key=key, mode="select", bars=bars,
+                  bars_title=bars_title, deleted=lesion.blocks, gate=lesion.gate, on_change=take)  # fmt: skip
+    return block
 
 
-def deleting_strip(visit: Visit, bars: Mapping[str, tuple[float, str]] | None, bars_title: str) -> list[str]:
+def deleting_strip(
+    visit: Visit, bars: Mapping[str, tuple[float, str]] | None = None, bars_title: str = ""
+) -> list[str]:
     """The strip on which blocks are deleted, with its buttons; returns the deleted blocks in order."""
     name = visit.loaded.entry.name
-    blocks = list(visit.loaded.network.blocks)
-    lesion = choices().lesion(name)
+    blocks, lesion = list(visit.loaded.network.blocks), choices().lesion(name)
 
     def take() -> None:
         choice = st.session_state[key]["choice"]
-        change_lesion(
-            name, [block for block, bit in zip(blocks, choice["mask"], strict=True) if bit == "1"], choice["sequence"]
-        )
+        change_lesion(name, blocks_of_mask(visit, choice["mask"]), choice["sequence"])
 
-    key = f"deleting_strip_{name}"
+    def take_gate() -> None:
+        lesion.gate = st.session_state[gate_key]
+
+    def restore() -> None:
+        change_lesion(name, [])
+        lesion.gate = 0.0
+
+    key, gate_key = f"deleting_strip_{name}", f"gate_{name}"
     network_strip(visit.description, lesion.blocks, lesion.sequence, visit.palette, key=key, mode="delete",
-                  bars=bars, bars_title=bars_title, on_change=take)  # fmt: skip
+                  bars=bars, bars_title=bars_title, gate=lesion.gate, on_change=take)  # fmt: skip
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button("Undo", icon=":material/undo:", disabled=not lesion.done, on_click=undo_lesion, args=(name,))
         st.button("Redo", icon=":material/redo:", disabled=not lesion.undone, on_click=redo_lesion, args=(name,))
-        st.button("Restore all", disabled=not lesion.blocks, on_click=change_lesion, args=(name, []))
-        with st.popover("Delete a stage"):
+        st.button("Restore all", disabled=not (lesion.blocks or lesion.gate), on_click=restore)
+        with st.popover("Delete many"):
             for stage in visit.loaded.network.stage_sizes():
-                st.button(stage, key=f"delete_{stage}", on_click=change_lesion,
-                          args=(name, sorted({*lesion.blocks, *(block for block in blocks if stage_of(block) == stage)}, key=blocks.index)))  # fmt: skip
-        lesion.gate = st.slider("Gate of the chosen blocks", 0.0, 1.0, lesion.gate, 0.05, help="0 deletes them, 1 leaves them intact.",
-                                key=f"gate_{name}", width=330)  # fmt: skip
+                within = {*lesion.blocks, *(block for block in blocks if stage_of(block) == stage)}
+                st.button(
+                    f"the stage {stage}",
+                    key=f"delete_{stage}",
+                    on_click=change_lesion,
+                    args=(name, sorted(within, key=blocks.index)),
+                )
+            random_blocks(name, blocks)
+        st.session_state[gate_key] = lesion.gate
+        st.slider("Gate of the chosen blocks", 0.0, 1.0, step=0.05, help="0 deletes them, 1 leaves them intact.", key=gate_key,
+                  on_change=take_gate, width=300)  # fmt: skip
     return list(lesion.blocks)
 
 
-def relative_bars(values: Mapping[str, float], unit: str, digits: int = 1) -> dict[str, tuple[float, str]]:
-    """Values by block as bars of the strip: a share of the largest, and the value in words."""
-    top = max([*values.values(), 0.0]) or 1.0
+def random_blocks(name: str, blocks: list[str]) -> None:
+    """Buttons that delete k blocks drawn at random, from a seed."""
+    count = st.number_input("blocks at random", 1, len(blocks), min(3, len(blocks)), key=f"random_count_{name}")
+    seed = st.number_input("seed of the draw", 0, 9999, 0, key=f"random_seed_{name}")
+    drawn = np.random.default_rng(int(seed)).choice(len(blocks), int(count), replace=False)
+    st.button(
+        "Delete them",
+        key="delete_random",
+        on_click=change_lesion,
+        args=(name, [blocks[index] for index in sorted(drawn)]),
+    )
+
+
+def lesion_notes(visit: Visit, deleted: list[str]) -> None:
+    """Which blocks are deleted or scaled, and what that means for their shortcuts."""
+    gate = choices().lesion(visit.loaded.entry.name).gate
+    if not deleted:
+        st.caption("Nothing deleted: the network is intact.")
+        return
+    st.caption(f"{'deleted' if gate == 0 else f'gate {gate:g}'}: {', '.join(deleted)}")
+    shortcuts = {block.shortcut for block in visit.description.blocks if block.name in deleted}
+    if changing := sorted(shortcuts & {"projection", "option A"}):
+        st.caption("A chosen block changes the shape of the stream. Deleting it deletes its branch and keeps its shortcut "
+                   f"({' and '.join(changing)}), which still changes the shape.")  # fmt: skip
+    if "none" in shortcuts and 0 < gate < 1:
+        st.caption(
+            "**Schematic:** between 0 and 1 the gate of a plain block mixes it with a wire that no plain network has."
+        )
+
+
+def blocks_of_mask(visit: Visit, mask: str) -> list[str]:
+    """The names of the blocks that a strip's mask, '0100...', marks."""
+    return [block for block, bit in zip(visit.loaded.network.blocks, mask, strict=True) if bit == "1"]
+
+
+def log_bars(values: Mapping[str, float], quantity: str) -> dict[str, tuple[float, str]]:
+    """Positive values by block as bars of the strip on a log scale, the smallest still to be seen."""
+    logs = np.log10(np.maximum(list(values.values()), 1e-30))
+    shares = (logs - logs.min() + 0.15) / (np.ptp(logs) + 0.15)
+    return {
+        name: (float(share), f"{quantity} {value:.3g}")
+        for (name, value), share in zip(values.items(), shares, strict=True)
+    }
+
+
+def relative_bars(
+    values: Mapping[str, float], unit: str, digits: int = 1, *, least: float = 0.0
+) -> dict[str, tuple[float, str]]:
+    """Values by block as bars of the strip: a share of the largest (of ``least``, if all are smaller), and the value in words."""
+    top = max([*values.values(), least]) or 1.0
     return {name: (max(0.0, value) / top, f"{value:.{digits}f} {unit}") for name, value in values.items()}
+
+
+def done_in_steps(key: object) -> list | None:
+    """What ``in_steps`` has computed under this key in this session, if it has."""
+    results, seconds = st.session_state.get("done_in_steps", {}).get(key, (None, 0.0))
+    cached.tell_spent(seconds)
+    return results
+
+
+def in_steps(
+    key: object, title: str, steps: Sequence[Callable[[], Result]], *, ask_first: bool = False
+) -> list[Result] | None:
+    """Compute one after the other; None where the visitor has cancelled, or has not begun (``ask_first``) yet.
+
+    What takes more than a second shows a progress bar with the time left and a button to cancel. What is done is kept for
+    the session under ``key``. The steps should be cached, so that whatever interrupts them (a click elsewhere on the page,
+    a page change, Cancel) costs one step at most.
+    """
+    if (results := done_in_steps(key)) is not None:
+        return results
+    waiting: dict[str, bool] = st.session_state.setdefault("waiting_in_steps", {})
+    place = st.empty()
+    if waiting.get(title, ask_first):
+        if not place.button(title, type="primary"):
+            return None
+        waiting[title] = False
+    started, results, bar = time.monotonic(), [], None
+    with cached.timed_seconds() as seconds:
+        for done, step in enumerate(steps, start=1):
+            results.append(step())
+            spent = time.monotonic() - started
+            if bar is None and spent * len(steps) / done > LONG and done < len(steps):
+                with place.container():
+                    bar = st.progress(0.0)
+                    st.button("Cancel", key=f"cancel {title}", on_click=waiting.__setitem__, args=(title, True))
+            if bar is not None:
+                left = spent * (len(steps) - done) / done
+                bar.progress(done / len(steps), f"{title}: {done} of {len(steps)} parts, about {left:.0f} s left")
+    place.empty()
+    kept: dict[object, tuple[list[Result], float]] = st.session_state.setdefault("done_in_steps", {})
+    kept[key] = results, sum(seconds)
+    for oldest in list(kept)[:-MOST_KEPT]:
+        del kept[oldest]
+    return results

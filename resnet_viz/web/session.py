@@ -9,7 +9,12 @@ from ..figures.palette import DARK, LIGHT, Palette
 from ..networks.description import Description
 from ..networks.images import ImageSet
 from ..networks.zoo import DEFAULT_NETWORK, LoadedNetwork
-from . import cached
+from . import cached, snippets
+
+LARGEST_SEED = 9999
+BUNDLED = "bundled"
+TWIN, ITSELF, NOTHING = "its twin", "itself, untrained", "nothing"
+UNDO_STEPS = 100
 
 
 @dataclass
@@ -25,14 +30,26 @@ class Lesion:
 
 @dataclass
 class Choices:
-    """One visitor's choices. ``untrained``: the seed of initial weights, None for the trained ones."""
+    """One visitor's choices. ``untrained``: the seed of initial weights, None for the trained ones. ``beside``: what the
+    network is compared with, TWIN, ITSELF, NOTHING or the name of another of the same architecture. ``source``: where the
+    image comes from, BUNDLED (the one at ``position``) or one of the visitor's own; ``own_labels``: the classes that the
+    visitor said those show, by the digest of their pixels. ``settings``: for each page what was set
+    to something else than its default, as a link says it; ``unread``: those that came with a link and that the page has
+    not asked for yet. ``sequence``: how often the block looked at has changed."""
 
     network: str = DEFAULT_NETWORK
+    beside: str = TWIN
     untrained: int | None = None
     position: int = 200
     page_of_images: int = 0
+    source: str = BUNDLED
+    own_position: int = 0
+    own_labels: dict[str, int] = field(default_factory=dict)
     lesions: dict[str, Lesion] = field(default_factory=dict)
     block: dict[str, str] = field(default_factory=dict)
+    settings: dict[str, dict[str, str]] = field(default_factory=dict)
+    unread: set[str] = field(default_factory=set)
+    sequence: int = 0
 
     def lesion(self, network: str) -> Lesion:
         return self.lesions.setdefault(network, Lesion())
@@ -40,14 +57,19 @@ class Choices:
 
 @dataclass(frozen=True)
 class Visit:
-    """What a page works on. ``image``: a set of one image; ``label``: its class (where nobody knows it, the predicted one)."""
+    """What a page works on. ``images``: the labelled set; ``image``: a set of one image; ``label``: its class (where nobody
+    knows it, the predicted one); ``own``: the visitor's own images, if there are several; ``beside``: the network to
+    compare with; ``link``: to this view."""
 
     loaded: LoadedNetwork
     images: ImageSet
+    beside: LoadedNetwork | None
     image: ImageSet
+    own: ImageSet | None
     label: int
     label_is_true: bool
     palette: Palette
+    link: str
 
     @property
     def description(self) -> Description:
@@ -60,6 +82,36 @@ class Visit:
     def gates(self, blocks: Iterable[str], gate: float = 0.0) -> tuple[float, ...]:
         """One gate for each block: ``gate`` for those named, else 1; a tuple, so that results can be kept under it."""
         return tuple(self.loaded.network.gates_without(blocks, gate))
+
+    def several(self, most: int) -> ImageSet:
+        """The visitor's own images if there are several, else ``most`` of the set."""
+        return self.own or self.images.limit(most)
+
+    def python_of(self, images: ImageSet) -> str:
+        """A set of ``several`` (or the one image) as the program of ``python`` names it."""
+        return "image" if images is self.image else f"images.limit({len(images)})"
+
+    def python(self, lines: str) -> str:
+        """A whole program: what this visit works on, then ``lines``."""
+        chosen, entry = choices(), self.loaded.entry
+        seed = "" if self.loaded.trained else f", untrained={chosen.untrained or 0}"
+        lesion = chosen.lesion(entry.name)
+        image = (
+            f"images.subset([{chosen.position}])"
+            if chosen.source == BUNDLED
+            else "images.subset([0])  # in place of your own image"
+        )
+        own_files = ":" in entry.name or (self.beside is not None and ":" in self.beside.entry.name)
+        imports = "from pathlib import Path\n\n" if own_files else ""
+        return f"""{imports}from resnet_viz.figures.palette import LIGHT
+from resnet_viz.networks.zoo import NETWORKS, images_of, load{", local_entries" if own_files else ""}
+
+loaded = load({snippets.row(entry)}{seed})
+images = images_of(loaded.entry)
+image = {image}
+gates = loaded.network.gates_without({lesion.blocks}, {lesion.gate:g})
+
+{lines}"""
 
     def labels(self, images: ImageSet) -> tuple[int, ...]:
         """The true classes of a set; where nobody knows them, those that the chosen network predicts."""
@@ -77,6 +129,11 @@ def choices() -> Choices:
     return st.session_state["choices"]
 
 
+def notice(sentence: str) -> None:
+    """Tell the visitor something once, above the page."""
+    st.session_state.setdefault("notices", []).append(sentence)
+
+
 def palette() -> Palette:
     """The colours of the theme that the visitor sees."""
     return DARK if st.context.theme.type == "dark" else LIGHT
@@ -85,7 +142,7 @@ def palette() -> Palette:
 def change_lesion(network: str, blocks: Iterable[str], sequence: int | None = None) -> None:
     """Record a new lesion, so that it can be undone."""
     lesion = choices().lesion(network)
-    lesion.done.append(lesion.blocks)
+    lesion.done = [*lesion.done, lesion.blocks][-UNDO_STEPS:]
     lesion.undone.clear()
     lesion.blocks = list(blocks)
     lesion.sequence = lesion.sequence + 1 if sequence is None else sequence

@@ -1,12 +1,24 @@
-// Draws the strip once and afterwards only changes attributes, so that focus stays where it is.
+// The network strip. Its SVG is built once for a network; afterwards only attributes, classes and words change, so that
+// focus stays. place() decides where everything stands: on a new width, fold or bars. dress() shows what is chosen and
+// what is deleted: after every press.
 const SVG = "http://www.w3.org/2000/svg";
-const BOX = 30, ARC = 22, BAR = 34, ROW = 98, STEM = 50, GAP = 14, WIDEST = 36, NARROWEST = 15;
-const strips = new WeakMap();
+const BOX = 30, ARC = 14, LINE = 16; // heights: of a block, of its wire above it, of a line of a stage's label
+const WIDEST = 40, NARROWEST = 14, TOUCH = 24; // from block to block; at least TOUCH where fingers press
+const END = 50, SHORT_END = 22; // widths of stem and head; on a phone their words stand upright
+const GAP = 14, FOLDED = 136, LABEL = 64; // widths: between stages, of a folded one, of the shortest label
+const PHONE = 640; // pixels: narrower strips are for fingers
+const MANY = 120; // a network of more blocks starts with its stages folded
+const BLOCK = { hit: "rect", arc: "path", box: "rect", strike: "line", ring: "rect", bar: "rect" };
+// A stage: its label, and what it is folded into, a pile of boxes.
+const STAGE = { hit: "rect", last: "rect", next: "rect", arc: "path", box: "rect", ring: "rect", bar: "rect", chevron: "path",
+  name: "text", shape: "text", count: "text", state: "text" };
+const strips = new WeakMap(); // by the element that Streamlit lets us draw into
+const folds = new Map(); // by network: the stages that are folded, until the page is loaded again
 
-function element(parent, name, attributes = {}, text = null) {
+function element(parent, name, attributes = {}, text = "") {
   const made = parent.appendChild(document.createElementNS(SVG, name));
   set(made, attributes);
-  if (text !== null) made.textContent = text;
+  made.textContent = text;
   return made;
 }
 
@@ -16,159 +28,320 @@ function set(node, attributes) {
   }
 }
 
-function build(root, data) {
-  root.querySelector("svg")?.remove();
-  const svg = document.createElementNS(SVG, "svg");
-  root.appendChild(svg);
-  svg.setAttribute("role", "group");
-  const strip = { svg, blocks: [], stages: [], wires: element(svg, "g"), sequence: data.sequence, mask: data.mask };
-  strip.stem = element(svg, "g");
-  element(strip.stem, "rect", { width: STEM, height: BOX, rx: 5 });
-  element(strip.stem, "text", { x: STEM / 2, y: BOX / 2 + 4, "text-anchor": "middle", fill: "#1F2430" }, "stem");
-  for (const stage of data.stages) {
-    strip.stages.push(element(svg, "text", {}, `${stage.name} · ${stage.shape}`));
-  }
-  data.blocks.forEach((block, index) => {
-    const group = element(svg, "g", { class: "block", role: "button", tabindex: index ? -1 : 0 });
-    const parts = {
-      group, title: element(group, "title"), hit: element(group, "rect", { class: "hit", rx: 5 }),
-      arc: element(group, "path", { fill: "none" }), box: element(group, "rect", { class: "box", rx: 5, height: BOX }),
-      strike: element(group, "line"), bar: element(group, "rect", { opacity: 0.45, rx: 1 }),
-    };
-    group.addEventListener("click", (event) => choose(strip, index, event.shiftKey));
-    group.addEventListener("keydown", (event) => key(strip, index, event));
-    strip.blocks.push(parts);
+function build(root, network, data) {
+  const [svg, told, title] = [".strip svg", ".told", ".bars"].map((selector) => root.querySelector(selector));
+  svg.replaceChildren();
+  const strip = { network, svg, told, title, host: root.host ?? root, items: [], blocks: [], mask: data.mask, sequence: data.sequence };
+  strip.wire = element(svg, "path", { class: "wire" });
+  strip.stem = end(svg, "stem");
+  // In the order in which they are read and reached by the keyboard: a stage's label, then its blocks.
+  strip.stages = data.stages.map((_, stage) => {
+    const members = [...data.blocks.keys()].filter((index) => data.blocks[index].stage === stage);
+    const made = button(strip, STAGE, { stage, members });
+    for (const index of members) strip.blocks[index] = button(strip, BLOCK, { stage, index });
+    return made;
   });
-  strip.head = element(svg, "g");
-  element(strip.head, "rect", { width: STEM, height: BOX, rx: 5 });
-  element(strip.head, "text", { x: STEM / 2, y: BOX / 2 + 4, "text-anchor": "middle" }, "head");
-  strip.caption = element(svg, "text", { class: "small" });
-  strip.observer = new ResizeObserver(() => paint(strip));
-  strip.root = root.host ?? root;
+  strip.head = end(svg, "head");
+  if (!folds.has(network)) {
+    const closed = (stage) => data.blocks.length > MANY && stage.members.every((index) => data.mask[index] === "0");
+    folds.set(network, new Set(strip.stages.filter(closed).map(({ stage }) => stage)));
+  }
+  strip.folded = folds.get(network);
+  const chosen = strip.blocks[data.mode === "select" ? data.mask.indexOf("1") : 0];
+  stop(strip, reachable(strip).includes(chosen) ? chosen : strip.items[0]);
+  strip.observer = new ResizeObserver(() => strip.host.clientWidth !== strip.width && place(strip));
   return strip;
 }
 
-function key(strip, index, event) {
-  const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-  if (step) {
-    const next = strip.blocks[Math.min(Math.max(index + step, 0), strip.blocks.length - 1)].group;
-    strip.blocks.forEach(({ group }) => set(group, { tabindex: group === next ? 0 : -1 }));
-    next.focus();
-  } else if (event.key === "Enter" || event.key === " ") {
-    choose(strip, index, event.shiftKey);
-  } else {
-    return;
+function end(svg, name) {
+  const group = element(svg, "g", { class: `end ${name}` });
+  element(group, "rect", { height: BOX, rx: 5 });
+  element(group, "text", {}, name);
+  return group;
+}
+
+function button(strip, parts, item) {
+  item.node = element(strip.svg, "g", { role: "button", tabindex: -1 });
+  for (const [part, kind] of Object.entries(parts)) {
+    item[part] = element(item.node, kind, { class: part });
+    item.node.append(" "); // so that the words of a label do not run together for a machine that reads them
   }
+  const on = (type, act) => item.node.addEventListener(type, act);
+  on("click", (event) => press(strip, item, event.shiftKey));
+  on("keydown", (event) => key(strip, item, event));
+  on("pointerenter", () => tell(strip, { hovered: item }));
+  on("pointerleave", () => tell(strip, { hovered: null }));
+  on("focus", () => (stop(strip, item), tell(strip, { focused: item })));
+  on("blur", () => tell(strip, { focused: null }));
+  strip.items.push(item);
+  return item;
+}
+
+// The items that are not folded away.
+function reachable(strip) {
+  return strip.items.filter(({ index, stage }) => index === undefined || !strip.folded.has(stage));
+}
+
+// The Tab key stops at one item of the strip; arrows lead from there to the others.
+function stop(strip, item) {
+  strip.items.forEach(({ node }) => set(node, { tabindex: node === item.node ? 0 : -1 }));
+}
+
+function key(strip, item, event) {
+  if (event.altKey || event.ctrlKey || event.metaKey) return;
+  if (event.key === "Enter" || event.key === " ") {
+    event.preventDefault();
+    return press(strip, item, event.shiftKey);
+  }
+  const isBlock = ({ index }) => index !== undefined;
+  const run = event.shiftKey && isBlock(item);
+  const items = run ? reachable(strip).filter(isBlock) : reachable(strip), here = items.indexOf(item);
+  const to = {
+    ArrowRight: items[here + 1], ArrowLeft: items[here - 1], Home: items[0], End: items.at(-1),
+    ArrowUp: items.slice(0, here).findLast((each) => !isBlock(each)), // the labels of the stages before and after
+    ArrowDown: items.slice(here + 1).find((each) => !isBlock(each)),
+  };
+  if (!(event.key in to)) return;
   event.preventDefault();
+  const next = to[event.key] ?? item;
+  next.node.focus();
+  if (!run || strip.data.mode === "select") return;
+  // A run by the arrows goes on where the last one ended; begun elsewhere, it deletes.
+  if (strip.run?.to !== item.index) strip.run = { from: item.index, bit: "1", before: strip.mask };
+  take(strip, next.index);
 }
 
-// A click sends the whole set, never "toggle": of several quick clicks the last one holds them all.
-function choose(strip, index, run) {
-  const mask = [...strip.mask];
+function press(strip, item, run) {
+  strip.focused = item; // also where a tap gives no focus
+  const { stage, index } = item;
+  if (index === undefined) {
+    if (!strip.folded.delete(stage)) strip.folded.add(stage);
+    stop(strip, item);
+    return place(strip);
+  }
   if (strip.data.mode === "select") {
-    mask.fill("0");
-    mask[index] = "1";
-  } else if (run && strip.last !== undefined) {
-    for (let i = Math.min(index, strip.last); i <= Math.max(index, strip.last); i++) mask[i] = mask[strip.last];
-  } else {
-    mask[index] = mask[index] === "1" ? "0" : "1";
+    strip.run = { from: index, bit: "1", before: "0".repeat(strip.mask.length) };
+  } else if (!run || !strip.run) {
+    strip.run = { from: index, bit: strip.mask[index] === "1" ? "0" : "1", before: strip.mask };
   }
-  strip.last = index;
-  strip.mask = mask.join("");
-  strip.sequence += 1;
-  paint(strip);
-  strip.send({ mask: strip.mask, sequence: strip.sequence });
+  take(strip, index);
 }
 
-// One row where the blocks fit, else one row (or several) a stage.
+// Give every block from the run's first to this one the run's state. What is sent is the whole set, never "toggle": of
+// several quick clicks the last one holds them all.
+function take(strip, to) {
+  const { from, bit, before } = strip.run;
+  strip.run.to = to;
+  const mask = [...before].fill(bit, Math.min(from, to), Math.max(from, to) + 1).join("");
+  if (mask === strip.mask) return tell(strip);
+  [strip.mask, strip.sequence] = [mask, strip.sequence + 1];
+  dress(strip);
+  strip.send({ mask, sequence: strip.sequence });
+}
+
+// Of all distances between blocks, the widest of those that need the fewest rows.
 function layout(strip, width) {
-  const { blocks, stages } = strip.data;
-  const gaps = GAP * (stages.length + 1);
-  const pitch = Math.min(WIDEST, (width - 2 * STEM - gaps - 4) / blocks.length);
-  const places = [], labels = [];
-  let row = 0;
-  if (pitch >= NARROWEST) {
-    let x = STEM + GAP, stage = null;
-    const spare = (width - 2 * STEM - gaps - 4 - pitch * blocks.length) / (stages.length + 1);
-    for (const block of blocks) {
-      if (block.stage !== stage) {
-        x += stage === null ? 0 : GAP + spare;
-        stage = block.stage;
-        labels.push({ x, row });
-      }
-      places.push({ x, row });
-      x += pitch;
-    }
-    return { pitch, places, labels, stem: { x: 0, row }, head: { x: width - STEM - 2, row }, rows: 1 };
+  const narrowest = width < PHONE || matchMedia("(pointer: coarse)").matches ? TOUCH : NARROWEST;
+  let best = null;
+  for (let pitch = WIDEST; pitch >= narrowest && best?.rows !== 1; pitch -= 0.5) {
+    const flowed = flow(strip, width, pitch);
+    if (!best || flowed.rows < best.rows) best = flowed;
   }
-  const narrow = Math.max(NARROWEST + 3, Math.min(WIDEST, (width - STEM - GAP) / Math.max(...stages.map((s) => blocks.filter((b) => b.stage === s.name).length))));
-  const perRow = Math.max(1, Math.floor((width - STEM - GAP - 4) / narrow));
-  stages.forEach((stage) => {
-    const count = blocks.filter((block) => block.stage === stage.name).length;
-    labels.push({ x: STEM + GAP, row });
-    for (let i = 0; i < count; i++) places.push({ x: STEM + GAP + (i % perRow) * narrow, row: row + Math.floor(i / perRow) });
-    row += Math.ceil(count / perRow);
-  });
-  return { pitch: narrow, places, labels, stem: { x: 0, row: 0 }, head: { x: 0, row: row - 1 }, rows: row, wrapped: true };
+  return best;
 }
 
-function paint(strip) {
-  const { data, svg } = strip;
-  const width = strip.root.clientWidth;
-  if (!width) return;
-  const { pitch, places, labels, stem, head, rows, wrapped } = layout(strip, width);
-  strip.row = ROW + (data.blocks.some((block) => block.bar > 0) ? BAR : 0);
-  const top = (row) => row * strip.row + 26 + ARC;
-  const box = pitch * 0.74, { ink, line, muted, background } = data.colours;
-  set(svg, { height: rows * strip.row + 20, "aria-label": data.mode === "delete" ? "The network's blocks: press one to delete or restore it" : "The network's blocks: press one to choose it" });
-  set(strip.stem, { transform: `translate(${stem.x},${top(stem.row)})` });
-  set(strip.stem.firstChild, { fill: data.colours.stem });
-  set(strip.head, { transform: `translate(${head.x},${wrapped && rows > 1 ? top(head.row) : wrapped ? top(0) + BOX + 6 : top(head.row)})` });
-  set(strip.head.firstChild, { fill: background, stroke: muted });
-  set(strip.head.lastChild, { fill: ink });
-  strip.stages.forEach((text, i) => set(text, { x: labels[i].x, y: top(labels[i].row) - ARC - 8, fill: data.stages[i].colour, "font-weight": 600 }));
-  strip.wires.replaceChildren();
-  for (let row = 0; row < rows; row++) {
-    const inRow = places.filter((place) => place.row === row);
-    const from = wrapped && row ? inRow[0].x - GAP : STEM - 2, to = wrapped ? inRow.at(-1).x + pitch : head.x;
-    element(strip.wires, "line", { x1: from, x2: to, y1: top(row) + BOX / 2, y2: top(row) + BOX / 2, stroke: line, "stroke-width": 3 });
-  }
-  strip.blocks.forEach((parts, i) => {
-    const block = data.blocks[i], { x, row } = places[i], y = top(row), off = (pitch - box) / 2;
-    const chosen = strip.mask[i] === "1", deleted = chosen && data.mode === "delete";
-    const colour = data.stages.find((stage) => stage.name === block.stage).colour;
-    const drawn = !data.plain || deleted;
-    set(parts.group, { transform: `translate(${x},${y})`, "aria-pressed": chosen, "data-block": block.name,
-      "aria-label": `${block.name}${block.shortcut === "identity" ? "" : ", shortcut: " + block.shortcut}${deleted ? ", deleted" : chosen ? ", chosen" : ""}${block.says ? ", " + block.says : ""}` });
-    parts.title.textContent = `${block.name} · shortcut: ${block.shortcut}${block.says ? " · " + block.says : ""}`;
-    set(parts.hit, { x: 0, y: -ARC, width: pitch, height: ARC + BOX + BAR });
-    set(parts.arc, { d: `M ${-off * 0.3} ${BOX / 2} C ${-off * 0.3} ${-ARC}, ${pitch + off * 0.3} ${-ARC}, ${pitch + off * 0.3} ${BOX / 2}`,
-      stroke: deleted ? ink : muted, "stroke-width": deleted ? 2.6 : 1, "stroke-dasharray": block.shortcut === "projection" ? "2 3" : "none", opacity: drawn ? 1 : 0 });
-    set(parts.box, { x: off, width: box, fill: deleted ? background : colour, stroke: chosen && !deleted ? ink : colour,
-      "stroke-width": chosen ? (deleted ? 1.5 : 3) : 0, "stroke-dasharray": deleted ? "3 2" : "none" });
-    set(parts.strike, { x1: off + 3, y1: 4, x2: off + box - 3, y2: BOX - 4, stroke: colour, "stroke-width": 1.5, opacity: deleted ? 1 : 0 });
-    set(parts.bar, { x: off, y: BOX + 6, width: box, height: Math.max(0, block.bar * BAR), fill: colour });
+// Stages in rows, as words in lines. One that is too long for a row takes several of equal length, and begins its own.
+function flow(strip, width, pitch) {
+  const ends = width < PHONE ? SHORT_END : END;
+  const left = ends + GAP, right = width - ends - GAP;
+  let x = left, row = 0;
+  const places = strip.stages.map(({ stage, members }) => {
+    const folded = strip.folded.has(stage);
+    const lines = folded ? 1 : Math.ceil(members.length / Math.max(1, Math.floor((right - left) / pitch)));
+    const perLine = Math.ceil(members.length / lines);
+    const span = folded ? FOLDED : Math.max(LABEL, perLine * pitch);
+    if (x > left && (lines > 1 || x + span > right)) [x, row] = [left, row + 1];
+    const place = { x, row, perLine };
+    [x, row] = [x + span + GAP, row + lines - 1];
+    return place;
   });
-  strip.caption.textContent = data.bars_title;
-  set(strip.caption, { x: 0, y: rows * strip.row + 12, fill: muted });
+  if (row === 0) places.forEach((place, stage) => (place.x += (stage * Math.max(0, right + GAP - x)) / places.length));
+  return { pitch, ends, places, rows: row + (x - GAP > right) + 1 };
+}
+
+// All that the width decides: the rows, and in pixels what stands where in them.
+function measure(strip, width) {
+  const { data, stages } = strip, { pitch, ends, places, rows } = layout(strip, width);
+  stages.forEach(({ name, shape, stage }) => {
+    [name.textContent, shape.textContent] = [data.stages[stage].name, data.stages[stage].shape];
+  });
+  const names = stages.map(({ name }) => 14 + name.getComputedTextLength()); // after the chevron
+  const shapes = stages.map(({ shape }) => shape.getComputedTextLength());
+  const room = ({ x, row }, stage) => (places[stage + 1]?.row === row ? places[stage + 1].x - GAP : width) - x;
+  const oneLine = places.every((place, stage) => names[stage] + 6 + shapes[stage] <= room(place, stage));
+  const bars = data.blocks.map(({ bar }) => bar).filter((bar) => bar !== null), barHeight = rows > 1 ? 24 : 34;
+  const sizes = {
+    width, pitch, ends, places, oneLine, barHeight, box: pitch * 0.74, off: pitch * 0.13, folded: FOLDED - 8,
+    label: (oneLine ? 1 : 2) * LINE + 10, // its button is 2 less high, and still as high as a finger needs
+    shapeX: names.map((name) => (oneLine ? name + 6 : 14)),
+    labelWidth: names.map((name, stage) => (oneLine ? name + 6 + shapes[stage] : Math.max(name, 14 + shapes[stage]))),
+    below: bars.length ? 6 + barHeight : 0,
+    zero: bars.some((bar) => bar < 0) ? barHeight / 2 : 0, // bars hang down from here; negative ones stand up
+    tops: [], height: 0,
+  };
+  for (let row = 0; row < rows; row++) {
+    sizes.tops.push(sizes.height + ARC + (places.some((place) => place.row === row) ? sizes.label : LINE / 2));
+    sizes.height = sizes.tops[row] + BOX + sizes.below;
+  }
+  return sizes;
+}
+
+function place(strip) {
+  strip.width = strip.host.clientWidth;
+  if (!strip.width) return; // in a hidden tab
+  const sizes = measure(strip, strip.width), { width, pitch, ends, tops, places } = sizes;
+  set(strip.svg, { height: sizes.height + 4, style: `--thick: ${Math.min(2.6, pitch / 8)}` });
+  const lines = tops.map((y, row) => `M ${row ? 0 : ends} ${y + BOX / 2} H ${y < tops.at(-1) ? width : width - ends}`);
+  set(strip.wire, { d: lines.join(" ") });
+  placeEnd(strip.stem, ends, 1, tops[0]);
+  placeEnd(strip.head, ends, width - ends - 1, tops.at(-1));
+  strip.stages.forEach((item, stage) => {
+    const { x, row, perLine } = places[stage];
+    placeStage(strip, item, sizes, x, tops[row]);
+    item.members.forEach((index, nth) => {
+      placeBlock(strip, strip.blocks[index], sizes, x + (nth % perLine) * pitch, tops[row + Math.floor(nth / perLine)]);
+    });
+  });
+  strip.title.textContent = strip.data.bars_title;
+  dress(strip);
+}
+
+function placeEnd(group, width, x, y) {
+  const [box, word] = group.children, upright = width === SHORT_END;
+  set(group, { transform: `translate(${x},${y})` });
+  set(box, { width });
+  const turned = upright ? `translate(${width / 2 + 4},${BOX / 2}) rotate(-90)` : `translate(${width / 2},${BOX / 2 + 4})`;
+  set(word, { transform: turned, "font-size": upright ? 11 : 12.5 });
+}
+
+function placeStage({ data, folded }, item, sizes, x, y) {
+  const { stage, members } = item, { label, off } = sizes, open = !folded.has(stage), wide = sizes.folded;
+  const nameY = -ARC - label + LINE + 2;
+  set(item.node, { transform: `translate(${x + off},${y})`, style: `--stage: ${data.stages[stage].colour}`, "aria-expanded": open });
+  set(item.hit, { x: -4, y: -ARC - label + 2, width: open ? sizes.labelWidth[stage] + 8 : wide + 12, rx: 5,
+    height: label - 2 + (open ? 0 : ARC + BOX + sizes.below + 4) });
+  set(item.chevron, { d: open ? "M 0 -8 h 10 l -5 7 z" : "M 1 -9 l 8 5 l -8 5 z", transform: `translate(0,${nameY})` });
+  set(item.name, { x: 14, y: nameY });
+  set(item.shape, { x: sizes.shapeX[stage], y: nameY + (sizes.oneLine ? 0 : LINE) });
+  [item.box, item.next, item.last].forEach((box, nth) => set(box, { x: 3 * nth, y: -3 * nth, width: wide, height: BOX, rx: 5 }));
+  set(item.ring, { x: -3, y: -3, width: wide + 6, height: BOX + 6, rx: 7 });
+  set(item.arc, { d: wireOver(-GAP / 2, wide + GAP, 1.8 * ARC) });
+  item.mean = mean(members.map((index) => data.blocks[index].bar).filter((bar) => bar !== null));
+  hang(item.bar, item.mean, wide, sizes);
+}
+
+function placeBlock({ data }, item, sizes, x, y) {
+  const { stage, index } = item, { pitch, box, off, below } = sizes;
+  set(item.node, { transform: `translate(${x + off},${y})`, style: `--stage: ${data.stages[stage].colour}` });
+  set(item.hit, { x: -off, y: -ARC, width: pitch, height: ARC + BOX + below, rx: 5 });
+  set(item.arc, { d: wireOver(-off, pitch, 1.6 * ARC) });
+  set(item.box, { width: box, height: BOX, rx: Math.min(5, box / 3) });
+  set(item.strike, { x1: 3, y1: 4, x2: box - 3, y2: BOX - 4 });
+  set(item.ring, { x: -3, y: -3, width: box + 6, height: BOX + 6, rx: 7 });
+  hang(item.bar, data.blocks[index].bar, box, sizes);
+}
+
+function wireOver(x, width, up) {
+  return `M ${x} ${BOX / 2} C ${x} ${-up}, ${x + width} ${-up}, ${x + width} ${BOX / 2}`;
+}
+
+function hang(node, bar, width, { zero, barHeight }) {
+  const height = Math.max(1, Math.abs(bar) * (zero || barHeight));
+  const sign = bar === null ? "gone" : bar < 0 ? "bar negative" : "bar";
+  set(node, { class: sign, width, height, rx: 1.5, y: BOX + 6 + zero - (bar < 0 ? height : 0) });
+}
+
+function mean(values) {
+  return values.length ? values.reduce((sum, value) => sum + value, 0) / values.length : null;
+}
+
+const isChosen = ({ data, mask }, index) => data.mode === "select" && mask[index] === "1";
+const isDeleted = ({ data, mask }, index) => (data.mode === "delete" ? mask : data.deleted)[index] === "1";
+
+// A gate above 0 leaves a part of the branch: such a block is drawn paler, not struck out.
+const lesioned = ({ gate }) => (gate ? `gate ${gate}` : "deleted");
+
+// What there is to say about a block or a stage, in words.
+function facts(strip, { stage, index, members, mean }) {
+  const { data } = strip;
+  if (index !== undefined) {
+    const { name, shortcut, says } = data.blocks[index];
+    return [name, shortcut === "none" ? "no shortcut" : `shortcut: ${shortcut}`, isChosen(strip, index) && "chosen",
+      isDeleted(strip, index) && lesioned(data), says].filter(Boolean);
+  }
+  const { name, shape, mean_says } = data.stages[stage];
+  return [name, shape, `${members.length} blocks`, ...counts(strip, members),
+    mean !== null && (mean_says || `mean bar ${mean.toFixed(2)} of the longest`)].filter(Boolean);
+}
+
+function counts(strip, members) {
+  return [[isChosen, "chosen"], [isDeleted, lesioned(strip.data)]]
+    .map(([is, word]) => [members.filter((index) => is(strip, index)).length, word])
+    .filter(([count]) => count).map(([count, word]) => `${count} ${word}`);
+}
+
+function dress(strip) {
+  const { data } = strip;
+  const lesion = data.gate ? "scaled" : "deleted";
+  strip.host.style.setProperty("--gate", data.gate);
+  strip.blocks.forEach((item, index) => {
+    const { name, shortcut } = data.blocks[index];
+    const state = { gone: strip.folded.has(item.stage), [lesion]: isDeleted(strip, index), chosen: isChosen(strip, index),
+      wireless: shortcut === "none", dotted: shortcut !== "none" && shortcut !== "identity" };
+    set(item.node, { class: classes("block", state), "data-block": name, "aria-pressed": strip.mask[index] === "1",
+      "aria-label": facts(strip, item).join(", ") });
+  });
+  strip.stages.forEach((item, stage) => {
+    const state = { open: !strip.folded.has(stage), [lesion]: item.members.every((index) => isDeleted(strip, index)),
+      chosen: item.members.some((index) => isChosen(strip, index)) };
+    set(item.node, { class: classes("stage", state), "aria-label": facts(strip, item).join(", ") });
+    item.count.textContent = `${item.members.length} blocks`;
+    item.state.textContent = counts(strip, item.members).join(", ");
+    set(item.count, { x: 8, y: item.state.textContent ? 13 : BOX / 2 + 4 });
+    set(item.state, { x: 8, y: 26 });
+  });
+  tell(strip);
+}
+
+function classes(name, state) {
+  return [name, ...Object.keys(state).filter((key) => state[key])].join(" ");
+}
+
+// One line under the strip, for mouse, keyboard and finger alike.
+function tell(strip, change = {}) {
+  Object.assign(strip, change);
+  const item = strip.hovered ?? strip.focused ?? (strip.data.mode === "select" ? strip.blocks[strip.mask.indexOf("1")] : null);
+  strip.told.textContent = item ? facts(strip, item).join(" · ")
+    : "Press a block to delete or restore it, with Shift a run of them; press a stage's name to fold it.";
 }
 
 export default function ({ data, parentElement, setStateValue }) {
-  const shape = data.blocks.map((block) => block.name).join();
+  const network = data.blocks.map((block) => block.name).join();
   let strip = strips.get(parentElement);
-  if (!strip || strip.shape !== shape) {
+  if (strip?.network !== network) {
     strip?.observer.disconnect();
-    strip = build(parentElement, data);
-    strip.shape = shape;
+    strip = build(parentElement, network, data);
     strips.set(parentElement, strip);
   }
-  strip.observer.observe(strip.root);
   strip.data = data;
   strip.send = (choice) => setStateValue("choice", choice);
   if (data.sequence >= strip.sequence) {
-    strip.mask = data.mask;
-    strip.sequence = data.sequence;
+    if (data.mask !== strip.mask) strip.run = null;
+    [strip.mask, strip.sequence] = [data.mask, data.sequence];
   }
-  paint(strip);
+  for (const [role, colour] of Object.entries(data.colours)) strip.host.style.setProperty(`--${role}`, colour);
+  set(strip.svg, { "aria-label": `The network's blocks: press one to ${data.mode === "delete" ? "delete or restore" : "choose"} it` });
+  strip.observer.observe(strip.host);
+  place(strip);
   return () => strip.observer.disconnect();
 }

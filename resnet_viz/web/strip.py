@@ -1,4 +1,4 @@
-"""The network strip: the blocks of a network in one line, to look at and to click. One SVG, built once."""
+"""The network strip: stem, blocks by stage, head, to look at and to press. The browser draws it (strip.js)."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -10,7 +10,11 @@ from ..networks.description import Description
 
 HERE = Path(__file__).parent
 STRIP = st.components.v2.component(
-    "resnet_viz_strip", css=(HERE / "strip.css").read_text(), js=(HERE / "strip.js").read_text()
+    "resnet_viz_strip",
+    html="""<div class="strip"><svg role="group"></svg>
+      <div class="words"><p class="bars"></p><p class="told" aria-live="off"></p></div></div>""",
+    css=(HERE / "strip.css").read_text(),
+    js=(HERE / "strip.js").read_text(),
 )
 
 
@@ -24,33 +28,46 @@ def network_strip(
     mode: str,
     bars: Mapping[str, tuple[float, str]] | None = None,
     bars_title: str = "",
+    means: Mapping[str, str] | None = None,
+    deleted: Sequence[str] = (),
+    gate: float = 0.0,
     on_change: Callable[[], None],
 ) -> None:
-    """Draw the strip; a click, Enter or Space on a block puts it into ``chosen`` or takes it out.
+    """Draw the strip; a click, Enter or Space on a block puts it into ``chosen`` or takes it out, with Shift a run of blocks.
 
-    ``mode``: 'delete' (any number of blocks, drawn struck out) or 'select' (one block, drawn outlined). ``bars``: for each
-    block a share 0 ... 1 and what it says. The browser sends the whole set with a sequence number as
+    ``mode``: 'delete' (any number of blocks, drawn hollow and struck out) or 'select' (one block, drawn outlined; blocks in
+    ``deleted`` are drawn as deleted ones); with a ``gate`` above 0 they are drawn as scaled, not as deleted. ``bars``: for each block a share 0 ... 1, or -1 ... 1, of the longest bar, and
+    what it says; a block without one has no bar. ``means``: what the mean of a stage's bars says. The browser sends the whole set with a sequence number as
     ``st.session_state[key]["choice"]`` = {"mask": "0100...", "sequence": 7}; an echo older than what the visitor has
-    clicked since is ignored there.
+    clicked since is ignored there. Which stages are folded is known to the browser alone.
     """
-    bars = bars or {}
+    bars, means = bars or {}, means or {}
+    stages = {block.stage: block.out_shape for block in description.blocks}
+    positions = {stage: position for position, stage in enumerate(stages)}
+
+    def mask(names: Sequence[str]) -> str:
+        return "".join("1" if block.name in names else "0" for block in description.blocks)
+
     STRIP(
         key=key,
         data={
             "mode": mode,
-            "mask": "".join("1" if block.name in chosen else "0" for block in description.blocks),
+            "mask": mask(chosen),
+            "deleted": mask(deleted),
+            "gate": gate,
             "sequence": sequence,
-            "plain": description.blocks[0].shortcut == "none",
             "bars_title": bars_title,
             "colours": {"stem": palette.stem, "ink": palette.ink, "muted": palette.muted, "line": palette.line,
                         "background": palette.background},
             "stages": [
-                {"name": stage, "colour": palette.stage(stage), "shape": f"{shape[0]} × {shape[1]}²"}
-                for stage, shape in {block.stage: block.out_shape for block in description.blocks}.items()
+                {"name": stage, "colour": palette.stage(stage), "shape": f"{shape[0]} × {shape[1]}²",
+                 "mean_says": means.get(stage, "")}
+                for stage, shape in stages.items()
             ],
             "blocks": [
-                {"name": block.name, "stage": block.stage, "shortcut": block.shortcut,
-                 "bar": bars.get(block.name, (0.0, ""))[0], "says": bars.get(block.name, (0.0, ""))[1]}
+                {"name": block.name, "stage": positions[block.stage], "shortcut": block.shortcut,
+                 "bar": bars[block.name][0] if block.name in bars else None,
+                 "says": bars[block.name][1] if block.name in bars else ""}
                 for block in description.blocks
             ],
         },

@@ -6,11 +6,11 @@ import pytest
 import torch
 from torch import nn
 
+from resnet_viz.networks.adapt import adapt
 from resnet_viz.networks.folding import folded
-from resnet_viz.networks.network import adapt
 
 from ..conftest import left_as_it_was, lived_in, relative_error, small_network
-from .test_network import TORCHVISION
+from .test_adapt import TORCHVISION
 
 
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last], ids=["default", "channels_last"])

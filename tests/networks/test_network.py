@@ -5,18 +5,15 @@ from copy import deepcopy
 import pytest
 import torch
 from torch import nn
-from torchvision.models import resnet as torchvision_resnet
-from torchvision.models import resnet18, resnet50
 
 from resnet_viz.errors import InputError
-from resnet_viz.networks.network import BLOCK_KINDS, adapt, build
+from resnet_viz.networks.network import BLOCK_KINDS, build
 
 from ..conftest import (
     PLAIN,
     Case,
     UnluckyError,
     left_as_it_was,
-    lived_in,
     reference_head,
     reference_streams,
     small_network,
@@ -25,21 +22,6 @@ from ..conftest import (
 
 LAYOUTS = [torch.contiguous_format, torch.channels_last]
 layouts = pytest.mark.parametrize("layout", LAYOUTS, ids=["default", "channels_last"])
-TORCHVISION = {
-    "resnet18": lambda: resnet18(num_classes=10),
-    "resnet50": lambda: resnet50(num_classes=10),
-    "resnext": lambda: torchvision_resnet.ResNet(
-        torchvision_resnet.Bottleneck, [1, 2, 1, 1], 10, groups=4, width_per_group=4
-    ),
-    "wide": lambda: torchvision_resnet.ResNet(torchvision_resnet.Bottleneck, [1, 1, 1, 2], 10, width_per_group=128),
-}
-
-
-@pytest.fixture(scope="module", params=TORCHVISION)
-def torchvision_model(request):
-    """A network of torchvision's in eval mode, with batch norms as after training."""
-    torch.manual_seed(0)
-    return lived_in(TORCHVISION[request.param](), torch.randn(8, 3, 32, 32))
 
 
 @layouts
@@ -54,49 +36,6 @@ def test_logits_equal_the_papers_bit_for_bit(case, network, images, layout):
     assert torch.equal(network(images, [1] * 4), logits)
     assert torch.equal(network(images, torch.ones(4, 4, device=images.device)), logits)
     assert len(set(logits.argmax(1).tolist())) > 1
-
-
-@layouts
-def test_logits_equal_torchvisions_bit_for_bit(torchvision_model, device, layout):
-    model = deepcopy(torchvision_model).to(device, memory_format=layout)
-    images = torch.randn(2, 3, 32, 32, device=device).to(memory_format=layout)
-    expected = model(images)
-    network = adapt(model)
-    assert torch.equal(network(images), expected)
-    assert torch.equal(network(images, [1.0] * len(network.blocks)), expected)
-    assert torch.equal(model(images), expected)
-
-
-def test_deleting_a_torchvision_block_is_zeroing_its_last_batch_norm(torchvision_model):
-    images = torch.randn(2, 3, 32, 32)
-    network = adapt(torchvision_model)
-    names = [name for name, module in torchvision_model.named_modules() if name.count(".") == 1 and "layer" in name]
-    assert list(network.blocks) == names
-    for name in {names[0], names[1], names[-1]}:
-        lesioned = deepcopy(torchvision_model)
-        block = lesioned.get_submodule(name)
-        last = block.bn3 if hasattr(block, "bn3") else block.bn2
-        nn.init.zeros_(last.weight)
-        nn.init.zeros_(last.bias)
-        assert torch.equal(network(images, network.gates_without([name])), lesioned(images))
-
-
-def test_adapt_shares_the_layers_and_keeps_the_mode():
-    model = TORCHVISION["resnext"]()
-    network = adapt(model)
-    assert network.training
-    assert not adapt(model.eval()).training
-    assert {id(parameter) for parameter in network.parameters()} == {id(parameter) for parameter in model.parameters()}
-    assert not any(getattr(module, "inplace", False) for module in network.modules())
-
-
-def test_adapt_names_what_came_instead():
-    with pytest.raises(TypeError, match=r"Linear came; expected a torchvision.models.ResNet"):
-        adapt(nn.Linear(1, 1))
-    model = TORCHVISION["resnext"]()
-    model.layer1[0] = nn.Identity()
-    with pytest.raises(TypeError, match="Identity came; expected torchvision's BasicBlock or Bottleneck"):
-        adapt(model)
 
 
 @pytest.mark.parametrize(

@@ -172,7 +172,7 @@ def test_a_missing_server_is_told_with_address_and_place(server, hub):
     with pytest.raises(WeightsUnavailable) as refusal:
         load(at(url, served))
     told = str(refusal.value)
-    assert f"{url}/{served.name}" in told and str(hub / served.name) in told and "--untrained" in told
+    assert f"{url}/{served.name}" in told and f"put the file at {hub / served.name} by hand" in told
 
 
 def test_a_file_that_the_server_has_not(server, hub):
@@ -231,13 +231,13 @@ def test_a_damaged_cached_file_is_named_and_kept(server, hub):
     (hub / served.name).write_bytes(served.read_bytes()[:-100])
     with pytest.raises(WeightsUnavailable, match="damaged") as refusal:
         load(at(server.url, served))
-    assert str(hub / served.name) in str(refusal.value) and "--untrained" in str(refusal.value)
+    assert str(hub / served.name) in str(refusal.value)
     assert server.asked == [] and (hub / served.name).exists()
 
 
 def test_a_bundled_file_that_is_missing_is_told_with_the_command_that_makes_it(tmp_path, monkeypatch):
     monkeypatch.setattr(zoo, "CHECKPOINTS", tmp_path)
-    with pytest.raises(WeightsUnavailable, match=r"python -m resnet_viz train fashion-resnet20.*--untrained"):
+    with pytest.raises(WeightsUnavailable, match=r"python -m resnet_viz train fashion-resnet20"):
         load(NETWORKS["fashion-resnet20"])
 
 
@@ -639,3 +639,34 @@ def test_wordnet_ids_are_imagenets_in_its_order():
     assert sorted(ids, key=ids.get) == sorted(ids), "ImageNet's classes are numbered in the order of their ids"
     known = {"n01440764": "tench", "n02123045": "tabby", "n02504458": "African elephant", "n15075141": "toilet tissue"}
     assert {wordnet_id: classes[ids[wordnet_id]] for wordnet_id in known} == known
+
+
+# Files of the visitor's own.
+
+
+def test_a_file_is_found_by_the_network_that_it_fits(tmp_path):
+    save_file({name: tensor.contiguous() for name, tensor in NETWORKS["fashion-resnet20"].build(seed=3).state_dict().items()}, tmp_path / "my run!.safetensors")  # fmt: skip
+    torch.save(NETWORKS["cifar10-resnet20"].build(seed=4).state_dict(), tmp_path / "other.pt")
+    (tmp_path / "notes.txt").write_text("no weights")
+    fashion, cifar = zoo.local_entries(tmp_path)
+    assert (fashion.name, cifar.name) == ("fashion-resnet20:my-run-", "cifar10-resnet20:other")
+    assert fashion.family == "fashion" and fashion.provenance == "your file my run!.safetensors"
+    images = torch.randn(2, 1, 28, 28)
+    loaded = load(fashion)
+    torch.testing.assert_close(loaded.network(images), NETWORKS["fashion-resnet20"].build(seed=3).eval()(images), rtol=1e-4, atol=1e-5)  # fmt: skip
+    assert loaded.trained and loaded.weights == fashion.provenance
+    assert [entry.name for entry in zoo.local_entries(tmp_path / "other.pt")] == ["cifar10-resnet20:other"]
+
+
+def test_a_folder_without_weights_and_a_file_that_fits_nothing_are_refused(tmp_path):
+    with pytest.raises(InputError, match="holds no file of weights"):
+        zoo.local_entries(tmp_path)
+    torch.save({"weight": torch.zeros(3)}, tmp_path / "odd.pt")
+    with pytest.raises(InputError, match=r"odd.pt fits no network of the table"):
+        zoo.local_entries(tmp_path)
+
+
+def test_other_weights_of_one_architecture():
+    names = [entry.name for entry in zoo.same_architecture(NETWORKS["imagenet-resnet50"], NETWORKS.values())]
+    assert names == ["imagenet-resnet50-v2"]
+    assert zoo.same_architecture(NETWORKS["fashion-resnet34"], NETWORKS.values()) == []

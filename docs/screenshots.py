@@ -1,0 +1,43 @@
+"""Screenshots of every page, from the running app: ``make screenshots`` writes them to docs/."""
+
+from pathlib import Path
+
+from playwright.sync_api import expect, sync_playwright
+
+from tests.browser.conftest import SOON, Server, browser_options, finished
+
+HERE = Path(__file__).parent
+VIEWS = {  # file -> address, height
+    "start": ("?deleted=0", 1120),
+    "stage_diagram": ("stage_diagram?block=3", 1560),
+    "gradient_flow": ("gradient_flow", 1330),
+    "path_unrolling": ("path_unrolling?network=fashion-resnet110", 1330),
+    "layer_deletion": ("layer_deletion?network=fashion-resnet56&deleted=3-4.13", 1330),
+    "lessons": ("lessons", 760),
+    "about": ("about", 1000),
+}
+
+
+def main() -> None:
+    server = Server()
+    try:
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(**browser_options())
+            for name, (address, height) in VIEWS.items():
+                page = browser.new_page(viewport={"width": 1440, "height": height})
+                page.goto(f"{server.address}/{address}")
+                expect(page.get_by_role("heading", level=1)).to_be_visible(timeout=SOON)
+                if name == "layer_deletion":
+                    expect(page.get_by_text("the three worst").first).to_be_visible(timeout=SOON)
+                finished(page)
+                page.wait_for_timeout(1000)
+                page.screenshot(path=HERE / f"{name}.png")
+                print(HERE / f"{name}.png")
+                page.close()
+            browser.close()
+    finally:
+        server.stop()
+
+
+if __name__ == "__main__":
+    main()

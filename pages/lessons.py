@@ -1,0 +1,80 @@
+"""Which lesson today? Bundled ones with teacher's notes, one recorded here, one opened from a file."""
+
+import streamlit as st
+
+from resnet_viz.errors import InputError
+from resnet_viz.web.lessons import BUNDLED_LESSONS, LONGEST_FILE, Lesson, Running, go, read_lesson
+from resnet_viz.web.parts import visit
+
+visit()
+pages = st.session_state["pages"]
+paths = [page.url_path for page in pages]
+
+
+def offer(lesson: Lesson, key: str) -> None:
+    """A lesson with its steps, the teacher's notes and the button that starts it."""
+    st.header(lesson.title, anchor=False)
+    st.markdown(
+        "\n".join(
+            f"{number}. {step.heading}{' *(question)*' if step.question else ''}"
+            for number, step in enumerate(lesson.steps, start=1)
+        )
+    )
+    if lesson.teacher:
+        with st.expander("Teacher's notes"):
+            st.markdown(lesson.teacher)
+    if st.button("Start", key=f"start_{key}", type="primary"):
+        st.session_state["lesson"] = running = Running(lesson)
+        go(running, 0, pages)
+
+
+def edit(recorded: Lesson) -> None:
+    """The lesson that this visitor records: its texts, the order of its views, saving it."""
+    recorded.title = st.text_input("Title", recorded.title, max_chars=200)
+    recorded.teacher = st.text_area("Teacher's notes", recorded.teacher, max_chars=4000)
+    for number, step in enumerate(recorded.steps):
+        with st.expander(f"{number + 1}. {step.heading}"):
+            step.heading = st.text_input("Heading", step.heading, key=f"heading_{id(step)}", max_chars=200)
+            step.note = st.text_area("Note", step.note, key=f"note_{id(step)}", max_chars=4000)
+            step.question = st.text_input("Question (if any)", step.question, key=f"question_{id(step)}", max_chars=500)
+            step.answer = st.text_input("Its answer", step.answer, key=f"answer_{id(step)}", max_chars=500)
+            st.caption(f"View: {step.link}")
+            with st.container(horizontal=True):
+                if st.button("Earlier", key=f"up_{id(step)}", disabled=number == 0):
+                    recorded.steps.insert(number - 1, recorded.steps.pop(number))
+                    st.rerun()
+                if st.button("Remove", key=f"remove_{id(step)}"):
+                    recorded.steps.remove(step)
+                    st.rerun()
+    st.download_button(
+        "Save as a file",
+        recorded.to_json(),
+        "lesson.json",
+        "application/json",
+        on_click="ignore",
+        icon=":material/download:",
+    )
+
+
+st.title("Which lesson today?", anchor=False)
+st.markdown("A lesson leads a class through views of this app, and asks for a prediction before it shows what happens.")
+for column, path in zip(st.columns(3), sorted(BUNDLED_LESSONS.glob("*.json")), strict=True):
+    with column.container(border=True, height="stretch"):
+        offer(read_lesson(path.read_text(), paths), path.stem)
+with st.container(border=True):
+    st.header("Your own", anchor=False)
+    recorded: Lesson = st.session_state.setdefault("recorded_lesson", Lesson())
+    file = st.file_uploader("Open a lesson that was saved as a file", type="json", key="lesson_file")
+    if file is not None and st.session_state.get("opened_lesson") != file.file_id:
+        try:
+            if file.size > LONGEST_FILE:
+                raise InputError(f"The file has {file.size:,} bytes; a lesson has at most {LONGEST_FILE:,}.")
+            st.session_state["recorded_lesson"] = recorded = read_lesson(file.getvalue().decode(), paths)
+            st.session_state["opened_lesson"] = file.file_id
+        except (InputError, UnicodeDecodeError) as error:
+            st.error(f"{file.name} was not opened. {error}")
+    if recorded.steps:
+        edit(recorded)
+        offer(recorded, "recorded")
+    else:
+        st.caption("Nothing recorded yet: on any page, press **Record a lesson** in the sidebar and add what you see.")

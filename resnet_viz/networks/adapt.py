@@ -1,0 +1,252 @@
+"""The adapter: a ResNet that was written elsewhere, walked block by block with its own layers."""
+
+import warnings
+from collections import OrderedDict
+from collections.abc import Callable
+from copy import deepcopy
+from itertools import chain
+
+import torch
+from torch import Tensor, nn
+from torchvision.models import resnet as torchvision_resnet
+
+from ..errors import InputError
+from .blocks import Block
+from .network import ResidualNetwork
+
+TRIED_SIZES = (64, 32, 224)  # pixels; networks for small images may pool a fixed number of them before the last layer
+OF_TORCHVISION = {torchvision_resnet.ResNet, torchvision_resnet.BasicBlock, torchvision_resnet.Bottleneck}
+POSSIBLE = (
+    "adapt takes torchvision's and timm's ResNets and modules of their layout; for any other network, build a "
+    "ResidualNetwork(stem, stages, head) from its layers, as help(resnet_viz.adapt) shows"
+)
+Noise = Callable[[Tensor], Tensor]  # a tensor -> noise of its shape
+
+
+class AdaptedBlock(Block):
+    """A block of somebody else's: any activation may follow the sum, and any module may be the shortcut."""
+
+    def __init__(self, kind: str, branch: nn.Module, shortcut: nn.Module, last_activation: nn.Module) -> None:
+        super().__init__(kind, branch, shortcut)
+        self.last_activation = last_activation
+
+    @property
+    def shortcut_kind(self) -> str:
+        """As of any block, but 'parameter-free' for a shortcut without weights that is no identity (often option A)."""
+        has_weights = next(self.shortcut.parameters(), None) is not None
+        return "parameter-free" if super().shortcut_kind == "projection" and not has_weights else super().shortcut_kind
+
+    def activation(self, total: Tensor) -> Tensor:
+        return self.last_activation(total)
+
+
+def adapt(model: nn.Module, images: Tensor | None = None) -> ResidualNetwork:
+    """Return a ResNet that this project did not write as a network that can be walked with gates.
+
+    The layers are shared, not copied, and the model is left as it was. In eval mode the logits are the model's, bit
+    for bit where both run the same operations; in training mode a dropout in the head is left out. Taken are
+    torchvision's ResNet, ResNeXt and Wide ResNet, timm's ``timm.models.resnet.ResNet`` with basic or bottleneck blocks,
+    and any module of the same layout ([] may be absent):
+
+    - the model: conv1, bn1, [maxpool], layer1 ... layerN, [avgpool or global_pool, else an average pool], fc or linear;
+    - a block: conv1, bn1, conv2, bn2, [conv3, bn3], [downsample or shortcut, else an identity]; in the branch before
+      and after its last activation [drop_block] and [aa], and at its end [se] and [drop_path];
+    - the activations: act1, act2 ... or relu1, relu2 ..., else one called relu, act or activation, else ReLUs. Those
+      that work in place are replaced, here and not in the model, so that what a trace keeps is not overwritten.
+
+    Such a layout names the layers, it does not say how forward() uses them. So a copy of the model with slightly other
+    weights is compared with its own walk in eval mode, to rounding: each block on noise, the whole on ``images``
+    (batch, channels, height, width), normalised; if None, on noise of 64, 32 or 224 pixels a side, the first that the
+    model takes. (Its hooks are called there, too.) Not compared are torchvision's own classes and models on the meta
+    device.
+
+    Raises TypeError for another layout and for a block, stem or head that computes something else, naming it;
+    InputError where the model takes no noise of these sizes. Warns of branches whose last norm is 0 (timm's
+    ``zero_init_last``, on by default; torchvision's ``zero_init_residual``): until trained they add exactly 0, so that
+    deleting them changes nothing and no gradient comes through them.
+
+    Any other network can be walked as well, if its layers are handed to ``resnet_viz.networks.blocks``:
+    ``Block(kind, branch, shortcut)`` is relu(shortcut(x) + branch(x)), ``PreactivationBlock(kind, entry, branch,
+    shortcut)`` is shortcut + branch(entry(x)), where a projection reads entry(x) and any other shortcut x. No layer may
+    work in place::
+
+        def wrap(block):
+            branch = nn.Sequential(block.conv1, block.norm2, nn.ReLU(), block.conv2)
+            entry = nn.Sequential(block.norm1, nn.ReLU())
+            return PreactivationBlock("preactivation-basic", entry, branch, block.project or nn.Identity())
+
+        stages = [[wrap(block) for block in stage] for stage in model.stages]
+        head = nn.Sequential(model.norm, nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), model.classifier)
+        network = ResidualNetwork(model.stem, stages, head).eval()
+        assert torch.equal(network(images), model.eval()(images))
+    """
+    network = wrap(model)
+    theirs = set(model.modules())
+    for module in network.modules():
+        if module not in theirs:  # a shared one may be in another mode than the model: a frozen batch norm
+            module.training = model.training
+    if any(parameter.is_meta for parameter in model.parameters()):
+        return network
+    if not {type(module) for module in (model, *chain(*stages_of(model)))} <= OF_TORCHVISION:
+        compare(model, images)
+    zero = [name for name, block in network.blocks.items() if adds_nothing(block)]
+    if zero:
+        warnings.warn(
+            f"The branches of {len(zero)} of {len(network.blocks)} blocks ({zero[0]} ...) end in a norm whose weight "
+            "and bias are 0: until they are trained they add exactly 0, and deleting them changes nothing.",
+            stacklevel=2,
+        )
+    return network
+
+
+def wrap(model: nn.Module) -> ResidualNetwork:
+    """Build the network from the model's layers. Raises TypeError naming those that are missing."""
+    fc, stages = layer(model, "fc", "linear"), stages_of(model)
+    missing = [name for name in ("conv1", "bn1") if layer(model, name) is None]
+    missing += [] if stages else ["layer1 (a Sequential or ModuleList)"]
+    if missing or fc is None:
+        raise TypeError(f"{title(model)} came, without {', '.join(missing or ['fc or linear'])}; {POSSIBLE}.")
+    stem = layers_of(model, "conv1", "bn1") | {"act1": activation(model, 1)} | present(model, "maxpool")
+    pool = layer(model, "avgpool", "global_pool") or nn.AdaptiveAvgPool2d(1)
+    return ResidualNetwork(
+        nn.Sequential(OrderedDict(stem)),
+        [
+            [wrap_block(block, f"layer{number}.{index}") for index, block in enumerate(stage)]
+            for number, stage in enumerate(stages, start=1)
+        ],
+        nn.Sequential(OrderedDict(avgpool=pool, flatten=nn.Flatten(1), fc=fc)),
+    )
+
+
+def wrap_block(block: nn.Module, name: str) -> AdaptedBlock:
+    """Build a block from the layers of theirs. Raises TypeError naming those that are missing."""
+    count = 2 if layer(block, "conv3") is None else 3
+    pairs = [(f"conv{number}", f"bn{number}") for number in range(1, count + 1)]
+    missing = [each for each in chain(*pairs) if layer(block, each) is None]
+    if missing:
+        raise TypeError(f"Block {name} is a {title(block)} without {', '.join(missing)}; {POSSIBLE}.")
+    layers: dict[str, nn.Module] = {}
+    for number, pair in enumerate(pairs, start=1):
+        layers |= layers_of(block, *pair)
+        if number == count - 1:
+            layers |= present(block, "drop_block")
+        if number < count:
+            layers[f"act{number}"] = activation(block, number)
+        if number == count - 1:
+            layers |= present(block, "aa")
+    layers |= present(block, "se") | present(block, "drop_path")
+    # An empty Sequential is an identity too, and false.
+    shortcut = layer(block, "downsample") or layer(block, "shortcut") or nn.Identity()
+    branch = nn.Sequential(OrderedDict(layers))
+    return AdaptedBlock(
+        "basic" if count == 2 else "bottleneck", branch, out_of_place(shortcut), activation(block, count)
+    )
+
+
+def stages_of(model: nn.Module) -> list[list[nn.Module]]:
+    """The blocks of layer1, layer2 ..., as far as these go."""
+    stages: list[list[nn.Module]] = []
+    while isinstance(stage := getattr(model, f"layer{len(stages) + 1}", None), nn.Sequential | nn.ModuleList):
+        stages.append(list(stage))
+    return stages
+
+
+def layer(module: nn.Module, *names: str) -> nn.Module | None:
+    """The first of the named layers that there is."""
+    return next((found for name in names if isinstance(found := getattr(module, name, None), nn.Module)), None)
+
+
+def layers_of(module: nn.Module, *names: str) -> dict[str, nn.Module]:
+    """The named layers under their names."""
+    return {name: out_of_place(getattr(module, name)) for name in names}
+
+
+def present(module: nn.Module, name: str) -> dict[str, nn.Module]:
+    """The named layer under its name; nothing where it is absent or an identity."""
+    return {} if isinstance(layer(module, name), nn.Identity | None) else layers_of(module, name)
+
+
+def activation(module: nn.Module, number: int) -> nn.Module:
+    """The activation after the numbered norm; a ReLU where the module has none as a layer."""
+    return out_of_place(layer(module, f"act{number}", f"relu{number}", "relu", "act", "activation") or nn.ReLU())
+
+
+def out_of_place(module: nn.Module) -> nn.Module:
+    """The layer itself, but for a copy of an activation that works in place, also inside a Sequential."""
+    if type(module) is nn.Sequential:
+        return nn.Sequential(*map(out_of_place, module))
+    if not hasattr(module, "inplace") or next(module.parameters(), None) is not None:
+        return module
+    own = deepcopy(module)
+    setattr(own, "inplace", False)  # noqa: B010 - mypy knows no such attribute of a module
+    return own
+
+
+def compare(model: nn.Module, images: Tensor | None) -> None:
+    """Raise TypeError naming the first block (or else the stem or head) that computes something else than its walk."""
+    copy = deepcopy(model).eval()
+    generator = torch.Generator().manual_seed(0)  # the global random state is the caller's
+
+    def noise(like: Tensor) -> Tensor:
+        return torch.randn(like.shape, generator=generator).to(like)
+
+    with torch.no_grad():
+        for parameter in copy.parameters():
+            parameter.add_(noise(parameter), alpha=0.01)  # behind a last norm of weight 0, no mistake would be seen
+        images = accepted(copy, noise) if images is None else images
+        differs = first_difference(wrap(copy), copy, images, noise)
+    if differs:
+        raise TypeError(f"{differs} computes something else than its layers in the usual order; {POSSIBLE}.")
+
+
+def first_difference(network: ResidualNetwork, model: nn.Module, images: Tensor, noise: Noise) -> str | None:
+    """Name the first part of a model that makes something else of its input than the network does, if any."""
+    stem_or_head = f"The stem or head of {title(model)}"
+    try:
+        stream = network.stem(images)
+    except RuntimeError:  # shapes that do not fit, where the model itself takes the images
+        return stem_or_head
+    for (name, block), original in zip(network.blocks.items(), chain(*stages_of(model)), strict=True):
+        common = common_output(block, original, noise(stream))  # noise is no larger after a hundred blocks
+        if common is None:
+            return f"Block {name}, a {title(original)},"
+        stream = common
+    return stem_or_head if common_output(network, model, images) is None else None
+
+
+def accepted(model: nn.Module, noise: Noise) -> Tensor:
+    """Two images of noise, of a size that the model takes. Raises InputError where it takes none of TRIED_SIZES."""
+    channels = next((module.in_channels for module in model.modules() if isinstance(module, nn.Conv2d)), 3)
+    for size in TRIED_SIZES:
+        images = noise(next(model.parameters()).new_empty(2, channels, size, size))
+        try:
+            model(images)
+            return images
+        except Exception as refusal:  # whatever a model raises that expects another size
+            reason = refusal
+    raise InputError(
+        f"{title(model)} takes no images of {', '.join(map(str, TRIED_SIZES))} pixels a side ({reason}); "
+        "give some that it takes: adapt(model, images)."
+    ) from reason
+
+
+def common_output(ours: nn.Module, theirs: nn.Module, tensor: Tensor) -> Tensor | None:
+    """What both modules make of a tensor, to rounding; None where they differ."""
+    try:
+        result, expected = ours(tensor.clone()), theirs(tensor.clone())
+        same = result.shape == expected.shape and torch.allclose(result, expected, 1e-4, 1e-5, equal_nan=True)
+    except Exception:  # shapes that do not fit, a block that wants more than the stream or returns more than one
+        return None
+    return result if same else None
+
+
+def adds_nothing(block: Block) -> bool:
+    """Whether weight and bias of the branch's last norm are all 0."""
+    norm = block.branch.get_submodule("bn3" if block.kind == "bottleneck" else "bn2")
+    parameters = list(norm.parameters())
+    return bool(parameters) and not any(parameter.any() for parameter in parameters)
+
+
+def title(module: nn.Module) -> str:
+    """'torch.nn.modules.linear.Linear'."""
+    return f"{type(module).__module__}.{type(module).__qualname__}"

@@ -1,0 +1,93 @@
+// The files of one figure, made here in the visitor's browser: SVG and PNG as drawn, CSV of its numbers.
+const LINE = 15, MARGIN = 10;
+
+function plot(data) {
+  return document.querySelector(`.st-key-${CSS.escape(data.figure)} .js-plotly-plot`);
+}
+
+function save(data, ending, content, type) {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob([content], { type }));
+  link.download = `${data.name}.${ending}`;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+}
+
+// Long lines are broken, so that the provenance stays inside the picture.
+function footer(data, width) {
+  const longest = Math.max(30, Math.floor((width - 2 * MARGIN) / 5.6));
+  return data.provenance.flatMap((line) => line.match(new RegExp(`.{1,${longest}}(\\s|$)|.{${longest}}`, "g")) ?? []);
+}
+
+async function svg(data) {
+  const graph = plot(data), { width, height } = graph.getBoundingClientRect();
+  const uri = await window.Plotly.toImage(graph, { format: "svg", width, height });
+  const root = new DOMParser().parseFromString(decodeURIComponent(uri.slice(uri.indexOf(",") + 1)), "image/svg+xml").documentElement;
+  const lines = footer(data, width), total = height + MARGIN + LINE * lines.length;
+  root.setAttribute("height", total);
+  root.setAttribute("viewBox", `0 0 ${width} ${total}`);
+  const make = (name, attributes, text) => {
+    const node = document.createElementNS("http://www.w3.org/2000/svg", name);
+    Object.entries(attributes).forEach(([key, value]) => node.setAttribute(key, value));
+    node.textContent = text;
+    return node;
+  };
+  root.prepend(make("title", {}, data.title), make("desc", {}, data.provenance.join("\n")),
+    make("rect", { width, height: total, fill: data.background }, ""));
+  lines.forEach((line, i) => root.append(make("text", { x: MARGIN, y: height + LINE * (i + 0.8), fill: data.ink,
+    style: "font: 10.5px sans-serif" }, line)));
+  return { text: new XMLSerializer().serializeToString(root), width, total };
+}
+
+async function png(data) {
+  const { text, width, total } = await svg(data), scale = 2;
+  const image = new Image();
+  image.src = "data:image/svg+xml;charset=utf-8," + encodeURIComponent(text);
+  await image.decode();
+  const canvas = Object.assign(document.createElement("canvas"), { width: width * scale, height: total * scale });
+  canvas.getContext("2d").drawImage(image, 0, 0, width * scale, total * scale);
+  return new Promise((done) => canvas.toBlob(done, "image/png"));
+}
+
+// A row for each point that can be pointed at; lines that only guide the eye are left out.
+function csv(data) {
+  const graph = plot(data), layout = graph._fullLayout;
+  const title = (axis, fallback) => layout[axis]?.title?.text?.trim() || fallback;
+  const rows = [["series", title("xaxis", "x"), title("yaxis", "y"), "value", "label"]];
+  const plain = (value) => (Array.isArray(value) ? value.join(" ") : value ?? "");
+  for (const trace of graph._fullData) {
+    if (trace.hoverinfo === "skip") continue;
+    const name = trace.name && !/^trace \d+$/.test(trace.name) ? trace.name : "";
+    if (trace.z) {
+      trace.z.forEach((line, row) => Array.from(line).forEach((value, column) => {
+        if (Number.isFinite(value)) rows.push([name, column, row, value, ""]);
+      }));
+    } else {
+      const label = (i) => plain(Array.isArray(trace.text) ? trace.text[i] : trace.customdata?.[i]);
+      // An axis of two levels keeps its categories in two rows.
+      const at = (values, i) => (Array.isArray(values?.[0]) ? values.map((level) => level[i]).join(" ") : plain(values?.[i]));
+      const count = Math.max(...[trace.x, trace.y].map((values) => (Array.isArray(values?.[0]) ? values[0].length : values?.length ?? 0)));
+      for (let i = 0; i < count; i++) rows.push([name, at(trace.x, i), at(trace.y, i), "", label(i)]);
+    }
+  }
+  const quoted = (value) => (/[",\n]/.test(value) ? `"${String(value).replaceAll('"', '""')}"` : value);
+  return [data.title, ...data.provenance].map((line) => `# ${line}\n`).join("") + rows.map((row) => row.map(quoted).join(",")).join("\n") + "\n";
+}
+
+export default function ({ data, parentElement }) {
+  const place = parentElement.querySelector(".files");
+  const kinds = {
+    SVG: async () => save(data, "svg", (await svg(data)).text, "image/svg+xml"),
+    PNG: async () => save(data, "png", await png(data), "image/png"),
+    CSV: async () => save(data, "csv", csv(data), "text/csv"),
+  };
+  if (!place.children.length) {  // built once, so that focus stays
+    place.append(...Object.keys(kinds).map((kind) => {
+      const button = document.createElement("button");
+      button.textContent = kind;
+      button.setAttribute("aria-label", `Save this figure as ${kind}`);
+      return button;
+    }));
+  }
+  [...place.children].forEach((button) => { button.onclick = kinds[button.textContent]; });
+}

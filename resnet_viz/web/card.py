@@ -1,0 +1,91 @@
+"""A figure as a page shows it: with what it says, where its numbers come from, its files, and the Python that recomputes it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any
+
+import plotly.graph_objects as go
+import streamlit as st
+
+from ..citation import CITE
+from .session import Visit
+
+FILES = st.components.v2.component(
+    "resnet_viz_files",
+    html="<div class='files'></div>",
+    css=(files(__package__) / "card.css").read_text(),
+    js=(files(__package__) / "card.js").read_text(),
+)
+
+
+@dataclass(frozen=True)
+class Card:
+    """A figure of this page with all that belongs to it, as the export of the page needs it. Texts are Markdown."""
+
+    key: str
+    title: str
+    says: str
+    figure: go.Figure
+    caption: str
+    facts: tuple[str, ...]
+    provenance: tuple[str, ...]
+    python: str
+
+
+def card(
+    visit: Visit,
+    key: str,
+    figure: go.Figure,
+    *facts: str,
+    alt: str,
+    title: str = "",
+    says: str = "",
+    caption: str = "",
+    python: str = "",
+    on_select: Callable[[], None] | None = None,
+) -> None:
+    """Show a figure: its title (an answer), what it says, the caption that says what to see, and below it a chip.
+
+    ``facts``: 'measured', 'precomputed' or 'schematic', on what, with which interval, in what time. ``alt``: the figure
+    for those who cannot see it. ``on_select``: called when a point is clicked. ``python``: the lines that make ``figure`` from what ``Visit.python`` loads. The files
+    (SVG, PNG, CSV) are made in the visitor's browser.
+    """
+    if title:
+        st.header(title, anchor=False)
+    if says:
+        st.markdown(says)
+    selection: dict[str, Any] = {"on_select": on_select, "selection_mode": "points"} if on_select else {}
+    st.plotly_chart(figure, theme=None, key=key, config={"displayModeBar": False}, alt=alt, **selection)
+    if caption:
+        st.caption(caption)
+    shown = Card(
+        key, title, says, figure, caption, facts, provenance(visit, facts), visit.python(python) if python else ""
+    )
+    st.session_state["cards"].append(shown)
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        if facts:
+            chip(*facts)
+        FILES(
+            key=f"{key}_files",
+            data={"figure": key, "name": f"{visit.loaded.entry.name}-{key}", "title": title, "provenance": shown.provenance,
+                  "background": visit.palette.background, "ink": visit.palette.muted},
+            width=158,
+        )  # fmt: skip
+        if python:
+            with st.popover("Python", type="tertiary", help="The lines that recompute this figure with the library"):
+                st.code(shown.python, language="python")
+
+
+def chip(*facts: str) -> None:
+    """Where the numbers above come from: measured, precomputed or schematic; on what; with which interval; in what time."""
+    st.markdown(f":gray-badge[{' · '.join(facts)}]", width="content")
+
+
+def provenance(visit: Visit, facts: tuple[str, ...]) -> tuple[str, ...]:
+    """What every exported file says of itself, in lines."""
+    return (
+        f"{visit.loaded.title}, {visit.loaded.weights}, weights {visit.loaded.digest[:12]}",
+        f"image: {visit.image.names[0]} · {' · '.join(facts)}".replace("**", ""),
+        f"{visit.link} · {CITE}",
+    )

@@ -1,0 +1,154 @@
+"""Lessons: views in an order, each with a heading, a note and perhaps a question to be answered before the view is shown."""
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from urllib.parse import parse_qsl, urlencode
+
+import streamlit as st
+from streamlit.navigation.page import StreamlitPage
+
+from ..errors import InputError
+from . import links
+from .session import choices
+
+BUNDLED_LESSONS = Path(__file__).parents[1] / "lessons"
+LONGEST_FILE, MOST_STEPS, LONGEST_TEXT = 1_000_000, 100, 4_000
+
+
+@dataclass
+class Step:
+    """``link``: the view, as 'page?query'. Where there is a ``question``, the view and ``answer`` wait for a prediction."""
+
+    heading: str
+    note: str
+    link: str
+    question: str = ""
+    answer: str = ""
+
+    @property
+    def page(self) -> str:
+        return self.link.partition("?")[0]
+
+    @property
+    def query(self) -> links.Query:
+        return dict(parse_qsl(self.link.partition("?")[2]))
+
+
+@dataclass
+class Lesson:
+    """``teacher``: notes for the teacher (timing, usual misconceptions), in Markdown."""
+
+    title: str = "My lesson"
+    teacher: str = ""
+    steps: list[Step] = field(default_factory=list)
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), indent=1, ensure_ascii=False) + "\n"
+
+
+@dataclass
+class Running:
+    """A lesson on its way. ``predictions``: by step, what was predicted; the answer to that step has been shown then."""
+
+    lesson: Lesson
+    step: int = 0
+    predictions: dict[int, str] = field(default_factory=dict)
+
+
+def read_lesson(text: str, pages: Sequence[str]) -> Lesson:
+    """A lesson from its JSON. Raises InputError saying what is wrong; ``pages``: the pages that a step may lead to."""
+    try:
+        data = json.loads(text)
+        lesson = Lesson(data["title"], data.get("teacher", ""), [Step(**step) for step in data["steps"]])
+        texts = [lesson.title, lesson.teacher, *(value for step in lesson.steps for value in vars(step).values())]
+        if not all(isinstance(value, str) for value in texts):
+            raise TypeError("a text is no text")
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise InputError(f"This is no lesson ({error}); open a JSON file that was saved here.") from error
+    if not 1 <= len(lesson.steps) <= MOST_STEPS or max(map(len, texts)) > LONGEST_TEXT:
+        raise InputError(f"A lesson has 1 to {MOST_STEPS} steps, with texts of up to {LONGEST_TEXT:,} characters.")
+    for number, step in enumerate(lesson.steps, start=1):
+        if step.page not in pages:
+            raise InputError(
+                f"Step {number} leads to {step.page[:40]!r}, which is no page; possible: {', '.join(map(repr, pages))}."
+            )
+    return lesson
+
+
+def answer_sheet(running: Running) -> str:
+    """Questions, predictions and answers as CSV."""
+    text = io.StringIO()
+    rows = csv.writer(text)
+    rows.writerow(["lesson", "step", "question", "prediction", "answer"])
+    for number, step in enumerate(running.lesson.steps):
+        if step.question:
+            rows.writerow(
+                [running.lesson.title, number + 1, step.question, running.predictions.get(number, ""), step.answer]
+            )
+    return text.getvalue()
+
+
+def presenter(pages: Sequence[StreamlitPage]) -> bool:
+    """Above the page: the running lesson's step in large type, with its question. Returns whether the view may be shown."""
+    running: Running | None = st.session_state.get("lesson")
+    if running is None:
+        return True
+    steps, step = running.lesson.steps, running.lesson.steps[running.step]
+    waits = bool(step.question) and running.step not in running.predictions
+    with st.container(border=True, key="lesson"):
+        st.caption(f"{running.lesson.title} · step {running.step + 1} of {len(steps)}")
+        st.header(step.heading, anchor=False)
+        st.markdown(step.note)
+        if step.question:
+            st.markdown(f"**{step.question}**")
+        if waits:
+            with st.form(f"prediction_{running.step}", border=False):
+                said = st.text_input("Your prediction, before you see it", max_chars=500)
+                if st.form_submit_button("Show what happens", type="primary"):
+                    running.predictions[running.step] = said
+                    st.rerun()
+        elif step.question:
+            st.markdown(f"You said: *{links.plain(running.predictions[running.step]) or 'nothing'}*. {step.answer}")
+        with st.container(horizontal=True):
+            if st.button("Previous", icon=":material/arrow_back:", disabled=running.step == 0):
+                go(running, running.step - 1, pages)
+            if st.button("Next", icon=":material/arrow_forward:", disabled=running.step + 1 == len(steps)):
+                go(running, running.step + 1, pages)
+            if st.button("This step's view again", icon=":material/replay:"):
+                go(running, running.step, pages)
+            st.download_button("Answer sheet", answer_sheet(running), "answers.csv", "text/csv", on_click="ignore")
+            if st.button("End the lesson"):
+                del st.session_state["lesson"]
+                st.rerun()
+    return not waits
+
+
+def go(running: Running, step: int, pages: Sequence[StreamlitPage]) -> None:
+    """Show the view of a step."""
+    running.step = step
+    wanted = running.lesson.steps[step]
+    st.switch_page(next(page for page in pages if page.url_path == wanted.page), query_params=wanted.query)
+
+
+def recorder(page: str) -> None:
+    """In the sidebar: add what is seen to the lesson that this visitor records."""
+    recorded: Lesson = st.session_state.setdefault("recorded_lesson", Lesson())
+    with st.popover(
+        f"Lesson: {len(recorded.steps)} views recorded" if recorded.steps else "Record a lesson",
+        icon=":material/co_present:",
+        width="stretch",
+    ):
+        with st.form("record", clear_on_submit=True, border=False):
+            heading = st.text_input("Heading of this view", max_chars=200)
+            note = st.text_area("Note", max_chars=LONGEST_TEXT)
+            asked = st.text_input("Question (if any)", max_chars=500)
+            answer = st.text_input("Its answer", max_chars=500)
+            if st.form_submit_button("Add this view", type="primary", disabled=len(recorded.steps) >= MOST_STEPS):
+                link = f"{page}?{urlencode(links.query_of(page, choices()))}"
+                recorded.steps.append(Step(heading or f"View {len(recorded.steps) + 1}", note, link, asked, answer))
+                st.rerun()
+        st.caption("Saved, reordered and stepped through on the page *Lessons*.")

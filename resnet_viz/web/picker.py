@@ -1,0 +1,138 @@
+"""The choice of the image: a bundled one, or the visitor's own, uploaded, photographed or drawn."""
+
+import base64
+from collections.abc import Sequence
+
+import streamlit as st
+import torch
+from streamlit.runtime.uploaded_file_manager import UploadedFile
+from torch import Tensor
+
+from ..errors import InputError
+from ..networks.images import PIXEL_LIMIT, ImageSet
+from ..networks.zoo import LoadedNetwork
+from . import cached
+from .gallery import gallery, picture
+from .pixel_editor import pixel_editor
+from .session import BUNDLED, Choices
+
+UPLOAD, CAMERA, DRAW = "upload", "camera", "draw"
+THUMBNAILS, MOST_OWN = 10, 32
+
+
+def choose_image(chosen: Choices, loaded: LoadedNetwork, images: ImageSet) -> tuple[ImageSet, ImageSet | None]:
+    """Where the image comes from, and which it is. Returns a set of one image, and the visitor's own if there are several."""
+    can_draw = loaded.entry.preprocessing.channels == 1
+    sources = [BUNDLED, UPLOAD, CAMERA, *([DRAW] if can_draw else [])]
+    st.session_state["source_box"] = chosen.source if chosen.source in sources else BUNDLED
+
+    def take() -> None:
+        chosen.source = st.session_state["source_box"]
+
+    st.segmented_control(
+        "Image", sources, key="source_box", required=True, on_change=take, help="Your own image stays in this session."
+    )
+    source = st.session_state["source_box"]
+    if source == BUNDLED:
+        return bundled(chosen, images), None
+    own = own_images(source, chosen, loaded, images)
+    if not own:
+        st.caption("Until there is one, you see the bundled image.")
+        return images.subset([min(chosen.position, len(images) - 1)]), None
+    return shown_one(chosen, loaded, own)
+
+
+def bundled(chosen: Choices, images: ImageSet) -> ImageSet:
+    """Thumbnails of the set; returns the chosen one."""
+    step = max(1, len(images) // THUMBNAILS)
+    chosen.position = min(chosen.position, len(images) - 1)
+    positions = [start + chosen.page_of_images % step for start in range(0, len(images), step)][:THUMBNAILS]
+
+    def take() -> None:
+        position = st.session_state[f"gallery_{chosen.network}"]["choice"]
+        if isinstance(position, int) and 0 <= position < len(images):
+            chosen.position = position
+
+    def turn() -> None:
+        chosen.page_of_images += 1
+        chosen.position = chosen.page_of_images % step
+
+    gallery(images, positions, chosen.position, key=f"gallery_{chosen.network}", on_change=take)
+    st.caption(images.names[chosen.position])
+    if step > 1:
+        st.button("Other images", key="other_images", icon=":material/refresh:", on_click=turn)
+    return images.subset([chosen.position])
+
+
+def own_images(source: str, chosen: Choices, loaded: LoadedNetwork, images: ImageSet) -> list[tuple[str, Tensor]]:
+    """Names and pixels (as the network takes them) of what the visitor gives; what is no picture is told in a sentence."""
+    if source == DRAW:
+        start = images.pixels[min(chosen.position, len(images) - 1), 0]
+        drawn = pixel_editor(start.numpy().tobytes(), key=f"drawing_{loaded.entry.dataset}")
+        pixels = torch.frombuffer(bytearray(base64.b64decode(drawn)), dtype=torch.uint8).view(1, *start.shape)
+        return [("your drawing", pixels)]
+    if source == CAMERA:
+        if not secure_context():
+            st.caption(
+                "The browser gives a page its camera only over https or on this machine itself; take a photo and **upload** it."
+            )
+            return []
+        photo = st.camera_input("A photo", label_visibility="collapsed", key="camera")
+        given: Sequence[UploadedFile] = [photo] if photo else []
+    else:
+        given = st.file_uploader(
+            f"Pictures of up to {PIXEL_LIMIT // 1_000_000} million pixels", accept_multiple_files=True, key="own_photos"
+        )
+        if len(given) > MOST_OWN:
+            st.caption(f"{len(given)} pictures came; the first {MOST_OWN} are used.")
+    own = []
+    for file in given[:MOST_OWN]:
+        try:
+            own.append((str(file.name), cached.fitted(loaded.entry, file)))
+        except InputError as error:
+            st.error(str(error))
+    if own and loaded.entry.dataset == "Fashion-MNIST":
+        st.caption("Turned grey, inverted if light, made small: **outside what this network was trained on.**")
+    return own
+
+
+def secure_context() -> bool:
+    """Whether the browser counts the address as secure: https, or this machine itself."""
+    url = st.context.url or "http://localhost"
+    return url.startswith(("https:", "http://localhost", "http://127.0.0.1"))
+
+
+def shown_one(
+    chosen: Choices, loaded: LoadedNetwork, own: list[tuple[str, Tensor]]
+) -> tuple[ImageSet, ImageSet | None]:
+    """Show what the network sees, ask for the class, and take the images together."""
+    entry = loaded.entry
+    names, pixels = tuple(name for name, _ in own), torch.stack([each for _, each in own])
+    together = ImageSet(f"{len(own)} own images", pixels, None, names)
+    chosen.own_position = min(chosen.own_position, len(own) - 1)
+    if len(own) > 1:
+
+        def take() -> None:
+            chosen.own_position = st.session_state["own_gallery"]["choice"]
+
+        gallery(together, list(range(len(own))), chosen.own_position, key="own_gallery", on_change=take)
+    position = chosen.own_position
+    image = together.subset([position])
+    st.image(
+        picture(pixels[position]).resize((120, 120), 0),
+        caption=f"{names[position]}, as the network sees it: {entry.preprocessing.crop} × {entry.preprocessing.crop}",
+        alt=names[position],
+    )
+    options = ["as predicted", *entry.classes]
+    key = f"own_label_{entry.dataset}"
+    st.session_state[key] = options[chosen.own_labels.get(image.digest, -1) + 1]
+
+    def label() -> None:
+        chosen.own_labels[image.digest] = options.index(st.session_state[key]) - 1
+
+    st.selectbox("Its class", options, key=key, on_change=label)
+    predicted = cached.predictions(loaded, together, (1.0,) * len(loaded.network.blocks))
+    said = [chosen.own_labels.get(together.subset([index]).digest, -1) for index in range(len(own))]
+    labels = torch.tensor([said if said >= 0 else int(guess) for said, guess in zip(said, predicted, strict=True)])
+    labelled = ImageSet(together.title, pixels, labels, names)
+    return (labelled.subset([position]) if said[position] >= 0 else image), labelled if len(own) > 1 else None

@@ -1,0 +1,81 @@
+"""Controls of a page: what is set stays when the page is left, and stands in its link."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import streamlit as st
+
+from ..networks.images import ImageSet
+from .session import Visit, choices, notice
+
+ONE, SEVERAL = "this image", "several images"
+Value = TypeVar("Value", str, int)
+
+
+def one_of(name: str, label: str, options: Sequence[str], default: str, help: str | None = None) -> str:
+    """One of a few options, side by side. A link says it with dashes for spaces."""
+    by_code = {option.replace(" ", "-"): option for option in options}
+    value, key, store = setting(name, default, by_code.__getitem__, lambda option: option.replace(" ", "-"))
+    st.segmented_control(label, options, key=key, required=True, on_change=store, help=help)
+    return value
+
+
+def images_of_pass(visit: Visit, most: int, *, several: bool) -> ImageSet:
+    """The images of a forward and backward pass: the one chosen, or several (the visitor's own, or ``most`` of the set)."""
+    them = visit.several(most)
+    chosen = one_of(
+        "images", "Images", [ONE, SEVERAL], SEVERAL if several else ONE, help=f"Several: {len(them)} of {them.title}."
+    )
+    return them if chosen == SEVERAL else visit.image
+
+
+def number(
+    name: str, label: str, smallest: int, largest: int, default: int, *, slider: bool = True, help: str | None = None
+) -> int:
+    """A whole number, on a slider or in a box."""
+
+    def parse(text: str) -> int:
+        if not smallest <= int(text) <= largest:
+            raise ValueError(text)
+        return int(text)
+
+    value, key, store = setting(name, default, parse, str)
+    widget = st.slider if slider else st.number_input
+    widget(label, smallest, largest, key=key, on_change=store, help=help, width=260 if slider else 130)
+    return value
+
+
+def set_value(name: str, value: int, default: int) -> None:
+    """Set a number of this page from elsewhere: a click in a figure."""
+    stored = choices().settings.setdefault(st.session_state["page"], {})
+    stored.pop(name, None)
+    if value != default:
+        stored[name] = str(value)
+
+
+def setting(
+    name: str, default: Value, parse: Callable[[str], Value], code: Callable[[Value], str]
+) -> tuple[Value, str, Callable[[], None]]:
+    """The value kept under a name, the key of the widget that shows it, and what to call when the visitor changes it."""
+    page = st.session_state["page"]
+    stored = choices().settings.setdefault(page, {})
+    came_with_link = name in choices().unread
+    choices().unread.discard(name)
+    value = default
+    try:
+        value = parse(stored[name]) if name in stored else default
+    except (ValueError, KeyError):
+        text = stored.pop(name)
+        if came_with_link:  # else another control has narrowed the choice since
+            notice(f"{name} = {text[:40]!r} was not used; set below is {default}.")
+    key = f"{page}/{name}"
+    st.session_state[key] = value
+
+    def store() -> None:
+        changed: Any = st.session_state[key]
+        if changed == default:
+            stored.pop(name, None)
+        else:
+            stored[name] = code(changed)
+
+    return value, key, store

@@ -1,0 +1,69 @@
+"""The link to what a visitor sees, as text and as a QR code, under the address at which others can reach this server."""
+
+from urllib.parse import urlencode, urlsplit, urlunsplit
+
+import segno
+import streamlit as st
+from streamlit import config
+
+from .address import own_address
+from .links import Query
+
+THIS_MACHINE = ("localhost", "127.0.0.1")
+SHARE = st.components.v2.component(
+    "resnet_viz_share",
+    html="<label>Link to this view<input readonly></label><button>Copy</button><div class='code'></div>",
+    css="""
+label { display: block; font-size: 13px; color: var(--st-text-color); }
+input { width: 100%; box-sizing: border-box; margin: 4px 0 8px; padding: 7px 9px; font: 13px monospace; color: var(--st-text-color);
+  background: var(--st-secondary-background-color); border: 1px solid var(--st-border-color); border-radius: 7px; }
+button { font: 500 13px var(--st-font, sans-serif); padding: 5px 14px; border-radius: 7px; border: 1px solid var(--st-border-color);
+  color: var(--st-text-color); background: none; cursor: pointer; }
+.code { background: white; margin-top: 10px; padding: 6px; width: 220px; border-radius: 7px; line-height: 0; }
+.code svg { width: 100%; height: auto; }
+""",
+    js="""
+export default function ({ data, parentElement }) {
+  const [input, button, code] = ["input", "button", ".code"].map((name) => parentElement.querySelector(name));
+  if (input.value !== data.link) {
+    input.value = data.link;
+    code.innerHTML = data.code;
+    button.textContent = "Copy";
+  }
+  input.onfocus = () => input.select();
+  button.hidden = !navigator.clipboard;  // there is none over plain http: the link is selected by a click
+  button.onclick = async () => {
+    await navigator.clipboard.writeText(data.link);
+    button.textContent = "Copied";
+  };
+}
+""",
+)
+
+
+def link_to(page: str, query: Query) -> str:
+    """The whole address of a view. ``page``: its path, '' for the start page."""
+    scheme, host, *_ = urlsplit(st.context.url or f"http://localhost:{config.get_option('server.port')}")
+    return urlunsplit((scheme, reachable(host), f"/{page}", urlencode(query), ""))
+
+
+def reachable(host: str) -> str:
+    """The host and port under which others reach this server, if it serves more than this machine; else as it came."""
+    name, _, port = host.partition(":")
+    serves_others = config.get_option("server.address") in ("0.0.0.0", "::")
+    return f"{own_address()}:{port}" if serves_others and name in THIS_MACHINE else host
+
+
+@st.cache_data(max_entries=256, show_spinner=False)
+def qr_code(link: str) -> str:
+    return segno.make(link, error="L", micro=False).svg_inline(scale=4, border=2)
+
+
+def share(link: str, own_image: bool) -> None:
+    """The button that shows the link and its QR code."""
+    with st.popover("Share", icon=":material/share:", width="stretch"):
+        SHARE(key="share", data={"link": link, "code": qr_code(link)})
+        st.caption("It restores page, network, image, deletions and settings." + (
+            " **Your own image is not in it**: whoever opens it sees the bundled one." if own_image else ""))  # fmt: skip
+        if urlsplit(link).hostname in THIS_MACHINE:
+            st.caption("Only this machine can open it. Start the app with `make run HOST=0.0.0.0` to serve a class.")

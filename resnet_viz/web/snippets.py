@@ -1,0 +1,156 @@
+"""The Python under each figure: what makes it from ``loaded``, ``images``, ``image`` and ``gates`` (see Visit.python)."""
+
+from collections.abc import Mapping, Sequence
+
+from ..networks.zoo import NETWORKS, Entry, LoadedNetwork
+
+PREDICTION = """from resnet_viz.experiments.deletion import intact_streams, probabilities
+from resnet_viz.figures.deletion import prediction_change
+
+streams = intact_streams(loaded.network, loaded.inputs(image))
+before = probabilities(loaded.network, streams, [1.0] * len(gates))[0]
+after = probabilities(loaded.network, streams, gates)[0]
+figure = prediction_change(loaded.entry.classes, before, after, LIGHT)"""
+
+CLASS_ERRORS = """from resnet_viz.experiments.deletion import delete
+from resnet_viz.figures.deletion import class_errors
+
+lesion = delete(loaded.network, loaded.entry.preprocessing, images, gates)
+figure = class_errors(loaded.entry.classes, lesion, LIGHT)"""
+
+
+def set_error(networks: Sequence[LoadedNetwork]) -> str:
+    """The error of a set in each network."""
+    return f"""from resnet_viz.experiments.deletion import delete
+from resnet_viz.experiments.paths import is_plain
+from resnet_viz.figures.deletion import error_bars
+
+rows = []
+for each in {loaded_list(networks)}:
+    lesion = delete(each.network, each.entry.preprocessing, images, gates)
+    rows.append((each.title, lesion, is_plain(each.network)))
+figure = error_bars(rows, LIGHT)"""
+
+
+def sweep(networks: Sequence[LoadedNetwork], classes: int) -> str:
+    """Every block deleted in turn, in each network."""
+    return f"""from resnet_viz.experiments.deletion import sweep
+from resnet_viz.experiments.paths import is_plain
+from resnet_viz.figures.deletion import sweep_errors
+
+rows = []
+for each in {loaded_list(networks)}:
+    rows.append((each.title, sweep(each.network, each.entry.preprocessing, images), is_plain(each.network)))
+figure = sweep_errors(rows, {100 - 100 / classes:g}, LIGHT)"""
+
+
+def gradients(networks: Sequence[LoadedNetwork], what: str, relative: bool, batch: str) -> str:
+    """A gradient norm at each block, in each trained network."""
+    loop = f"for networks in [{loaded_list(networks)}]:\n    for each in networks:"
+    return along_blocks(loop, "each.title", "each is not loaded", what, relative, batch)
+
+
+def untrained_gradients(seed: int, what: str, relative: bool, batch: str) -> str:
+    """A gradient norm at each block, residual and plain, with and without batch norm."""
+    loop = f"""for norm in (True, False):
+    for entry in (loaded.entry, counterpart(loaded.entry)):
+        each = load(entry, untrained={seed}, batch_norm=norm)"""
+    name = """f"{'plain' if is_plain(each.network) else 'residual'}, {'BN' if norm else 'no BN'}\""""
+    text = along_blocks(loop, name, "not norm", what, relative, batch)
+    return "from resnet_viz.networks.zoo import counterpart\n" + text
+
+
+def along_blocks(loop: str, name: str, hollow: str, what: str, relative: bool, batch: str) -> str:
+    """One series for each network of a loop, whose body is indented by eight."""
+    return f"""from resnet_viz.experiments.deletion import labelled
+from resnet_viz.experiments.paths import is_plain
+from resnet_viz.experiments.trace import trace
+from resnet_viz.figures.gradients import Series, along_blocks, axis_title
+
+batch = {labelled_batch(batch)}
+lines = []
+{loop}
+        norms = trace(each.network, each.inputs(batch), batch.labels).gradient_norm("{what}", relative={relative})
+        lines.append(Series({name}, tuple(each.network.blocks), norms, is_plain(each.network), hollow={hollow}))
+figure = along_blocks(lines, axis_title("{what}", relative={relative}), LIGHT)"""
+
+
+def statistics(networks: Sequence[LoadedNetwork], panels: Mapping[str, str], batch: str) -> str:
+    """What the stream carries in each network."""
+    return f"""from resnet_viz.experiments.deletion import labelled
+from resnet_viz.experiments.paths import is_plain
+from resnet_viz.experiments.trace import trace
+from resnet_viz.figures.gradients import Series, stream_statistics
+
+batch = {labelled_batch(batch)}
+traces = [(each, trace(each.network, each.inputs(batch), batch.labels)) for each in {loaded_list(networks)}]
+panels = []
+for title, field in {dict(panels)}.items():
+    lines = [Series(each.title, traced.blocks, getattr(traced, field), is_plain(each.network), each is not loaded) for each, traced in traces]
+    panels.append((title, lines))
+figure = stream_statistics(panels, LIGHT)"""
+
+
+def stages(highlight: str, block: str) -> str:
+    """The stage diagram."""
+    return f"""from resnet_viz.figures.diagram import stage_diagram
+from resnet_viz.networks.description import describe, stem_and_head
+
+description = describe(loaded.network, loaded.entry.preprocessing)
+stem, head = stem_and_head(loaded.network, loaded.entry.preprocessing)
+figure = stage_diagram(description, stem, head, "{highlight}", "{block}", LIGHT)"""
+
+
+def maps(title: str, field: str, block: str) -> str:
+    """One tensor inside one block."""
+    return f"""from resnet_viz.experiments.trace import block_maps
+from resnet_viz.figures.diagram import feature_maps
+
+inside = block_maps(loaded.network, loaded.inputs(image), "{block}")
+figure = feature_maps("{title}", inside.{field}, LIGHT)"""
+
+
+def share_by_length(batch: str) -> str:
+    """The exact gradient by path length."""
+    return f"""from resnet_viz.experiments.deletion import labelled
+from resnet_viz.experiments.paths import carrying_range, gradient_by_length
+from resnet_viz.figures.paths import share_by_length
+
+batch = {labelled_batch(batch)}
+exact = gradient_by_length(loaded.network, loaded.inputs(batch), batch.labels)
+figure = share_by_length(exact.paths, exact.mean_norms, carrying_range(exact.mean_norms), LIGHT)"""
+
+
+def single_paths(batch: str, samples: int, seed: int) -> str:
+    """Sampled single paths beside all of a length."""
+    return f"""from resnet_viz.experiments.deletion import labelled
+from resnet_viz.experiments.paths import gradient_by_length, sampled_path_norms
+from resnet_viz.figures.paths import single_path_norms
+
+batch = {labelled_batch(batch)}
+exact = gradient_by_length(loaded.network, loaded.inputs(batch), batch.labels)
+sampled = sampled_path_norms(loaded.network, loaded.inputs(batch), batch.labels, samples={samples}, seed={seed})
+figure = single_path_norms(exact.mean_norms, sampled, exact.paths, LIGHT)"""
+
+
+def unravelled(run: Sequence[str], row: int) -> str:
+    """All paths through a run of blocks."""
+    return f"""from resnet_viz.figures.paths import unravelled
+
+figure = unravelled({list(run)}, {row}, LIGHT)"""
+
+
+def labelled_batch(batch: str) -> str:
+    """The images of a backward pass, with their labels or predicted ones."""
+    return f"labelled(loaded.network, loaded.entry.preprocessing, {batch})"
+
+
+def loaded_list(networks: Sequence[LoadedNetwork]) -> str:
+    """'[loaded, load(NETWORKS["fashion-plain34"])]': the page's network comes first."""
+    others = (f"load({row(each.entry)}{'' if each.trained else ', untrained=0'})" for each in networks[1:])
+    return "[" + ", ".join(["loaded", *others]) + "]"
+
+
+def row(entry: Entry) -> str:
+    """How a program names a row of the table, or a file of the visitor's own."""
+    return f'NETWORKS["{entry.name}"]' if entry.name in NETWORKS else f'local_entries(Path("{entry.weights}"))[0]'

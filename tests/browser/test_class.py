@@ -1,0 +1,323 @@
+"""What a class does: share a view, give an own image, follow and record a lesson, save figures and pages."""
+
+import csv
+import io
+import json
+import re
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from PIL import Image, ImageDraw
+from playwright.sync_api import Browser, Page, Playwright, expect
+
+from resnet_viz.web.address import own_address
+from tests.browser.conftest import SOON, Server, block, browser_options, finished, heading
+from tests.browser.test_app import PAGES
+
+EVERY_PAGE = {"": "Why can a residual network lose a layer and still see?", **PAGES, "lessons": "Which lesson today?",
+              "about": "What do the words mean, and where does it come from?"}  # fmt: skip
+pytestmark = pytest.mark.browser
+
+
+def opened(page: Page, address: str) -> Page:
+    page.goto(address)
+    expect(page.get_by_role("heading", level=1)).to_be_visible(timeout=SOON)
+    finished(page)
+    return page
+
+
+def what_it_shows(page: Page) -> list[str]:
+    """The page's headings and sentences, without times."""
+    finished(page)
+    texts = page.locator("[data-testid='stMain'] :is(h1, h2, [data-testid='stMarkdownContainer'])").all_inner_texts()
+    return [re.sub(r"\d+\.\d\d s", "", text) for text in texts]
+
+
+def test_a_link_opened_on_a_fresh_server_shows_the_same(server: Server, page: Page, browser: Browser) -> None:
+    opened(page, f"{server.address}/layer_deletion?network=fashion-resnet20")
+    for name in ("layer1.2", "layer2.0"):
+        block(page, name).click()
+    expect(page.get_by_text("deleted: layer1.2, layer2.0")).to_be_visible(timeout=SOON)
+    expect(page.get_by_text("Every block deleted in turn")).to_be_visible(timeout=SOON)
+    page.get_by_role("button", name="Share").click()
+    link = page.get_by_label("Link to this view")
+    expect(link).to_have_value(re.compile(r"\?network=fashion-resnet20&deleted=2-3$"), timeout=SOON)
+    shared = link.input_value()
+    assert page.url == shared
+    assert len(shared) < 300
+    expect(page.locator(".code svg")).to_be_visible()
+    page.keyboard.press("Escape")
+    shown = what_it_shows(page)
+    other = Server()
+    try:
+        second = browser.new_context(viewport={"width": 1440, "height": 1000}).new_page()
+        opened(second, shared.replace(server.address, other.address))
+        expect(second.get_by_text("Every block deleted in turn")).to_be_visible(timeout=SOON)
+        expect(second.get_by_text("the three worst").first).to_be_visible(timeout=SOON)
+        assert what_it_shows(second) == shown
+        second.context.close()
+    finally:
+        other.stop()
+
+
+def test_back_and_forward(server: Server, page: Page) -> None:
+    opened(page, f"{server.address}/stage_diagram?network=fashion-resnet20")
+    block(page, "layer2.1").click()
+    expect(page.get_by_role("heading", name="Inside layer2.1")).to_be_visible(timeout=SOON)
+    finished(page)
+    page.wait_for_timeout(1200)  # a query that comes sooner counts as one that a click brought late
+    page.get_by_role("link", name="Gradient flow").click()
+    heading(page, PAGES["gradient_flow"])
+    finished(page)
+    assert page.url.endswith("/gradient_flow?network=fashion-resnet20&block=4")
+    page.go_back()
+    expect(page.get_by_role("heading", name="Inside layer2.1")).to_be_visible(timeout=SOON)
+    finished(page)
+    page.go_back()
+    expect(page.get_by_role("heading", name="Inside layer1.0")).to_be_visible(timeout=SOON)
+    page.go_forward()
+    expect(page.get_by_role("heading", name="Inside layer2.1")).to_be_visible(timeout=SOON)
+
+
+def test_a_reload_keeps_what_is_shown(server: Server, page: Page) -> None:
+    opened(page, f"{server.address}/layer_deletion?network=fashion-resnet20")
+    block(page, "layer3.1").click()
+    expect(page.get_by_text("deleted: layer3.1")).to_be_visible(timeout=SOON)
+    finished(page)
+    page.reload()
+    expect(page.get_by_text("deleted: layer3.1")).to_be_visible(timeout=SOON)
+
+
+def test_a_classroom_name_over_http_has_neither_clipboard_nor_camera(server: Server, playwright: Playwright) -> None:
+    options = browser_options()
+    mapped = [*options["args"], "--host-resolver-rules=MAP classroom.test 127.0.0.1"]
+    browser = playwright.chromium.launch(**options | {"args": mapped})
+    page = browser.new_page()
+    opened(page, f"{server.address.replace('localhost', 'classroom.test')}/stage_diagram")
+    page.get_by_role("button", name="Share").click()
+    expect(page.get_by_label("Link to this view")).to_have_value(re.compile("^http://classroom.test:"), timeout=SOON)
+    expect(page.get_by_role("button", name="Copy")).to_have_count(0)
+    page.keyboard.press("Escape")
+    page.get_by_role("radio", name="camera").click()
+    expect(page.get_by_text("only over https or on this machine itself")).to_be_visible(timeout=SOON)
+    browser.close()
+
+
+def test_a_classroom_server_gives_links_that_others_can_open(page: Page) -> None:
+    classroom = Server("HOST=0.0.0.0")
+    try:
+        address = f"http://{own_address()}:{classroom.address.rsplit(':', 1)[1]}"
+        assert f"Open in the classroom: {address}" in classroom.said
+        assert "█" in classroom.said or "▄" in classroom.said  # the QR code
+        opened(page, f"{classroom.address}/stage_diagram")  # the teacher's own browser says localhost
+        page.get_by_role("button", name="Share").click()
+        expect(page.get_by_label("Link to this view")).to_have_value(f"{address}/stage_diagram", timeout=SOON)
+    finally:
+        classroom.stop()
+
+
+def photo(orientation: int) -> bytes:
+    """A picture, bright below, as a camera that was turned saves it."""
+    picture = Image.new("RGB", (80, 60), "black")
+    ImageDraw.Draw(picture).rectangle((60, 0, 80, 60), fill="white")
+    data, exif = io.BytesIO(), Image.Exif()
+    exif[0x0112] = orientation
+    picture.save(data, "JPEG", exif=exif)
+    return data.getvalue()
+
+
+def test_a_rotated_photo_is_turned_upright_and_a_broken_one_is_told(server: Server, page: Page) -> None:
+    opened(page, f"{server.address}/stage_diagram?network=fashion-resnet20")
+    page.get_by_role("radio", name="upload").click()
+    files = [
+        {"name": "turned.jpg", "mimeType": "image/jpeg", "buffer": photo(6)},
+        {"name": "broken.jpg", "mimeType": "image/jpeg", "buffer": photo(1)[:200]},
+    ]
+    page.locator("input[type=file]").set_input_files(files)
+    expect(page.get_by_text("turned.jpg, as the network sees it")).to_be_visible(timeout=SOON)
+    expect(page.get_by_text("broken.jpg cannot be read as a picture")).to_be_visible()
+    seen = page.get_by_role("img", name="turned.jpg").first.evaluate("""async (image) => {
+        await image.decode();
+        const canvas = Object.assign(document.createElement("canvas"), { width: 28, height: 28 });
+        const context = canvas.getContext("2d");
+        context.drawImage(image, 0, 0, 28, 28);
+        return [context.getImageData(14, 3, 1, 1).data[0], context.getImageData(14, 25, 1, 1).data[0]];
+    }""")
+    assert seen[0] < 40 and seen[1] > 200  # turned by 90 degrees, what was on the right is below
+    page.get_by_role("button", name="Share").click()
+    expect(page.get_by_text("Your own image is not in it")).to_be_visible()
+
+
+def test_the_camera(server: Server, playwright: Playwright) -> None:
+    options = browser_options()
+    fake = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
+    browser = playwright.chromium.launch(**options | {"args": [*options["args"], *fake]})
+    page = browser.new_context(permissions=["camera"]).new_page()
+    opened(page, f"{server.address}/stage_diagram?network=fashion-resnet20")
+    page.get_by_role("radio", name="camera").click()
+    page.wait_for_function("document.querySelector('video')?.readyState >= 2", timeout=SOON)
+    finished(page)
+    page.get_by_role("button", name="Take Photo").click()
+    expect(page.get_by_text("as the network sees it")).to_be_visible(timeout=SOON)
+    browser.close()
+
+
+def test_drawing_changes_what_the_network_sees(server: Server, page: Page) -> None:
+    opened(page, f"{server.address}/?network=fashion-resnet20")
+    page.get_by_role("radio", name="draw").click()
+    canvas = page.locator("canvas[aria-label^='Drawing']")
+    expect(canvas).to_be_visible(timeout=SOON)
+    page.get_by_role("button", name="Clear").click()
+    box = canvas.bounding_box()
+    for start, stop in (((0.3, 0.1), (0.3, 0.9)), ((0.7, 0.1), (0.7, 0.9)), ((0.3, 0.12), (0.7, 0.12))):
+        page.mouse.move(box["x"] + start[0] * box["width"], box["y"] + start[1] * box["height"])
+        page.mouse.down()
+        page.mouse.move(box["x"] + stop[0] * box["width"], box["y"] + stop[1] * box["height"], steps=10)
+        page.mouse.up()
+    expect(page.get_by_role("img", name="your drawing").first).to_be_visible(timeout=SOON)
+    expect(page.get_by_text("It sees: Pullover (probability 1.00)")).to_have_count(0, timeout=SOON)
+
+
+def saved(page: Page, button: str) -> tuple[str, bytes]:
+    with page.expect_download() as download:
+        page.get_by_role("button", name=button).first.click()
+    return download.value.suggested_filename, Path(download.value.path()).read_bytes()
+
+
+def test_a_figure_is_saved_as_svg_png_and_csv(server: Server, page: Page) -> None:
+    opened(page, f"{server.address}/path_unrolling?network=fashion-resnet20")
+    name, svg = saved(page, "Save this figure as SVG")
+    assert name == "fashion-resnet20-share_by_length.svg"
+    text = svg.decode()
+    for part in (
+        "<svg",
+        "fashion-resnet20",
+        "c268688d5f62",
+        "Pullover",
+        "resnet_viz 0.1.0",
+        f"{server.address}/path_unrolling?network=fashion-resnet20",
+    ):
+        assert part in text, part
+    name, png = saved(page, "Save this figure as PNG")
+    picture = Image.open(io.BytesIO(png))
+    assert name.endswith(".png") and picture.width > 1200 and len(set(picture.convert("RGB").getdata())) > 50
+    name, table = saved(page, "Save this figure as CSV")
+    lines = table.decode().splitlines()
+    rows = list(csv.DictReader(line for line in lines if not line.startswith("#")))
+    assert any("resnet_viz 0.1.0" in line for line in lines if line.startswith("#"))
+    gradient = [float(row["share, %"]) for row in rows if row["series"] == "share of the gradient, %"]
+    assert len(gradient) == 10 and sum(gradient) == pytest.approx(100)
+    assert [row["label"] for row in rows if row["series"] == "share of the paths, %"][4] == "126"
+
+
+def test_a_page_is_saved_as_one_file_that_needs_no_internet(
+    server: Server, page: Page, browser: Browser, tmp_path: Path
+) -> None:
+    opened(page, f"{server.address}/layer_deletion?network=fashion-resnet20&deleted=1")
+    expect(page.get_by_text("the three worst").first).to_be_visible(timeout=SOON)
+    finished(page)
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save this page").click()
+    file = tmp_path / download.value.suggested_filename
+    download.value.save_as(file)
+    assert file.name == "layer_deletion-fashion-resnet20.html"
+    context = browser.new_context(offline=True)
+    asked: list[str] = []
+    alone = context.new_page()
+    alone.on("request", lambda request: asked.append(request.url))
+    alone.goto(file.as_uri())
+    expect(alone.locator(".js-plotly-plot .main-svg").first).to_be_visible()
+    expect(alone.locator(".js-plotly-plot")).to_have_count(4)
+    expect(alone.get_by_text("How to cite: resnet_viz 0.1.0")).to_be_visible()
+    expect(alone.get_by_text("c268688d5f624fd1333c4e03f7205d0f5f21235b419fb98e21970939fd744ab6").first).to_be_visible()
+    assert [url for url in asked if not url.startswith("file:")] == []
+    context.close()
+
+
+def test_a_bundled_lesson_asks_before_it_shows(server: Server, page: Page) -> None:
+    opened(page, f"{server.address}/lessons")
+    page.get_by_role("button", name="Start").nth(2).click()
+    heading(page, "Three blocks, eight paths")
+    page.get_by_role("button", name="Next").click()
+    heading(page, "How many paths?")
+    finished(page)
+    expect(page.locator(".js-plotly-plot")).to_have_count(0)
+    page.get_by_label("Your prediction").fill("2^54 <b>paths</b>")
+    page.get_by_role("button", name="Show what happens").click()
+    expect(page.get_by_text("You said: 2^54 <b>paths</b>.")).to_be_visible(timeout=SOON)
+    expect(page.locator(".js-plotly-plot").first).to_be_visible(timeout=SOON)
+    finished(page)
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Answer sheet").click()
+    rows = list(csv.DictReader(Path(download.value.path()).read_text().splitlines()))
+    assert rows[0]["prediction"] == "2^54 <b>paths</b>" and rows[0]["answer"].startswith("2⁵⁴")
+    page.get_by_role("button", name="End the lesson").click()
+    expect(page.get_by_role("heading", name="How many paths?")).to_have_count(0, timeout=SOON)
+
+
+def test_a_lesson_is_recorded_saved_reopened_and_stepped_through(
+    server: Server, page: Page, browser: Browser, tmp_path: Path
+) -> None:
+    opened(page, f"{server.address}/layer_deletion?network=fashion-resnet20&deleted=1")
+    for number, (name, question) in enumerate([("One block", ""), ("Another block", "What happens now?")], start=1):
+        page.get_by_role("button", name=re.compile("Record a lesson|Lesson: ")).click()
+        page.get_by_label("Heading of this view").fill(name)
+        page.get_by_label("Question (if any)").fill(question)
+        page.get_by_role("button", name="Add this view").click()
+        expect(page.get_by_role("button", name=f"Lesson: {number} views recorded")).to_be_visible(timeout=SOON)
+        page.keyboard.press("Escape")
+        finished(page)
+        block(page, f"layer2.{number}").click()
+        expect(page.get_by_text(f"deleted: layer1.1, layer2.{1 if number == 1 else '1, layer2.2'}")).to_be_visible(
+            timeout=SOON
+        )
+        finished(page)
+    page.get_by_role("link", name="Lessons").click()
+    heading(page, "Which lesson today?")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save as a file").click()
+    file = tmp_path / "lesson.json"
+    download.value.save_as(file)
+    steps = json.loads(file.read_text())["steps"]
+    assert [step["link"] for step in steps] == [
+        f"layer_deletion?network=fashion-resnet20&deleted={code}" for code in ("1", "1.4")
+    ]
+    other = browser.new_context(viewport={"width": 1440, "height": 1000}).new_page()
+    opened(other, f"{server.address}/lessons")
+    other.locator("input[type=file]").set_input_files(
+        {"name": "no.json", "mimeType": "application/json", "buffer": b"{}"}
+    )
+    expect(other.get_by_text("no.json was not opened. This is no lesson")).to_be_visible(timeout=SOON)
+    other.locator("input[type=file]").set_input_files(file)
+    other.get_by_role("button", name="Start").nth(3).click(timeout=SOON)
+    heading(other, "One block")
+    expect(other.get_by_text("deleted: layer1.1", exact=True)).to_be_visible(timeout=SOON)
+    other.get_by_role("button", name="Next").click()
+    expect(other.get_by_text("What happens now?")).to_be_visible(timeout=SOON)
+    other.get_by_role("button", name="Show what happens").click()
+    expect(other.get_by_text("deleted: layer1.1, layer2.1", exact=True)).to_be_visible(timeout=SOON)
+    other.context.close()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1920])
+def test_every_page_fits_its_screen_and_is_accessible(width: int, theme: str, server: Server, browser: Browser) -> None:
+    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=theme)
+    page = context.new_page()
+    faults: list[str] = []
+    page.on("console", lambda message: faults.append(message.text) if message.type in ("error", "warning") else None)
+    for name, title in EVERY_PAGE.items():
+        page.goto(f"{server.address}/{name}")
+        heading(page, title)
+        finished(page)
+        page.wait_for_timeout(700)  # what a new run replaces fades until then
+        assert page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth") <= width, name
+        found = Axe().run(page).response["violations"]
+        serious = [
+            (each["id"], each["nodes"][0]["html"][:200]) for each in found if each["impact"] in ("serious", "critical")
+        ]
+        assert not serious, (name, serious)
+    # Streamlit itself asks for these two below a page's own address first.
+    assert [text for text in faults if "404" not in text] == []
+    context.close()

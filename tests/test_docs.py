@@ -1,0 +1,42 @@
+"""What the documents say can be done, can be done."""
+
+import json
+import re
+from pathlib import Path
+
+import plotly.graph_objects as go
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_the_notebook_runs() -> None:
+    cells = json.loads((ROOT / "docs" / "example.ipynb").read_text())["cells"]
+    names: dict = {}
+    figures = 0
+    for cell in cells:
+        if cell["cell_type"] == "code":
+            *lines, last = "".join(cell["source"]).rsplit("\n", 1)
+            exec("\n".join(lines), names)
+            shown = eval(last, names)  # what the notebook shows under the cell
+            figures += isinstance(shown, go.Figure)
+    assert figures == 2
+    assert names["intact"].shape == (2, 1000) and float((names["intact"] - names["without"]).abs().max()) > 0
+
+
+def test_the_python_of_the_readme_runs() -> None:
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert len(blocks) == 4
+    names: dict = {}
+    for block in blocks[:2]:
+        exec(block, names)
+    assert names["logits"].shape == (1000, 10)
+    timm, _ = blocks[2:]  # the last is a pattern to fill in; tests/networks/test_adapt.py does
+    exec(timm.replace("pretrained=True", "pretrained=False").replace("224", "64"), names)
+
+
+def test_the_readme_names_every_command_and_page() -> None:
+    text = (ROOT / "README.md").read_text()
+    for target in ("make run", "make test", "make setup", "make bench", "make screenshots"):
+        assert target in text, target
+    for page in (ROOT / "pages").glob("*.py"):
+        assert (ROOT / "docs" / f"{page.stem}.png").is_file(), page.stem

@@ -1,0 +1,40 @@
+"""The Python under a figure makes that figure."""
+
+import numpy as np
+import pytest
+
+from tests.web.test_pages import opened
+
+FIGURES = {
+    "start": {"start_prediction"},
+    "stage_diagram": {"stages", "maps_stream_in", "maps_branch", "maps_shortcut", "maps_stream_out"},
+    "gradient_flow": {"trained", "untrained", "statistics"},
+    "path_unrolling": {"share_by_length", "single_paths", "unravelled"},
+    "layer_deletion": {"prediction", "set_error", "class_errors", "sweep"},
+}
+
+
+@pytest.mark.parametrize("page", FIGURES)
+def test_the_python_under_each_figure_makes_its_numbers(page: str) -> None:
+    app = opened(page, {"network": "fashion-resnet20", "deleted": "2", "image": "300"})
+    cards = [card for card in app.session_state["cards"] if card.python]
+    assert {card.key for card in cards} == FIGURES[page]
+    for card in cards:
+        made: dict = {}
+        exec(compile(card.python, card.key, "exec"), made)  # what a visitor copies
+        assert same(made["figure"].to_dict()["data"], card.figure.to_dict()["data"]), card.key
+
+
+def same(one, other) -> bool:
+    """Equal up to rounding, in all that a figure is made of."""
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
+    if isinstance(one, str) or one is None:
+        return one == other
+    if isinstance(one, list | tuple | np.ndarray):
+        if len(one) != len(other):
+            return False
+        if isinstance(one, np.ndarray) and one.dtype.kind == "f":
+            return np.allclose(one, other, rtol=1e-3, atol=1e-6, equal_nan=True)
+        return all(same(a, b) for a, b in zip(one, other, strict=True))
+    return one == pytest.approx(other, rel=1e-3, abs=1e-6, nan_ok=True)
