@@ -10,7 +10,16 @@ from resnet_viz.figures import deletion as figures
 from resnet_viz.web import cached, snippets
 from resnet_viz.web.card import card, chip
 from resnet_viz.web.gallery import flipped
-from resnet_viz.web.parts import deleting_strip, done_in_steps, in_steps, lesion_notes, question, relative_bars, visit
+from resnet_viz.web.parts import (
+    beside_sentence,
+    deleting_strip,
+    done_in_steps,
+    in_steps,
+    lesion_notes,
+    question,
+    relative_bars,
+    visit,
+)
 from resnet_viz.web.session import choices
 
 PARTS = 4  # the sweep is done in parts of the images, so that a click in the middle of it costs at most one of them
@@ -38,11 +47,12 @@ def show_sweep(swept: list[Sweep], spent: list[str]) -> None:
 def show_prediction() -> None:
     with cached.timed() as spent:
         before, after = (cached.probabilities(loaded, now.image, each) for each in (now.gates([]), gates))
+        other = beside_sentence(now, gates)
     seen = figures.seen_sentence(entry.classes, before, after)
     verdict.markdown(f"**This image: {seen}**")
     figure = figures.prediction_change(entry.classes, before, after, now.palette)
     truth = f"its label: {now.class_name}" if now.label_is_true else "nobody labelled it"
-    card(now, "prediction", figure, "measured", "1 image", *spent, title=f"This image: {seen}", alt=f"The five likeliest classes: {seen}.",
+    card(now, "prediction", figure, "measured", "1 image", *spent, title=f"This image: {seen}", says=other, alt=f"The five likeliest classes: {seen}.",
          caption=f"○ intact ● with the lesion · {truth}", python=snippets.PREDICTION)  # fmt: skip
 
 

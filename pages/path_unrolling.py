@@ -4,7 +4,7 @@ from functools import partial
 
 import streamlit as st
 
-from resnet_viz.experiments.paths import carrying_range, is_plain, joined
+from resnet_viz.experiments.paths import is_plain, joined
 from resnet_viz.figures.palette import power_of_two
 from resnet_viz.figures.paths import (
     all_paths,
@@ -32,22 +32,24 @@ def by_length() -> None:
         samples = settings.number("samples", "Sampled paths for each length", 1, 20, 5)
         seed = settings.number("sample_seed", "Seed of the samples", 0, 9999, 0, slider=False)
     labels, measured = now.labels(images), f"{len(images)} image{'s' if len(images) > 1 else ''}"
-    key = ("lengths", loaded.digest, images.digest, labels)
-    steps = [
-        partial(cached.gradient_by_length, loaded, images.subset([index]), labels[index : index + 1])
-        for index in range(len(images))
-    ]
+    networks = [loaded] + ([now.beside] if now.beside and not is_plain(now.beside.network) else [])
+    steps = [partial(cached.gradient_by_length, network, images.subset([index]), labels[index : index + 1])
+             for network in networks for index in range(len(images))]  # fmt: skip
     with cached.timed() as spent:
+        key = ("lengths", *(network.digest for network in networks), images.digest, labels)
         parts = in_steps(key, "Follow the gradient through every length", steps)
     if parts is None:
         return
-    exact = joined(parts)
+    exact, *others = (joined(parts[start : start + len(images)]) for start in range(0, len(parts), len(images)))
+    beside = (networks[1].title, others[0]) if others else None
     title, says = length_sentences(exact)
+    if beside:
+        says += f" ○ {beside[0]}: {beside[1].mean_length:.1f} branches on average."
     if len(blocks) < DEEP:
         says += " In a deeper network the two lie much further apart: try fashion-resnet110."
-    figure = share_by_length(exact.paths, exact.mean_norms, carrying_range(exact.mean_norms), now.palette)
+    figure = share_by_length(exact, now.palette, beside)
     card(now, "share_by_length", figure, "measured", measured, f"exact: the lengths add up to autograd's gradient within {exact.sum_relative_error:.0e}",
-         *spent, title=title, says=says, alt=says, python=snippets.share_by_length(now.python_of(images)),
+         *spent, title=title, says=says, alt=says, python=snippets.share_by_length(networks, now.python_of(images)),
          caption="A length's share is the norm of the summed gradient of all its paths, over the sum of these norms. The backward pass decomposes exactly "
          "over paths, for the activations of this forward pass; the forward pass does not, since each branch sees a mixture.")  # fmt: skip
     with st.spinner("Sampling single paths ..."), cached.timed() as spent:

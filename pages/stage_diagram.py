@@ -17,6 +17,7 @@ from resnet_viz.web.card import card, chip
 from resnet_viz.web.parts import choosing_strip, question, relative_bars, visit
 from resnet_viz.web.session import choices
 
+TENSORS = {"stream_in": "stream in, x", "branch": "branch, F(x)", "shortcut": "shortcut", "stream_out": "stream out, y"}
 now = visit()
 entry, loaded, description = now.loaded.entry, now.loaded, now.description
 question(now, "What is a residual network made of?", "stages")
@@ -53,30 +54,24 @@ with st.container(border=True):
              caption=f"{shortcut_reason(part)} · {part.params:,} parameters · {part.macs / 1e6:.2f} M multiply-adds for one image"
              + (" · the first block has no batch norm and ReLU of its own: the stem ends in them" if part.kind.startswith("pre") and chosen == "layer1.0" else ""))  # fmt: skip
     with maps:
+        networks = [loaded]
+        if (
+            now.beside
+            and settings.one_of("maps_of", "Feature maps of", ["this network", "the one beside it"], "this network")
+            != "this network"
+        ):
+            networks.append(now.beside)
         with cached.timed() as spent:
-            inside = cached.block_maps(loaded, now.image, chosen)
-        tensors = {
-            "stream in, x": inside.stream_in,
-            "branch, F(x)": inside.branch,
-            "shortcut": inside.shortcut,
-            "stream out, y": inside.stream_out,
-        }
-        for cell, (title, values) in zip([*st.columns(2), *st.columns(2)], tensors.items(), strict=True):
-            if values is not None:
+            inside = cached.block_maps(networks[-1], now.image, chosen)
+        for cell, (field, title) in zip([*st.columns(2), *st.columns(2)], TENSORS.items(), strict=True):
+            if (values := getattr(inside, field)) is not None:
                 with cell:
-                    field = {"shortcut": "shortcut"}.get(title, title.split(",")[0].replace(" ", "_"))
-                    card(
-                        now,
-                        f"maps_{field}",
-                        feature_maps(title, values, now.palette),
-                        says=f"**{title}**",
-                        alt=f"Feature maps: {title}.",
-                        python=snippets.maps(title, field, chosen),
-                    )
+                    card(now, f"maps_{field}", feature_maps(title, values, now.palette), says=f"**{title}**", alt=f"Feature maps: {title}.",
+                         python=snippets.maps(title, field, chosen, networks))  # fmt: skip
     after = "" if part.kind.startswith("preactivation") else ", after a ReLU,"
     st.caption("The first 16 channels for this image. " + ("A plain block has no shortcut: what the branch drops is gone." if part.shortcut == "none"
                else f"The sum of branch and shortcut{after} is the stream out."))  # fmt: skip
-    chip("measured", "1 image", loaded.weights, *spent)
+    chip("measured", "1 image", networks[-1].title, *spent)
 
 with st.container(border=True):
     st.header("The family", anchor=False)

@@ -79,8 +79,14 @@ def length_sentences(exact: GradientByLength) -> tuple[str, str]:
     )
 
 
-def share_by_length(paths: Sequence[int], norms: np.ndarray, carrying: tuple[int, int], palette: Palette) -> go.Figure:
-    """Two sets of bars over the path length: the share of all paths (grey) and the share of the gradient (ink)."""
+def share_by_length(
+    exact: GradientByLength, palette: Palette, beside: tuple[str, GradientByLength] | None = None
+) -> go.Figure:
+    """Two sets of bars over the path length: the share of all paths (grey) and the share of the gradient.
+
+    ``beside``: the title and the gradient of another network of as many blocks, drawn as hollow circles.
+    """
+    paths, norms = exact.paths, exact.mean_norms
     total = sum(paths)
     lengths = list(range(len(paths)))
     shares = [100 * (count / total) for count in paths]
@@ -94,8 +100,15 @@ def share_by_length(paths: Sequence[int], norms: np.ndarray, carrying: tuple[int
         x=lengths, y=gradient, name="share of the gradient, %", marker={"color": palette.stages[0]}, width=0.55,
         hovertemplate="length %{x}: %{y:.2f} % of the gradient<extra></extra>",
     )  # fmt: skip
-    top = max(*shares, *gradient)
-    first, last = carrying
+    others = 100 * beside[1].mean_norms / beside[1].mean_norms.sum() if beside else gradient[:0]
+    if beside:
+        figure.add_scatter(
+            x=lengths, y=others, name=f"share of the gradient, {beside[0]}, %", mode="lines+markers", line={"color": palette.ink, "width": 1, "dash": "dot"},
+            marker={"size": 6, "color": palette.background, "line": {"color": palette.ink, "width": 1.2}},
+            hovertemplate="length %{x}: %{y:.2f} % of the gradient<extra>" + beside[0] + "</extra>",
+        )  # fmt: skip
+    top = max(*shares, *gradient, *others)
+    first, last = carrying_range(norms)
     figure.add_shape(
         type="line",
         x0=first - 0.5,

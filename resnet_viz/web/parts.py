@@ -9,6 +9,7 @@ import numpy as np
 import streamlit as st
 
 from ..experiments.paths import is_plain
+from ..figures.deletion import seen_sentence
 from ..networks.network import stage_of
 from . import cached
 from .session import Visit, change_lesion, choices, redo_lesion, undo_lesion
@@ -149,6 +150,14 @@ def random_blocks(name: str, blocks: list[str]) -> None:
         on_click=change_lesion,
         args=(name, [blocks[index] for index in sorted(drawn)]),
     )
+
+
+def beside_sentence(visit: Visit, gates: tuple[float, ...]) -> str:
+    """What the network beside makes of the image under the same lesion; nothing if there is none."""
+    if visit.beside is None:
+        return ""
+    before, after = (cached.probabilities(visit.beside, visit.image, each) for each in ((1.0,) * len(gates), gates))
+    return f"Beside it {visit.beside.title}: {seen_sentence(visit.beside.entry.classes, before, after)}."
 
 
 def lesion_notes(visit: Visit, deleted: list[str]) -> None:

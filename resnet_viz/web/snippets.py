@@ -101,24 +101,27 @@ stem, head = stem_and_head(loaded.network, loaded.entry.preprocessing)
 figure = stage_diagram(description, stem, head, "{highlight}", "{block}", LIGHT)"""
 
 
-def maps(title: str, field: str, block: str) -> str:
-    """One tensor inside one block."""
+def maps(title: str, field: str, block: str, networks: Sequence[LoadedNetwork]) -> str:
+    """One tensor inside one block of the last of the networks."""
     return f"""from resnet_viz.experiments.trace import block_maps
 from resnet_viz.figures.diagram import feature_maps
 
-inside = block_maps(loaded.network, loaded.inputs(image), "{block}")
+each = {loaded_list(networks)}[-1]
+inside = block_maps(each.network, each.inputs(image), "{block}")
 figure = feature_maps("{title}", inside.{field}, LIGHT)"""
 
 
-def share_by_length(batch: str) -> str:
-    """The exact gradient by path length."""
+def share_by_length(networks: Sequence[LoadedNetwork], batch: str) -> str:
+    """The exact gradient by path length, in each network."""
     return f"""from resnet_viz.experiments.deletion import labelled
-from resnet_viz.experiments.paths import carrying_range, gradient_by_length
+from resnet_viz.experiments.paths import gradient_by_length
 from resnet_viz.figures.paths import share_by_length
 
 batch = {labelled_batch(batch)}
-exact = gradient_by_length(loaded.network, loaded.inputs(batch), batch.labels)
-figure = share_by_length(exact.paths, exact.mean_norms, carrying_range(exact.mean_norms), LIGHT)"""
+rows = []
+for each in {loaded_list(networks)}:
+    rows.append((each.title, gradient_by_length(each.network, each.inputs(batch), batch.labels)))
+figure = share_by_length(rows[0][1], LIGHT, {"rows[1]" if len(networks) > 1 else "None"})"""
 
 
 def single_paths(batch: str, samples: int, seed: int) -> str:

@@ -1,11 +1,12 @@
 """Every page with networks of each family: it opens without an error, and what it shows follows its widgets."""
 
 from pathlib import Path
+from shutil import copyfile
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from resnet_viz.networks.zoo import NETWORKS
+from resnet_viz.networks.zoo import CHECKPOINTS, NETWORKS
 from resnet_viz.web import cached
 
 PAGES = Path(__file__).parents[2] / "pages"
@@ -135,3 +136,36 @@ def test_family_table_is_recomputed_from_the_models() -> None:
     table = choose(opened("stage_diagram"), "imagenet-resnet34").dataframe[0].value.set_index("network")
     assert table.loc["imagenet-resnet152", "parameters"] == 60_192_808
     assert table.loc["imagenet-resnet18", "multiply-adds, M"] == pytest.approx(1814, abs=1)
+
+
+def test_two_files_of_one_architecture_stand_beside_each_other_on_every_page(monkeypatch, tmp_path) -> None:
+    for name in ("first", "second"):
+        copyfile(CHECKPOINTS / "fashion-resnet20.safetensors", tmp_path / f"{name}.safetensors")
+    monkeypatch.setenv("RESNET_VIZ_CHECKPOINTS", str(tmp_path))
+    cached.local_networks.clear()
+    link = {"network": "fashion-resnet20:first", "beside": "fashion-resnet20:second", "deleted": "3"}
+    for page in EXPERIMENTS:
+        app = opened(page, link)
+        assert not app.warning
+        assert "your file first.safetensors" in texts(app)
+        shown = texts(app) + str([chart.proto.spec for chart in app.get("plotly_chart")])
+        assert "fashion-resnet20:second" in shown or page == "stage_diagram"
+    app = opened("stage_diagram", link)
+    app.segmented_control(key="/maps_of").set_value("the one beside it").run()
+    assert "fashion-resnet20:second" in texts(app)
+    cached.local_networks.clear()
+
+
+def test_a_file_that_fits_nothing_is_told_and_the_app_goes_on(monkeypatch, tmp_path) -> None:
+    (tmp_path / "broken.pt").write_bytes(b"no weights")
+    monkeypatch.setenv("RESNET_VIZ_CHECKPOINTS", str(tmp_path))
+    cached.local_networks.clear()
+    app = opened("stage_diagram")
+    assert "broken.pt" in app.error[0].value
+    assert "fashion-resnet34: 34 layers" in texts(app)
+    cached.local_networks.clear()
+
+
+def test_itself_untrained_is_a_comparison() -> None:
+    app = opened("path_unrolling", {"network": "fashion-resnet20", "beside": "itself-untrained"})
+    assert "○ fashion-resnet20 (untrained): " in texts(app)
