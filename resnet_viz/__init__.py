@@ -1,6 +1,11 @@
 """resnet_viz: explore residual networks by touching them."""
 
+import os
 from typing import Any
+
+# Before torch is loaded: its threads wait for each other by spinning, by default for so long that a second busy process
+# (another visitor, a training run) can slow both a hundredfold. A shorter spin costs an idle machine nothing measurable.
+os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 
 
 def __getattr__(name: str) -> Any:

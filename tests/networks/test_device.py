@@ -1,5 +1,9 @@
 """Where the computing runs, and in what portions."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 import torch
 
@@ -90,3 +94,11 @@ def test_a_device_that_is_not_here_is_refused(name, monkeypatch):
     chosen.device.cache_clear()
     with pytest.raises(InputError, match=f"'{name}', which cannot be used here"):
         chosen.device()
+
+
+@pytest.mark.parametrize(("given", "kept"), [({}, "10000"), ({"GOMP_SPINCOUNT": "7"}, "7")])
+def test_threads_do_not_spin_for_long_unless_told(given, kept):
+    code = "import os, resnet_viz, sys; print(os.environ['GOMP_SPINCOUNT'], 'torch' in sys.modules)"
+    environment = {name: value for name, value in os.environ.items() if name != "GOMP_SPINCOUNT"} | given
+    told = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert told.stdout.split() == [kept, "False"]  # set before torch reads it
