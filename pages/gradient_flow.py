@@ -59,7 +59,8 @@ def show_lines(
         return
     says = "; ".join(f"**{each.name}**: {figures.span_sentence(each)}" for each in lines)
     card(now, key, figures.along_blocks(lines, axis, now.palette), "measured", measured, *facts, *spent, title=title, alt=says,
-         says=f"From the last block back to the first, {says}. {figures.conclusion(lines)}", caption=caption, python=python)  # fmt: skip
+         says=f"From the last block back to the first, {says}. {figures.conclusion(lines)}", caption=caption, python=python,
+         of=[network for network, *_ in rows], images=images)  # fmt: skip
 
 
 with strip:
@@ -100,4 +101,4 @@ with st.container(border=True):
     card(now, "statistics", figures.stream_statistics(panels, now.palette), "measured", measured, *spent, title="What the stream carries",
          alt="Mean, deviation, share of zeros of the stream leaving each block, and the size of its branch against the stream entering it.",
          caption=f"{figures.names_at_markers(panels[0][1])} Where |F(x)| / |x| is small, a block only refines what the stream already holds.",
-         python=snippets.statistics(shown, PANELS, now.python_of(images)))  # fmt: skip
+         of=shown, images=images, python=snippets.statistics(shown, PANELS, now.python_of(images)))  # fmt: skip

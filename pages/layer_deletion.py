@@ -9,7 +9,7 @@ from resnet_viz.experiments.paths import is_plain
 from resnet_viz.figures import deletion as figures
 from resnet_viz.web import cached, snippets
 from resnet_viz.web.card import card, chip
-from resnet_viz.web.gallery import flipped
+from resnet_viz.web.gallery import flipped, picture
 from resnet_viz.web.parts import (
     beside_sentence,
     deleting_strip,
@@ -41,7 +41,7 @@ def show_sweep(swept: list[Sweep], spent: list[str]) -> None:
     figure = figures.sweep_errors(rows, 100 - 100 / len(entry.classes), now.palette)
     facts = [f"{len(swept[0].blocks)} lesions × {measured}", *(["Wilson 95 %"] if labelled else []), *spent]
     card(now, "sweep", figure, "measured", *facts, title="Every block deleted in turn", says=says,
-         alt=f"What each deletion does. {says}", python=snippets.sweep(networks, len(entry.classes)))  # fmt: skip
+         alt=f"What each deletion does. {says}", of=networks, images=images, python=snippets.sweep(networks, len(entry.classes)))  # fmt: skip
 
 
 def show_prediction() -> None:
@@ -64,11 +64,11 @@ def show_set() -> list[Lesion]:
         rows = [
             (network.title, each, is_plain(network.network)) for network, each in zip(networks, lesions, strict=True)
         ]
-        sample = "These 1,000 are a sample of the 10,000 test images behind the error in the sidebar."
+        sample = "These 1,000 are a sample of the 10,000 test images behind the network's test error."
         card(now, "set_error", figures.error_bars(rows, now.palette), "measured", measured, "Wilson 95 %", *spent,
              title=figures.set_sentence(lesions[0]), says=figures.rise_sentence(lesions[0]) if deleted else "",
              alt="Error before and after, with intervals.", caption=sample if entry.family == "fashion" else "",
-             python=snippets.set_error(networks))  # fmt: skip
+             of=networks, images=images, python=snippets.set_error(networks))  # fmt: skip
     else:
         st.header(f"{lesions[0].changed_pct:.0f} % of predictions change", anchor=False)
         st.caption(f"{images.title}: nobody labelled them. The command line takes folders of labelled pictures.")
@@ -82,7 +82,7 @@ def show_consequences(lesion: Lesion) -> None:
         figure = figures.class_errors(entry.classes, lesion, now.palette)
         card(now, "class_errors", figure, "measured", f"{lesion.images // len(entry.classes)} images a class", title="Who suffers?",
              alt="Error of each class before and after.", caption="○ intact ● with the lesion; the class that suffers most is on top",
-             python=snippets.CLASS_ERRORS)  # fmt: skip
+             images=images, python=snippets.CLASS_ERRORS)  # fmt: skip
     with changed:
         flipped(images, entry.classes, lesion.before, lesion.after)
 
@@ -93,7 +93,10 @@ with cached.timed() as sweep_time:
     parts = done_in_steps(sweep_key)
 swept = [joined(of_network) for of_network in zip(*parts, strict=True)] if parts else None
 with st.container(border=True):
-    verdict, bars = st.empty(), {}
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.image(picture(now.image.pixels[0]).resize((96, 96)), width=48, alt=now.image.names[0])
+        verdict = st.empty()
+    bars = {}
     if swept and labelled:
         bars = relative_bars(dict(zip(swept[0].blocks, swept[0].rises, strict=True)), "points more error", least=5)
     deleted = deleting_strip(now, bars, "bars: rise in error when this block alone is deleted" if bars else "")

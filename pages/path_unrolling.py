@@ -49,14 +49,14 @@ def by_length() -> None:
         says += " In a deeper network the two lie much further apart: try fashion-resnet110."
     figure = share_by_length(exact, now.palette, beside)
     card(now, "share_by_length", figure, "measured", measured, f"exact: the lengths add up to autograd's gradient within {exact.sum_relative_error:.0e}",
-         *spent, title=title, says=says, alt=says, python=snippets.share_by_length(networks, now.python_of(images)),
+         *spent, title=title, says=says, alt=says, of=networks, images=images, python=snippets.share_by_length(networks, now.python_of(images)),
          caption="A length's share is the norm of the summed gradient of all its paths, over the sum of these norms. The backward pass decomposes exactly "
          "over paths, for the activations of this forward pass; the forward pass does not, since each branch sees a mixture.")  # fmt: skip
     with st.spinner("Sampling single paths ..."), cached.timed() as spent:
         sampled = cached.sampled_path_norms(loaded, images, labels, samples, seed)
     figure = single_path_norms(exact.mean_norms, sampled, exact.paths, now.palette)
     card(now, "single_paths", figure, "measured", measured, f"{samples} sampled paths for each length", f"seed {seed}", *spent,
-         alt="Gradient norm of single paths by length, beside that of all paths of a length.", python=snippets.single_paths(now.python_of(images), samples, seed),
+         alt="Gradient norm of single paths by length, beside that of all paths of a length.", images=images, python=snippets.single_paths(now.python_of(images), samples, seed),
          caption=f"○ one path, drawn at random: the longer, the weaker. There are the more of them towards length {len(blocks) / 2:g}; together they "
          f"carry most at length {exact.mean_norms.argmax()}.")  # fmt: skip
 

@@ -67,7 +67,7 @@ with st.container(border=True):
             if (values := getattr(inside, field)) is not None:
                 with cell:
                     card(now, f"maps_{field}", feature_maps(title, values, now.palette), says=f"**{title}**", alt=f"Feature maps: {title}.",
-                         python=snippets.maps(title, field, chosen, networks))  # fmt: skip
+                         of=networks[-1:], python=snippets.maps(title, field, chosen, networks))  # fmt: skip
     after = "" if part.kind.startswith("preactivation") else ", after a ReLU,"
     st.caption("The first 16 channels for this image. " + ("A plain block has no shortcut: what the branch drops is gone." if part.shortcut == "none"
                else f"The sum of branch and shortcut{after} is the stream out."))  # fmt: skip
@@ -81,7 +81,9 @@ with st.container(border=True):
         name: st.column_config.NumberColumn(format="localized")
         for name in ("multiply-adds, M", "parameters", "in convolutions", "in head")
     }
-    st.dataframe(pd.DataFrame(rows), hide_index=True, column_config=numbers)
+    st.dataframe(
+        pd.DataFrame(rows), hide_index=True, column_config=numbers | {"blocks": st.column_config.TextColumn(width=150)}
+    )
     st.caption("Parameters and multiply-adds (for one image of the network's own size) are recomputed from the models. Errors: published ones as their "
                "sources report them (ImageNet: top-1 on the validation set; CIFAR-10: test set); fashion-*: measured by this project on 10,000 test images.")  # fmt: skip
     chip("computed from the models", *spent)

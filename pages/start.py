@@ -23,7 +23,7 @@ STAGES, GRADIENTS, PATHS, DELETION = (
 CLAIMS = [
     ("Degradation", f"Past some depth, adding plain layers raises the *training* error: an optimisation failure, not overfitting. Here, after the same training: {measured}.", DELETION),
     ("Residual learning", "A block computes $y = x + F(x)$: to do nothing it only needs $F(x) = 0$.", STAGES),
-    ("The shortcut is a gradient highway", "$\\partial y / \\partial x = I + \\partial F / \\partial x$ carries an identity term.", GRADIENTS),
+    ("The shortcut is a gradient highway", "A block's derivative, $I + \\partial F / \\partial x$, carries an identity term.", GRADIENTS),
     ("Basic and bottleneck blocks", "1x1 reduce, 3x3, 1x1 restore buys depth almost for free.", STAGES),
     ("Stages", "A stem, stages that double the channels and halve the resolution, a head; all shortcuts are identities but a few.", STAGES),
     ("Pre-activation", "With batch norm and ReLU inside the branch, nothing at all stands on the shortcut.", GRADIENTS),

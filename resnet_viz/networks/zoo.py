@@ -180,26 +180,32 @@ def entry_of(name: str) -> Entry:
     return NETWORKS[name]
 
 
-def local_entries(place: Path) -> list[Entry]:
+def local_entries(place: Path) -> tuple[list[Entry], list[str]]:
     """A row for each file of weights at ``place`` (a file, or a folder of them): the row of the table that it fits, under
-    the name 'fashion-resnet56:FILE'.
+    the name 'fashion-resnet56:FILE'; and a sentence for each file that cannot be read or fits no network of the table.
 
-    Raises InputError where there is none, or where a file fits no network of the table.
+    Raises InputError where there is no such file at all.
     """
     files = sorted(path for path in place.iterdir() if path.suffix in WEIGHT_SUFFIXES) if place.is_dir() else [place]
     if not files:
         raise InputError(f"{place} holds no file of weights; expected {', '.join(WEIGHT_SUFFIXES)}.")
-    entries = []
+    entries, faults = [], []
     for path in files:
-        state = read_state(path)
+        try:
+            state = read_state(path)
+        except InputError as error:
+            faults.append(str(error))
+            continue
         row = next((entry for entry in NETWORKS.values() if not faults_of(architecture(entry), state)), None)
         if row is None:
-            raise InputError(
+            faults.append(
                 f"{path} fits no network of the table; --checkpoint FILE of the command line says what differs."
             )
+            continue
         name = f"{row.name.removesuffix('-v2')}:{re.sub(r'[^A-Za-z0-9_.]+', '-', path.stem)[:40]}"
-        entries.append(replace(row, name=name, weights=str(path.resolve()), provenance=f"your file {path.name}", licence="yours", published_error_pct=None))  # fmt: skip
-    return entries
+        provenance = f"your file {path.name}"
+        entries.append(replace(row, name=name, weights=str(path.resolve()), provenance=provenance, licence="yours", published_error_pct=None))  # fmt: skip
+    return entries, faults
 
 
 def same_architecture(entry: Entry, networks: Iterable[Entry]) -> list[Entry]:
@@ -287,7 +293,9 @@ def load(
         network = entry.build(seed=seed, batch_norm=batch_norm)
         calibrate(network, entry)
         norm = "" if batch_norm else ", without batch norm"
-        return ready(entry, network, False, f"untrained, seed {seed}{norm}", f"untrained-{seed}{norm}")
+        return ready(
+            entry, network, False, f"untrained, seed {seed}{norm}", f"{entry.name}, untrained, seed {seed}{norm}"
+        )
     network = entry.build(seed=0)
     path = checkpoint or weights_file(entry, progress)
     fill(network, read_state(path), path)

@@ -97,9 +97,10 @@ def local_networks() -> tuple[dict[str, Entry], str]:
     """Rows for the files of weights given when the app was started (RESNET_VIZ_CHECKPOINTS), and what is wrong with them."""
     place = os.environ.get("RESNET_VIZ_CHECKPOINTS")
     try:
-        return {entry.name: entry for entry in zoo.local_entries(Path(place))} if place else {}, ""
+        entries, faults = zoo.local_entries(Path(place)) if place else ([], [])
     except (InputError, OSError) as error:
-        return {}, f"RESNET_VIZ_CHECKPOINTS: {error}"
+        entries, faults = [], [str(error)]
+    return {entry.name: entry for entry in entries}, " ".join(faults)
 
 
 def networks() -> dict[str, Entry]:

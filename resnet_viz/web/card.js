@@ -49,29 +49,40 @@ async function png(data) {
   return new Promise((done) => canvas.toBlob(done, "image/png"));
 }
 
-// A row for each point that can be pointed at; lines that only guide the eye are left out.
+// A row for each point that can be pointed at; lines that only guide the eye are left out, and so are empty columns and
+// the coordinates of a drawing without axes.
 function csv(data) {
-  const graph = plot(data), layout = graph._fullLayout;
-  const title = (axis, fallback) => layout[axis]?.title?.text?.trim() || fallback;
-  const rows = [["series", title("xaxis", "x"), title("yaxis", "y"), "value", "label"]];
-  const plain = (value) => (Array.isArray(value) ? value.join(" ") : value ?? "");
+  const graph = plot(data), layout = graph._fullLayout, drawn = layout.xaxis?.visible !== false;
+  const title = (axis, fallback) => {
+    const text = layout[axis]?.title?.text?.trim();
+    return text && !text.startsWith("Click to enter") ? text : fallback;
+  };
+  const columns = ["series", title("xaxis", "x"), title("yaxis", "y"), "low", "high", "value", "label"];
+  const plain = (value) => String(Array.isArray(value) ? value.join(" ") : value ?? "").replaceAll(/<[^>]*>/g, " ");
+  // An axis of two levels keeps its categories in two rows.
+  const at = (values, i) => (Array.isArray(values?.[0]) ? values.map((level) => level[i]).join(" ") : plain(values?.[i]));
+  const rows = [];
   for (const trace of graph._fullData) {
     if (trace.hoverinfo === "skip") continue;
     const name = trace.name && !/^trace \d+$/.test(trace.name) ? trace.name : "";
     if (trace.z) {
       trace.z.forEach((line, row) => Array.from(line).forEach((value, column) => {
-        if (Number.isFinite(value)) rows.push([name, column, row, value, ""]);
+        if (Number.isFinite(value)) rows.push([name, column, row, "", "", value, ""]);
       }));
-    } else {
-      const label = (i) => plain(Array.isArray(trace.text) ? trace.text[i] : trace.customdata?.[i]);
-      // An axis of two levels keeps its categories in two rows.
-      const at = (values, i) => (Array.isArray(values?.[0]) ? values.map((level) => level[i]).join(" ") : plain(values?.[i]));
-      const count = Math.max(...[trace.x, trace.y].map((values) => (Array.isArray(values?.[0]) ? values[0].length : values?.length ?? 0)));
-      for (let i = 0; i < count; i++) rows.push([name, at(trace.x, i), at(trace.y, i), "", label(i)]);
+      continue;
+    }
+    const label = (i) => plain(Array.isArray(trace.text) ? trace.text[i] : trace.customdata?.[i]);
+    const count = Math.max(...[trace.x, trace.y].map((values) => (Array.isArray(values?.[0]) ? values[0].length : values?.length ?? 0)));
+    const [errors, values] = trace.error_x?.array ? [trace.error_x, trace.x] : [trace.error_y, trace.y];
+    for (let i = 0; i < count; i++) {
+      const ends = errors?.array ? [values[i] - errors.arrayminus[i], values[i] + errors.array[i]] : ["", ""];
+      rows.push([name, ...(drawn ? [at(trace.x, i), at(trace.y, i)] : ["", ""]), ...ends, "", label(i)]);
     }
   }
+  const used = columns.map((_, i) => rows.some((row) => row[i] !== ""));
   const quoted = (value) => (/[",\n]/.test(value) ? `"${String(value).replaceAll('"', '""')}"` : value);
-  return [data.title, ...data.provenance].map((line) => `# ${line}\n`).join("") + rows.map((row) => row.map(quoted).join(",")).join("\n") + "\n";
+  const text = [columns, ...rows].map((row) => row.filter((_, i) => used[i]).map(quoted).join(",")).join("\n");
+  return [data.title || data.figure, ...data.provenance].map((line) => `# ${line}\n`).join("") + text + "\n";
 }
 
 export default function ({ data, parentElement }) {
@@ -85,7 +96,7 @@ export default function ({ data, parentElement }) {
     place.append(...Object.keys(kinds).map((kind) => {
       const button = document.createElement("button");
       button.textContent = kind;
-      button.setAttribute("aria-label", `Save this figure as ${kind}`);
+      button.setAttribute("aria-label", `Save this figure as ${kind}: ${data.title || data.figure}`);
       return button;
     }));
   }

@@ -1,6 +1,6 @@
 """A figure as a page shows it: with what it says, where its numbers come from, its files, and the Python that recomputes it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
@@ -9,6 +9,8 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from ..citation import CITE
+from ..networks.images import ImageSet
+from ..networks.zoo import LoadedNetwork
 from .session import Visit
 
 FILES = st.components.v2.component(
@@ -43,12 +45,15 @@ def card(
     says: str = "",
     caption: str = "",
     python: str = "",
+    of: Sequence[LoadedNetwork] = (),
+    images: ImageSet | None = None,
     on_select: Callable[[], None] | None = None,
 ) -> None:
     """Show a figure: its title (an answer), what it says, the caption that says what to see, and below it a chip.
 
     ``facts``: 'measured', 'precomputed' or 'schematic', on what, with which interval, in what time. ``alt``: the figure
-    for those who cannot see it. ``on_select``: called when a point is clicked. ``python``: the lines that make ``figure`` from what ``Visit.python`` loads. The files
+    for those who cannot see it. ``of``, ``images``: the networks and images it was made
+    from, where these are not the visit's own network and image. ``on_select``: called when a point is clicked. ``python``: the lines that make ``figure`` from what ``Visit.python`` loads. The files
     (SVG, PNG, CSV) are made in the visitor's browser.
     """
     if title:
@@ -56,11 +61,20 @@ def card(
     if says:
         st.markdown(says)
     selection: dict[str, Any] = {"on_select": on_select, "selection_mode": "points"} if on_select else {}
-    st.plotly_chart(figure, theme=None, key=key, config={"displayModeBar": False}, alt=alt, **selection)
+    st.plotly_chart(
+        figure, theme=None, key=key, config={"displayModeBar": False}, alt=alt.replace("**", ""), **selection
+    )
     if caption:
         st.caption(caption)
     shown = Card(
-        key, title, says, figure, caption, facts, provenance(visit, facts), visit.python(python) if python else ""
+        key,
+        title,
+        says,
+        figure,
+        caption,
+        facts,
+        provenance(visit, facts, of or [visit.loaded], images or visit.image),
+        visit.python(python) if python else "",
     )
     st.session_state["cards"].append(shown)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
@@ -82,10 +96,16 @@ def chip(*facts: str) -> None:
     st.markdown(f":gray-badge[{' · '.join(facts)}]", width="content")
 
 
-def provenance(visit: Visit, facts: tuple[str, ...]) -> tuple[str, ...]:
+def provenance(
+    visit: Visit, facts: tuple[str, ...], networks: Sequence[LoadedNetwork], images: ImageSet
+) -> tuple[str, ...]:
     """What every exported file says of itself, in lines."""
+    seen = images.names[0] if len(images) == 1 else f"{len(images):,} of {images.title}"
     return (
-        f"{visit.loaded.title}, {visit.loaded.weights}, weights {visit.loaded.digest[:12]}",
-        f"image: {visit.image.names[0]} · {' · '.join(facts)}".replace("**", ""),
+        *(
+            f"{each.entry.name}, {each.weights}" + (f", weights {each.digest[:12]}" if each.trained else "")
+            for each in networks
+        ),
+        f"images: {seen} · {' · '.join(facts)}".replace("**", ""),
         f"{visit.link} · {CITE}",
     )

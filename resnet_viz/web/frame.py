@@ -3,6 +3,7 @@
 import hashlib
 import os
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -16,13 +17,14 @@ from ..networks.device import describe_device
 from ..networks.zoo import Entry, LoadedNetwork, WeightsUnavailable
 from . import cached, links
 from .export import export_button
-from .lessons import presenter, recorder
+from .lessons import presenter, recorder, waits_for_prediction
 from .picker import choose_image
 from .session import ITSELF, LARGEST_SEED, NOTHING, TWIN, Choices, Visit, choices, notice, palette
 from .share import link_to, share
 
 CSS = (Path(__file__).parent / "frame.css").read_text()
 ICON = str(Path(__file__).parent / "icon.svg")  # a named icon would be fetched from the internet
+TOLD_FOR = 20.0  # seconds that a notice stays, at least
 UNTRAINED, TRAINED = "untrained", "trained"
 
 
@@ -66,8 +68,9 @@ def navigation(pages: Sequence[StreamlitPage]) -> None:
 
 
 def show_notices(place: st.delta_generator.DeltaGenerator) -> None:
-    """Tell what there is to tell; it is told once."""
-    if told := st.session_state.pop("notices", []):
+    """Tell what there is to tell."""
+    notices: dict[str, float] = st.session_state.get("notices", {})
+    if told := [sentence for sentence, at in notices.items() if time.monotonic() - at < TOLD_FOR]:
         place.warning("  \n".join(told))
 
 
@@ -93,7 +96,7 @@ def sidebar(page: StreamlitPage) -> Visit:
         st.number_input("Seed of the initial weights", 0, LARGEST_SEED, key="seed_box", on_change=take)
     entry = networks[chosen.network]
     loaded = load(entry, chosen.untrained)
-    st.caption(facts(loaded))
+    st.caption(facts(loaded, told=not waits_for_prediction()))
     if os.environ.get("RESNET_VIZ_UPLOADS") == "1":
         upload_weights()
     compared = beside(chosen, loaded)
@@ -167,11 +170,11 @@ def upload_weights() -> None:
     place.mkdir(exist_ok=True)
     path = place / f"{Path(file.name).stem}.safetensors"
     path.write_bytes(file.getvalue())
-    try:
-        (entry,) = zoo.local_entries(path)
-    except InputError as error:
-        st.error(str(error))
+    entries, faults = zoo.local_entries(path)
+    if faults:
+        st.error(faults[0])
         return
+    entry = entries[0]
     if entry.name not in st.session_state.setdefault("uploaded_networks", {}):
         st.session_state["uploaded_networks"][entry.name] = entry
         choices().network = entry.name
@@ -182,11 +185,13 @@ def show_download(bar: st.delta_generator.DeltaGenerator, entry: Entry, done: in
     bar.progress(done / total if total else 0.0, f"Fetching {entry.name}: {done / 2**20:.0f} of {total / 2**20:.0f} MB")
 
 
-def facts(loaded: LoadedNetwork) -> str:
-    """One line about a network: blocks, parameters, error and where it was measured."""
+def facts(loaded: LoadedNetwork, *, told: bool) -> str:
+    """One line about a network: blocks, parameters, and if it may be told the error and where it was measured."""
     description = cached.description(loaded)
     text = f"{len(description.blocks)} blocks · {description.params / 1e6:.2f} M parameters"
     history = cached.history(loaded.entry.name)
+    if not told:
+        return text
     if not loaded.trained:
         return f"{text} · **{loaded.weights}**, batch norms calibrated"
     if history:

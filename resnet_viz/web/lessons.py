@@ -97,8 +97,7 @@ def presenter(pages: Sequence[StreamlitPage]) -> bool:
     running: Running | None = st.session_state.get("lesson")
     if running is None:
         return True
-    steps, step = running.lesson.steps, running.lesson.steps[running.step]
-    waits = bool(step.question) and running.step not in running.predictions
+    steps, step, waits = running.lesson.steps, running.lesson.steps[running.step], waits_for_prediction()
     with st.container(border=True, key="lesson"):
         st.caption(f"{running.lesson.title} · step {running.step + 1} of {len(steps)}")
         st.header(step.heading, anchor=False)
@@ -127,6 +126,16 @@ def presenter(pages: Sequence[StreamlitPage]) -> bool:
     return not waits
 
 
+def waits_for_prediction() -> bool:
+    """Whether a lesson is running whose step has a question that has not been answered yet."""
+    running: Running | None = st.session_state.get("lesson")
+    return (
+        running is not None
+        and bool(running.lesson.steps[running.step].question)
+        and running.step not in running.predictions
+    )
+
+
 def go(running: Running, step: int, pages: Sequence[StreamlitPage]) -> None:
     """Show the view of a step."""
     running.step = step
@@ -138,7 +147,7 @@ def recorder(page: str) -> None:
     """In the sidebar: add what is seen to the lesson that this visitor records."""
     recorded: Lesson = st.session_state.setdefault("recorded_lesson", Lesson())
     with st.popover(
-        f"Lesson: {len(recorded.steps)} views recorded" if recorded.steps else "Record a lesson",
+        f"Lesson: {len(recorded.steps)} recorded" if recorded.steps else "Record a lesson",
         icon=":material/co_present:",
         width="stretch",
     ):

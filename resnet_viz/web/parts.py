@@ -95,6 +95,8 @@ def choosing_strip(visit: Visit, bars: Mapping[str, tuple[float, str]] | None = 
     key = f"choosing_strip_{name}"
     network_strip(visit.description, [block], chosen.sequence, visit.palette, key=key, mode="select", bars=bars,
                   bars_title=bars_title, deleted=lesion.blocks, gate=lesion.gate, on_change=take)  # fmt: skip
+    if lesion.blocks:
+        st.caption("The deleted blocks are shown, not applied: this page looks at the intact network.")
     return block
 
 

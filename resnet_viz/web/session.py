@@ -1,5 +1,6 @@
 """What one visitor has chosen: network, weights, image, lesion. It lives in session_state under keys of no widget."""
 
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -130,8 +131,8 @@ def choices() -> Choices:
 
 
 def notice(sentence: str) -> None:
-    """Tell the visitor something once, above the page."""
-    st.session_state.setdefault("notices", []).append(sentence)
+    """Tell the visitor something above the page, for a while: a page may run again before anybody has read it."""
+    st.session_state.setdefault("notices", {})[sentence] = time.monotonic()
 
 
 def palette() -> Palette:

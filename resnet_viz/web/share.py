@@ -19,7 +19,7 @@ input { width: 100%; box-sizing: border-box; margin: 4px 0 8px; padding: 7px 9px
   background: var(--st-secondary-background-color); border: 1px solid var(--st-border-color); border-radius: 7px; }
 button { font: 500 13px var(--st-font, sans-serif); padding: 5px 14px; border-radius: 7px; border: 1px solid var(--st-border-color);
   color: var(--st-text-color); background: none; cursor: pointer; }
-.code { background: white; margin-top: 10px; padding: 6px; width: 220px; border-radius: 7px; line-height: 0; }
+.code { background: white; margin-top: 10px; padding: 6px; width: 180px; border-radius: 7px; line-height: 0; }
 .code svg { width: 100%; height: auto; }
 """,
     js="""

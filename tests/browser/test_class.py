@@ -265,7 +265,7 @@ def test_a_lesson_is_recorded_saved_reopened_and_stepped_through(
         page.get_by_label("Heading of this view").fill(name)
         page.get_by_label("Question (if any)").fill(question)
         page.get_by_role("button", name="Add this view").click()
-        expect(page.get_by_role("button", name=f"Lesson: {number} views recorded")).to_be_visible(timeout=SOON)
+        expect(page.get_by_role("button", name=f"Lesson: {number} recorded")).to_be_visible(timeout=SOON)
         page.keyboard.press("Escape")
         finished(page)
         block(page, f"layer2.{number}").click()

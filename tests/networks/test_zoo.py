@@ -648,22 +648,26 @@ def test_a_file_is_found_by_the_network_that_it_fits(tmp_path):
     save_file({name: tensor.contiguous() for name, tensor in NETWORKS["fashion-resnet20"].build(seed=3).state_dict().items()}, tmp_path / "my run!.safetensors")  # fmt: skip
     torch.save(NETWORKS["cifar10-resnet20"].build(seed=4).state_dict(), tmp_path / "other.pt")
     (tmp_path / "notes.txt").write_text("no weights")
-    fashion, cifar = zoo.local_entries(tmp_path)
+    (fashion, cifar), faults = zoo.local_entries(tmp_path)
+    assert faults == []
     assert (fashion.name, cifar.name) == ("fashion-resnet20:my-run-", "cifar10-resnet20:other")
     assert fashion.family == "fashion" and fashion.provenance == "your file my run!.safetensors"
     images = torch.randn(2, 1, 28, 28)
     loaded = load(fashion)
     torch.testing.assert_close(loaded.network(images), NETWORKS["fashion-resnet20"].build(seed=3).eval()(images), rtol=1e-4, atol=1e-5)  # fmt: skip
     assert loaded.trained and loaded.weights == fashion.provenance
-    assert [entry.name for entry in zoo.local_entries(tmp_path / "other.pt")] == ["cifar10-resnet20:other"]
+    assert [entry.name for entry in zoo.local_entries(tmp_path / "other.pt")[0]] == ["cifar10-resnet20:other"]
 
 
 def test_a_folder_without_weights_and_a_file_that_fits_nothing_are_refused(tmp_path):
     with pytest.raises(InputError, match="holds no file of weights"):
         zoo.local_entries(tmp_path)
     torch.save({"weight": torch.zeros(3)}, tmp_path / "odd.pt")
-    with pytest.raises(InputError, match=r"odd.pt fits no network of the table"):
-        zoo.local_entries(tmp_path)
+    (tmp_path / "broken.pt").write_bytes(b"no weights")
+    torch.save(NETWORKS["fashion-resnet20"].build(seed=1).state_dict(), tmp_path / "whole.pt")
+    entries, faults = zoo.local_entries(tmp_path)
+    assert [entry.name for entry in entries] == ["fashion-resnet20:whole"]
+    assert ["broken.pt" in faults[0], "odd.pt fits no network of the table" in faults[1]] == [True, True]
 
 
 def test_other_weights_of_one_architecture():

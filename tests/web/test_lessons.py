@@ -12,6 +12,7 @@ from tests.web.test_pages import NAMES, opened, texts
 PATHS = [name for name in NAMES if name != "start"] + [""]
 BUNDLED = {path.stem: read_lesson(path.read_text(), PATHS) for path in sorted(BUNDLED_LESSONS.glob("*.json"))}
 TITLES = {
+    "": "still see?",
     "stage_diagram": "made of?",
     "gradient_flow": "reaches the first block?",
     "path_unrolling": "carry the gradient?",
@@ -33,7 +34,7 @@ def test_there_are_three_with_notes_for_the_teacher() -> None:
 )
 def test_every_view_of_a_bundled_lesson_can_be_shown(page: str, link: str) -> None:
     step = Step("", "", f"{page}?{link}")
-    app = opened(page, step.query)
+    app = opened(page or "start", step.query)
     assert not app.warning
     assert app.title[0].value.endswith(TITLES[page])
     assert {

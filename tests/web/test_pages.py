@@ -90,6 +90,7 @@ def test_deleting_a_stage_undo_and_redo() -> None:
     assert "+0.0 points" in texts(app)
     button(app, "Restore all").click().run()
     assert "Nothing deleted" in texts(app)
+    assert app.slider(key="gate_fashion-resnet20").value == 0  # what is clicked next is deleted again, not scaled
 
 
 def button(app: AppTest, label: str):
@@ -120,6 +121,26 @@ def test_gradient_scale_changes_the_figure() -> None:
     app.segmented_control(key="/scale").set_value("relative to the last block").run()
     assert next(chart.proto.spec for chart in app.get("plotly_chart")) != figures[0]
     assert "relative to the last block" in app.get("plotly_chart")[0].proto.spec
+
+
+def test_untrained_networks_are_told_apart() -> None:
+    app = opened("gradient_flow")
+    shown = []
+    for network in ("fashion-resnet20", "fashion-preact56"):
+        choose(app, network)
+        shown.append(next(card.says for card in app.session_state["cards"] if card.key == "untrained"))
+    assert shown[0] != shown[1]
+
+
+def test_a_figure_names_the_networks_and_images_it_was_made_from() -> None:
+    app = opened("gradient_flow", {"network": "fashion-resnet20"})
+    told = {card.key: "\n".join(card.provenance) for card in app.session_state["cards"]}
+    assert (
+        "fashion-resnet20, untrained, seed 0" in told["untrained"]
+        and "weights" not in told["untrained"].splitlines()[0]
+    )
+    assert "32 of 1,000 Fashion-MNIST test images" in told["untrained"]
+    assert "weights c268688d5f62" in told["trained"] and "fashion-plain20" in told["trained"]
 
 
 def test_paths_of_a_plain_network_are_one() -> None:
