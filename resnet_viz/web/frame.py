@@ -24,6 +24,7 @@ from .share import link_to, share
 
 CSS = (Path(__file__).parent / "frame.css").read_text()
 ICON = str(Path(__file__).parent / "icon.svg")  # a named icon would be fetched from the internet
+UPLOADS = tempfile.TemporaryDirectory(prefix="resnet_viz-")  # goes with the server
 TOLD_FOR = 20.0  # seconds that a notice stays, at least
 UNTRAINED, TRAINED = "untrained", "trained"
 
@@ -166,7 +167,7 @@ def upload_weights() -> None:
     file = st.file_uploader("Your weights", type="safetensors", key="uploaded_weights")
     if file is None:
         return
-    place = Path(tempfile.gettempdir()) / f"resnet_viz-{hashlib.sha256(file.getvalue()).hexdigest()[:16]}"
+    place = Path(UPLOADS.name) / hashlib.sha256(file.getvalue()).hexdigest()[:16]
     place.mkdir(exist_ok=True)
     path = place / f"{Path(file.name).stem}.safetensors"
     path.write_bytes(file.getvalue())

@@ -95,6 +95,7 @@ def choosing_strip(visit: Visit, bars: Mapping[str, tuple[float, str]] | None = 
     key = f"choosing_strip_{name}"
     network_strip(visit.description, [block], chosen.sequence, visit.palette, key=key, mode="select", bars=bars,
                   bars_title=bars_title, deleted=lesion.blocks, gate=lesion.gate, on_change=take)  # fmt: skip
+    strip_as_table(visit, bars)
     if lesion.blocks:
         st.caption("The deleted blocks are shown, not applied: this page looks at the intact network.")
     return block
@@ -138,6 +139,7 @@ def deleting_strip(
         st.session_state[gate_key] = lesion.gate
         st.slider("Gate of the chosen blocks", 0.0, 1.0, step=0.05, help="0 deletes them, 1 leaves them intact.", key=gate_key,
                   on_change=take_gate, width=300)  # fmt: skip
+    strip_as_table(visit, bars)
     return list(lesion.blocks)
 
 
@@ -160,6 +162,16 @@ def beside_sentence(visit: Visit, gates: tuple[float, ...]) -> str:
         return ""
     before, after = (cached.probabilities(visit.beside, visit.image, each) for each in ((1.0,) * len(gates), gates))
     return f"Beside it {visit.beside.title}: {seen_sentence(visit.beside.entry.classes, before, after)}."
+
+
+def strip_as_table(visit: Visit, bars: Mapping[str, tuple[float, str]] | None) -> None:
+    """What the strip shows, for those who would rather read a table."""
+    lesion = choices().lesion(visit.loaded.entry.name)
+    state = f"gate {lesion.gate:g}" if lesion.gate else "deleted"
+    with st.expander("The blocks as a table"):
+        rows = [{"block": block.name, "shortcut": block.shortcut, "state": state if block.name in lesion.blocks else "intact",
+                 "value": (bars or {}).get(block.name, (0.0, ""))[1]} for block in visit.description.blocks]  # fmt: skip
+        st.dataframe(rows, hide_index=True)
 
 
 def lesion_notes(visit: Visit, deleted: list[str]) -> None:
