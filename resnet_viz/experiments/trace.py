@@ -144,8 +144,8 @@ def trace(network: ResidualNetwork, images: Tensor, labels: Tensor, batch_size: 
 
 def sums(stream: Tensor) -> tuple[float, float, float, float]:
     """What mean, deviation and share of zeros are made of: sum, sum of squares, number of zeros, number of values."""
-    values = stream.double()
-    return values.sum().item(), values.square().sum().item(), (stream == 0).sum().item(), stream.numel()
+    total, squares = stream.sum(dtype=torch.float64).item(), stream.square().sum(dtype=torch.float64).item()
+    return total, squares, stream.numel() - int(torch.count_nonzero(stream)), stream.numel()
 
 
 @dataclass(frozen=True)
