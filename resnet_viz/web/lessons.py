@@ -140,6 +140,7 @@ def go(running: Running, step: int, pages: Sequence[StreamlitPage]) -> None:
     """Show the view of a step."""
     running.step = step
     wanted = running.lesson.steps[step]
+    links.forget()
     st.switch_page(next(page for page in pages if page.url_path == wanted.page), query_params=wanted.query)
 
 

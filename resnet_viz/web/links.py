@@ -156,6 +156,11 @@ def receive(page: str) -> list[str]:
     return [] if query == written.query or has_acted or is_late else take(query, page)
 
 
+def forget() -> None:
+    """Let the next query be applied whatever it is: also an empty one, which stands for the defaults."""
+    st.session_state.pop("written_query", None)
+
+
 def take(query: Query, page: str) -> list[str]:
     """Apply a query and remember it as this session's own."""
     st.session_state["written_query"] = Written(page, query, query, time.monotonic())

@@ -256,6 +256,23 @@ def test_a_bundled_lesson_asks_before_it_shows(server: Server, page: Page) -> No
     expect(page.get_by_role("heading", name="How many paths?")).to_have_count(0, timeout=SOON)
 
 
+def test_a_step_without_a_query_shows_the_defaults(server: Server, page: Page) -> None:
+    steps = [
+        {"heading": "A", "note": "", "link": "stage_diagram?network=fashion-resnet20"},
+        {"heading": "B", "note": "", "link": "gradient_flow"},
+    ]
+    lesson = json.dumps({"title": "t", "steps": steps}).encode()
+    opened(page, f"{server.address}/lessons")
+    page.locator("input[type=file]").set_input_files(
+        {"name": "l.json", "mimeType": "application/json", "buffer": lesson}
+    )
+    page.get_by_role("button", name="Start").nth(3).click(timeout=SOON)
+    expect(page.get_by_role("heading", name="fashion-resnet20: 20 layers")).to_be_visible(timeout=SOON)
+    page.get_by_role("button", name="Next").click()
+    heading(page, PAGES["gradient_flow"])
+    expect(page.get_by_text("fashion-resnet34: grows").first).to_be_visible(timeout=SOON)
+
+
 def test_a_lesson_is_recorded_saved_reopened_and_stepped_through(
     server: Server, page: Page, browser: Browser, tmp_path: Path
 ) -> None:
