@@ -51,7 +51,7 @@ def show_lines(
     with cached.timed() as spent:
         steps = [partial(line, network, name, hollow=hollow) for network, name, hollow in rows]
         lines = in_steps(
-            (key, *(network.digest for network, *_ in rows), images.digest, labels, what, scale),
+            (key, *(network.identity for network, *_ in rows), images.digest, labels, what, scale),
             f"Trace: {title}",
             steps,
         )

@@ -88,7 +88,7 @@ def show_consequences(lesion: Lesion) -> None:
 
 
 question(now, "What happens when a block is deleted?", "deletion")
-sweep_key = (*(network.digest for network in networks), images.digest)
+sweep_key = (*(network.identity for network in networks), images.digest)
 with cached.timed() as sweep_time:
     parts = done_in_steps(sweep_key)
 swept = [joined(of_network) for of_network in zip(*parts, strict=True)] if parts else None

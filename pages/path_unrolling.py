@@ -36,7 +36,7 @@ def by_length() -> None:
     steps = [partial(cached.gradient_by_length, network, images.subset([index]), labels[index : index + 1])
              for network in networks for index in range(len(images))]  # fmt: skip
     with cached.timed() as spent:
-        key = ("lengths", *(network.digest for network in networks), images.digest, labels)
+        key = ("lengths", *(network.identity for network in networks), images.digest, labels)
         parts = in_steps(key, "Follow the gradient through every length", steps)
     if parts is None:
         return

@@ -82,6 +82,11 @@ class LoadedNetwork:
         """The name, with 'untrained' wherever that is so."""
         return self.entry.name if self.trained else f"{self.entry.name} (untrained)"
 
+    @property
+    def identity(self) -> tuple[str, str]:
+        """What its results may be kept under: the digest alone is the same for two untrained networks of one seed."""
+        return self.entry.name, self.digest
+
     def inputs(self, images: ImageSet) -> Tensor:
         """A set as the network takes it: normalised, on its device."""
         return self.entry.preprocessing.normalise(images.pixels.to(device()))
@@ -293,9 +298,7 @@ def load(
         network = entry.build(seed=seed, batch_norm=batch_norm)
         calibrate(network, entry)
         norm = "" if batch_norm else ", without batch norm"
-        return ready(
-            entry, network, False, f"untrained, seed {seed}{norm}", f"{entry.name}, untrained, seed {seed}{norm}"
-        )
+        return ready(entry, network, False, f"untrained, seed {seed}{norm}", f"untrained-{seed}{norm}")
     network = entry.build(seed=0)
     path = checkpoint or weights_file(entry, progress)
     fill(network, read_state(path), path)

@@ -26,7 +26,7 @@ from ..networks.images import ImageSet, open_photo
 from ..networks.zoo import Entry, LoadedNetwork
 
 CONTENT: dict[str | type[Any], Callable[[Any], Any]] = {
-    LoadedNetwork: lambda loaded: (loaded.entry.name, loaded.digest),
+    LoadedNetwork: lambda loaded: loaded.identity,
     ImageSet: lambda images: images.digest,
     Entry: lambda entry: entry.name,
 }

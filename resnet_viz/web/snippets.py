@@ -156,4 +156,4 @@ def loaded_list(networks: Sequence[LoadedNetwork]) -> str:
 
 def row(entry: Entry) -> str:
     """How a program names a row of the table, or a file of the visitor's own."""
-    return f'NETWORKS["{entry.name}"]' if entry.name in NETWORKS else f'local_entries(Path("{entry.weights}"))[0]'
+    return f'NETWORKS["{entry.name}"]' if entry.name in NETWORKS else f'local_entries(Path("{entry.weights}"))[0][0]'
