@@ -1,6 +1,7 @@
 """How much gradient reaches the first block? Norms at each block, trained and untrained, residual beside plain."""
 
 from functools import partial
+from itertools import product
 
 import streamlit as st
 
@@ -70,7 +71,7 @@ with strip:
         choosing_strip(now, bars, "bars: norm of the gradient entering the block's stream, log scale")
     )
     st.markdown(figures.block_sentence(trace, position))
-shown = [loaded] + ([now.beside] if now.beside else [])
+shown = now.networks
 if loaded.trained:
     with st.container(border=True):
         rows = [(network, network.title, network is not loaded) for network in shown]
@@ -79,16 +80,10 @@ if loaded.trained:
 with st.container(border=True):
     other = counterpart(entry)
     rows = []
-    for norm in (True, False):
-        for each in [entry] + ([other] if other else []):
-            network = cached.network(each, seed, norm)
-            rows.append(
-                (
-                    network,
-                    f"{'plain' if is_plain(network.network) else 'residual'}, {'BN' if norm else 'no BN'}",
-                    not norm,
-                )
-            )
+    for norm, each in product((True, False), [entry] + ([other] if other else [])):
+        network = cached.network(each, seed, norm)
+        name = f"{'plain' if is_plain(network.network) else 'residual'}, {'BN' if norm else 'no BN'}"
+        rows.append((network, name, not norm))
     python = snippets.untrained_gradients(seed, what, scale == RELATIVE, now.python_of(images)) if other else ""
     show_lines("untrained", "Untrained: what the first training step would see", rows, [f"**untrained**, seed {seed}"], python,
                "BN: with batch norm, its statistics set by one pass over fixed images. He et al. say themselves that batch norm keeps a plain "

@@ -25,7 +25,7 @@ from resnet_viz.web.session import choices
 PARTS = 4  # the sweep is done in parts of the images, so that a click in the middle of it costs at most one of them
 now = visit()
 entry, loaded, images = now.loaded.entry, now.loaded, now.images
-networks = [loaded] + ([now.beside] if now.beside else [])
+networks = now.networks
 labelled, measured = images.labels is not None, f"{len(images):,} images"
 
 
@@ -46,7 +46,7 @@ def show_sweep(swept: list[Sweep], spent: list[str]) -> None:
 
 def show_prediction() -> None:
     with cached.timed() as spent:
-        before, after = (cached.probabilities(loaded, now.image, each) for each in (now.gates([]), gates))
+        before, after = cached.before_and_after(loaded, now.image, gates)
         other = beside_sentence(now, gates)
     seen = figures.seen_sentence(entry.classes, before, after)
     verdict.markdown(f"**This image: {seen}**")

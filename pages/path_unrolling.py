@@ -17,6 +17,7 @@ from resnet_viz.figures.paths import (
 from resnet_viz.web import cached, settings, snippets
 from resnet_viz.web.card import card
 from resnet_viz.web.parts import choosing_strip, in_steps, question, visit
+from resnet_viz.web.session import LARGEST_SEED
 
 LONGEST_RUN, BATCH, DEEP = 5, 8, 27
 now = visit()
@@ -30,9 +31,9 @@ def by_length() -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         images = settings.images_of_pass(now, BATCH, several=False)
         samples = settings.number("samples", "Sampled paths for each length", 1, 20, 5)
-        seed = settings.number("sample_seed", "Seed of the samples", 0, 9999, 0, slider=False)
+        seed = settings.number("sample_seed", "Seed of the samples", 0, LARGEST_SEED, 0, slider=False)
     labels, measured = now.labels(images), f"{len(images)} image{'s' if len(images) > 1 else ''}"
-    networks = [loaded] + ([now.beside] if now.beside and not is_plain(now.beside.network) else [])
+    networks = [network for network in now.networks if not is_plain(network.network)]
     steps = [partial(cached.gradient_by_length, network, images.subset([index]), labels[index : index + 1])
              for network in networks for index in range(len(images))]  # fmt: skip
     with cached.timed() as spent:

@@ -6,7 +6,7 @@ from resnet_viz.figures.deletion import prediction_change, seen_sentence
 from resnet_viz.web import cached, links, snippets
 from resnet_viz.web.card import card, chip
 from resnet_viz.web.gallery import picture
-from resnet_viz.web.parts import PAGES, beside_sentence, deleting_strip, visit
+from resnet_viz.web.parts import PAGES, beside_sentence, deleting_strip, untrained_note, visit
 from resnet_viz.web.session import choices
 
 now = visit()
@@ -34,14 +34,13 @@ st.title("Why can a residual network lose a layer and still see?", anchor=False)
 st.markdown(
     "A real network looks at a real image. Click blocks to delete them, and watch what it sees: every figure is computed from the network as you click."
 )
-if not now.loaded.trained:
-    st.warning(f"**{entry.name}: {now.loaded.weights}.** Its predictions mean nothing.")
+untrained_note(now)
 with st.container(border=True):
     verdict = st.empty()
     deleted = deleting_strip(now)
     with cached.timed() as spent:
         gates = now.gates(deleted, choices().lesion(entry.name).gate)
-        before, after = (cached.probabilities(now.loaded, now.image, each) for each in (now.gates([]), gates))
+        before, after = cached.before_and_after(now.loaded, now.image, gates)
         other = beside_sentence(now, gates)
     seen = seen_sentence(entry.classes, before, after)
     counts = f"{len(deleted)} of {len(gates)} blocks deleted" if deleted else "Nothing deleted: the network is intact"

@@ -195,6 +195,12 @@ def reference_norm(state: dict[str, Tensor], name: str, tensor: Tensor) -> Tenso
     return functional.batch_norm(tensor, *(state[f"{name}.{part}"] for part in parts))
 
 
+def same_state(network: nn.Module, state: dict[str, Tensor]) -> bool:
+    """Whether a network holds just these weights."""
+    own = network.state_dict()
+    return own.keys() == state.keys() and all(torch.equal(own[name].cpu(), state[name]) for name in state)
+
+
 # What a computation must leave as it found it.
 
 

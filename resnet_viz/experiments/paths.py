@@ -20,6 +20,7 @@ from ..networks.blocks import Block, Gate, PlainBlock, PreactivationBlock, add
 from ..networks.device import in_batches
 from ..networks.network import ResidualNetwork
 from ..progress import Progress, no_progress
+from .trace import image_norms
 
 BATCH_SIZE = 128
 MEMORY_BUDGET = 512 * 2**20  # bytes; batches are made so small that the gradients kept for all lengths stay below it
@@ -166,11 +167,6 @@ def single_path_norms(network: ResidualNetwork, streams: list[Tensor], last: Ten
         order = torch.cat([branch.nonzero(), (~branch).nonzero()]).flatten()
         gradients = torch.cat(parts)[order.argsort()]
     return image_norms(gradients)
-
-
-def image_norms(gradients: Tensor) -> Tensor:
-    """The L2 norm of each image's gradient, (k, batch, ...) -> (k, batch), float64: squares of the smallest would vanish."""
-    return torch.linalg.vector_norm(gradients, dim=(2, 3, 4), dtype=torch.float64)
 
 
 def images_at_once(network: ResidualNetwork, images: Tensor, batch_size: int) -> int:

@@ -61,9 +61,14 @@ class Trace:
         return norms / norms[-1] if relative else norms
 
 
+def image_norms(tensor: Tensor) -> Tensor:
+    """The L2 norm of each image, (..., channels, height, width) -> (...), float64: squares of the smallest would vanish."""
+    return torch.linalg.vector_norm(tensor, dim=(-3, -2, -1), dtype=torch.float64)
+
+
 def norms_by_image(tensors: Sequence[Tensor]) -> Tensor:
-    """The L2 norm of each image in each tensor: (tensors, images), float64."""
-    return torch.stack([tensor.flatten(1).norm(dim=1) for tensor in tensors]).double()
+    """The L2 norm of each image in each tensor: (tensors, images)."""
+    return torch.stack([image_norms(tensor) for tensor in tensors])
 
 
 def record(network: ResidualNetwork, images: Tensor, labels: Tensor) -> Record:

@@ -87,6 +87,11 @@ class LoadedNetwork:
         """What its results may be kept under: the digest alone is the same for two untrained networks of one seed."""
         return self.entry.name, self.digest
 
+    @property
+    def intact(self) -> tuple[float, ...]:
+        """The gates that leave every block as it is."""
+        return (1.0,) * len(self.network.blocks)
+
     def inputs(self, images: ImageSet) -> Tensor:
         """A set as the network takes it: normalised, on its device."""
         return self.entry.preprocessing.normalise(images.pixels.to(device()))

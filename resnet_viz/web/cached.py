@@ -185,9 +185,14 @@ def predictions(loaded: LoadedNetwork, images: ImageSet, gates: Sequence[float])
     return deletion.predict(loaded.network, loaded.entry.preprocessing, images, gates)
 
 
+def before_and_after(loaded: LoadedNetwork, image: ImageSet, gates: tuple[float, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """Class probabilities of one image in the intact network and under gates, (classes,) each."""
+    return probabilities(loaded, image, loaded.intact), probabilities(loaded, image, gates)
+
+
 def lesion(loaded: LoadedNetwork, images: ImageSet, gates: tuple[float, ...]) -> deletion.Lesion:
     """What gates do to a set."""
-    before, after = (predictions(loaded, images, each) for each in ((1.0,) * len(gates), gates))
+    before, after = (predictions(loaded, images, each) for each in (loaded.intact, gates))
     return deletion.Lesion(before, after, deletion.label_array(images))
 
 

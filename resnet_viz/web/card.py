@@ -52,9 +52,9 @@ def card(
     """Show a figure: its title (an answer), what it says, the caption that says what to see, and below it a chip.
 
     ``facts``: 'measured', 'precomputed' or 'schematic', on what, with which interval, in what time. ``alt``: the figure
-    for those who cannot see it. ``of``, ``images``: the networks and images it was made
-    from, where these are not the visit's own network and image. ``on_select``: called when a point is clicked. ``python``: the lines that make ``figure`` from what ``Visit.python`` loads. The files
-    (SVG, PNG, CSV) are made in the visitor's browser.
+    for those who cannot see it. ``of``, ``images``: the networks and images it was made from, where these are not the
+    visit's own network and image. ``on_select``: called when a point is clicked. ``python``: the lines that make
+    ``figure`` from what ``Visit.python`` loads. The files (SVG, PNG, CSV) are made in the visitor's browser.
     """
     if title:
         st.header(title, anchor=False)

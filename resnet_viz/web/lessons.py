@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -92,6 +93,11 @@ def answer_sheet(running: Running) -> str:
     return text.getvalue()
 
 
+def plain(text: str) -> str:
+    """A visitor's words without what Markdown would make of them."""
+    return re.sub(r"([\\`*_{}\[\]()#+!|<>$:~-])", r"\\\1", text)
+
+
 def presenter(pages: Sequence[StreamlitPage]) -> bool:
     """Above the page: the running lesson's step in large type, with its question. Returns whether the view may be shown."""
     running: Running | None = st.session_state.get("lesson")
@@ -111,7 +117,7 @@ def presenter(pages: Sequence[StreamlitPage]) -> bool:
                     running.predictions[running.step] = said
                     st.rerun()
         elif step.question:
-            st.markdown(f"You said: *{links.plain(running.predictions[running.step]) or 'nothing'}*. {step.answer}")
+            st.markdown(f"You said: *{plain(running.predictions[running.step]) or 'nothing'}*. {step.answer}")
         with st.container(horizontal=True):
             if st.button("Previous", icon=":material/arrow_back:", disabled=running.step == 0):
                 go(running, running.step - 1, pages)

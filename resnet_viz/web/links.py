@@ -68,11 +68,6 @@ def one_of(table: Mapping[str, Value]) -> Callable[[str], Value]:
     return parse
 
 
-def plain(text: str) -> str:
-    """A visitor's words without what Markdown would make of them."""
-    return re.sub(r"([\\`*_{}\[\]()#+!|<>$:~-])", r"\\\1", text)
-
-
 def query_of(page: str, chosen: Choices) -> Query:
     """The query that restores on this page what is chosen. A visitor's own images are not in it."""
     default = Choices()

@@ -12,7 +12,7 @@ from ..experiments.paths import is_plain
 from ..figures.deletion import seen_sentence
 from ..networks.network import stage_of
 from . import cached
-from .session import Visit, change_lesion, choices, redo_lesion, undo_lesion
+from .session import LARGEST_SEED, Visit, change_lesion, choices, redo_lesion, undo_lesion
 from .strip import network_strip
 
 HE_2015, HE_2016 = "[He et al., 2015](https://arxiv.org/abs/1512.03385)", "[2016](https://arxiv.org/abs/1603.05027)"
@@ -75,6 +75,11 @@ def question(visit: Visit, title: str, page: str) -> None:
     what_to_do, formula, paper = (PLAIN_TEXTS if is_plain(visit.loaded.network) else TEXTS)[page]
     st.title(title, anchor=False)
     st.markdown(f"{what_to_do} &ensp;${formula}$ &ensp;· {paper}")
+    untrained_note(visit)
+
+
+def untrained_note(visit: Visit) -> None:
+    """Say that the weights are random, if they are."""
     if not visit.loaded.trained:
         st.warning(
             f"**{visit.loaded.entry.name}: {visit.loaded.weights}.** Its predictions mean nothing; shapes, wiring and gradients are real."
@@ -146,7 +151,7 @@ def deleting_strip(
 def random_blocks(name: str, blocks: list[str]) -> None:
     """Buttons that delete k blocks drawn at random, from a seed."""
     count = st.number_input("blocks at random", 1, len(blocks), min(3, len(blocks)), key=f"random_count_{name}")
-    seed = st.number_input("seed of the draw", 0, 9999, 0, key=f"random_seed_{name}")
+    seed = st.number_input("seed of the draw", 0, LARGEST_SEED, 0, key=f"random_seed_{name}")
     drawn = np.random.default_rng(int(seed)).choice(len(blocks), int(count), replace=False)
     st.button(
         "Delete them",
@@ -160,8 +165,8 @@ def beside_sentence(visit: Visit, gates: tuple[float, ...]) -> str:
     """What the network beside makes of the image under the same lesion; nothing if there is none."""
     if visit.beside is None:
         return ""
-    before, after = (cached.probabilities(visit.beside, visit.image, each) for each in ((1.0,) * len(gates), gates))
-    return f"Beside it {visit.beside.title}: {seen_sentence(visit.beside.entry.classes, before, after)}."
+    seen = seen_sentence(visit.beside.entry.classes, *cached.before_and_after(visit.beside, visit.image, gates))
+    return f"Beside it {visit.beside.title}: {seen}."
 
 
 def strip_as_table(visit: Visit, bars: Mapping[str, tuple[float, str]] | None) -> None:

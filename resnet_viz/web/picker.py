@@ -131,7 +131,7 @@ def shown_one(
         chosen.own_labels[image.digest] = options.index(st.session_state[key]) - 1
 
     st.selectbox("Its class", options, key=key, on_change=label)
-    predicted = cached.predictions(loaded, together, (1.0,) * len(loaded.network.blocks))
+    predicted = cached.predictions(loaded, together, loaded.intact)
     said = [chosen.own_labels.get(together.subset([index]).digest, -1) for index in range(len(own))]
     labels = torch.tensor([said if said >= 0 else int(guess) for said, guess in zip(said, predicted, strict=True)])
     labelled = ImageSet(together.title, pixels, labels, names)

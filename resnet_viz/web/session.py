@@ -77,6 +77,11 @@ class Visit:
         return cached.description(self.loaded)
 
     @property
+    def networks(self) -> list[LoadedNetwork]:
+        """The chosen network, and the one beside it if there is one."""
+        return [self.loaded, *([self.beside] if self.beside else [])]
+
+    @property
     def class_name(self) -> str:
         return self.loaded.entry.classes[self.label]
 
@@ -119,7 +124,7 @@ gates = loaded.network.gates_without({lesion.blocks}, {lesion.gate:g})
         known = images.labels
         return tuple(
             int(label)
-            for label in (cached.predictions(self.loaded, images, self.gates([])) if known is None else known)
+            for label in (cached.predictions(self.loaded, images, self.loaded.intact) if known is None else known)
         )
 
 

@@ -1,7 +1,7 @@
 """Controls of a page: what is set stays when the page is left, and stands in its link."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import streamlit as st
 
@@ -45,12 +45,13 @@ def number(
     return value
 
 
-def set_value(name: str, value: int, default: int) -> None:
-    """Set a number of this page from elsewhere: a click in a figure."""
+def set_value(name: str, value: Value, default: Value, code: Callable[[Value], str] = str) -> None:
+    """Set a value of this page: at its own control, or from elsewhere by a click in a figure."""
     stored = choices().settings.setdefault(st.session_state["page"], {})
-    stored.pop(name, None)
-    if value != default:
-        stored[name] = str(value)
+    if value == default:
+        stored.pop(name, None)
+    else:
+        stored[name] = code(value)
 
 
 def setting(
@@ -71,11 +72,4 @@ def setting(
     key = f"{page}/{name}"
     st.session_state[key] = value
 
-    def store() -> None:
-        changed: Any = st.session_state[key]
-        if changed == default:
-            stored.pop(name, None)
-        else:
-            stored[name] = code(changed)
-
-    return value, key, store
+    return value, key, lambda: set_value(name, st.session_state[key], default, code)

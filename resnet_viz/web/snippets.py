@@ -46,22 +46,22 @@ figure = sweep_errors(rows, {100 - 100 / classes:g}, LIGHT)"""
 
 def gradients(networks: Sequence[LoadedNetwork], what: str, relative: bool, batch: str) -> str:
     """A gradient norm at each block, in each trained network."""
-    loop = f"for networks in [{loaded_list(networks)}]:\n    for each in networks:"
-    return along_blocks(loop, "each.title", "each is not loaded", what, relative, batch)
+    return along_blocks(
+        f"for each in {loaded_list(networks)}:", "each.title", "each is not loaded", what, relative, batch
+    )
 
 
 def untrained_gradients(seed: int, what: str, relative: bool, batch: str) -> str:
     """A gradient norm at each block, residual and plain, with and without batch norm."""
-    loop = f"""for norm in (True, False):
-    for entry in (loaded.entry, counterpart(loaded.entry)):
-        each = load(entry, untrained={seed}, batch_norm=norm)"""
+    loop = f"""for norm, entry in product((True, False), (loaded.entry, counterpart(loaded.entry))):
+    each = load(entry, untrained={seed}, batch_norm=norm)"""
     name = """f"{'plain' if is_plain(each.network) else 'residual'}, {'BN' if norm else 'no BN'}\""""
     text = along_blocks(loop, name, "not norm", what, relative, batch)
-    return "from resnet_viz.networks.zoo import counterpart\n" + text
+    return "from itertools import product\n\nfrom resnet_viz.networks.zoo import counterpart\n" + text
 
 
 def along_blocks(loop: str, name: str, hollow: str, what: str, relative: bool, batch: str) -> str:
-    """One series for each network of a loop, whose body is indented by eight."""
+    """One series for each network, ``each``, of a loop."""
     return f"""from resnet_viz.experiments.deletion import labelled
 from resnet_viz.experiments.paths import is_plain
 from resnet_viz.experiments.trace import trace
@@ -70,8 +70,8 @@ from resnet_viz.figures.gradients import Series, along_blocks, axis_title
 batch = {labelled_batch(batch)}
 lines = []
 {loop}
-        norms = trace(each.network, each.inputs(batch), batch.labels).gradient_norm("{what}", relative={relative})
-        lines.append(Series({name}, tuple(each.network.blocks), norms, is_plain(each.network), hollow={hollow}))
+    norms = trace(each.network, each.inputs(batch), batch.labels).gradient_norm("{what}", relative={relative})
+    lines.append(Series({name}, tuple(each.network.blocks), norms, is_plain(each.network), hollow={hollow}))
 figure = along_blocks(lines, axis_title("{what}", relative={relative}), LIGHT)"""
 
 

@@ -279,9 +279,9 @@ function facts(strip, { stage, index, members, mean }) {
     return [name, shortcut === "none" ? "no shortcut" : `shortcut: ${shortcut}`, isChosen(strip, index) && "chosen",
       isDeleted(strip, index) && lesioned(data), says].filter(Boolean);
   }
-  const { name, shape, mean_says } = data.stages[stage];
+  const { name, shape } = data.stages[stage];
   return [name, shape, `${members.length} blocks`, ...counts(strip, members),
-    mean !== null && (mean_says || `mean bar ${mean.toFixed(2)} of the longest`)].filter(Boolean);
+    mean !== null && `mean bar ${mean.toFixed(2)} of the longest`].filter(Boolean);
 }
 
 function counts(strip, members) {

@@ -28,7 +28,6 @@ def network_strip(
     mode: str,
     bars: Mapping[str, tuple[float, str]] | None = None,
     bars_title: str = "",
-    means: Mapping[str, str] | None = None,
     deleted: Sequence[str] = (),
     gate: float = 0.0,
     on_change: Callable[[], None],
@@ -36,12 +35,13 @@ def network_strip(
     """Draw the strip; a click, Enter or Space on a block puts it into ``chosen`` or takes it out, with Shift a run of blocks.
 
     ``mode``: 'delete' (any number of blocks, drawn hollow and struck out) or 'select' (one block, drawn outlined; blocks in
-    ``deleted`` are drawn as deleted ones); with a ``gate`` above 0 they are drawn as scaled, not as deleted. ``bars``: for each block a share 0 ... 1, or -1 ... 1, of the longest bar, and
-    what it says; a block without one has no bar. ``means``: what the mean of a stage's bars says. The browser sends the whole set with a sequence number as
-    ``st.session_state[key]["choice"]`` = {"mask": "0100...", "sequence": 7}; an echo older than what the visitor has
-    clicked since is ignored there. Which stages are folded is known to the browser alone.
+    ``deleted`` are drawn as deleted ones); with a ``gate`` above 0 they are drawn as scaled, not as deleted. ``bars``: for
+    each block a share 0 ... 1, or -1 ... 1, of the longest bar, and what it says; a block without one has no bar. The
+    browser sends the whole set with a sequence number as ``st.session_state[key]["choice"]`` = {"mask": "0100...",
+    "sequence": 7}; an echo older than what the visitor has clicked since is ignored there. Which stages are folded is
+    known to the browser alone.
     """
-    bars, means = bars or {}, means or {}
+    bars = bars or {}
     stages = {block.stage: block.out_shape for block in description.blocks}
     positions = {stage: position for position, stage in enumerate(stages)}
 
@@ -60,8 +60,7 @@ def network_strip(
             "colours": {"stem": palette.stem, "ink": palette.ink, "muted": palette.muted, "line": palette.line,
                         "background": palette.background},
             "stages": [
-                {"name": stage, "colour": palette.stage(stage), "shape": f"{shape[0]} × {shape[1]}²",
-                 "mean_says": means.get(stage, "")}
+                {"name": stage, "colour": palette.stage(stage), "shape": f"{shape[0]} × {shape[1]}²"}
                 for stage, shape in stages.items()
             ],
             "blocks": [

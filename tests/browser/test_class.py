@@ -156,8 +156,9 @@ def test_the_camera(server: Server, playwright: Playwright) -> None:
     page = browser.new_context(permissions=["camera"]).new_page()
     opened(page, f"{server.address}/stage_diagram?network=fashion-resnet20")
     page.get_by_role("radio", name="camera").click()
-    page.wait_for_function("document.querySelector('video')?.readyState >= 2", timeout=SOON)
+    expect(page.locator("video")).to_be_visible(timeout=SOON)
     finished(page)
+    page.wait_for_function("document.querySelector('video')?.currentTime > 0.5", timeout=SOON)  # it plays, and goes on
     page.get_by_role("button", name="Take Photo").click()
     expect(page.get_by_text("as the network sees it")).to_be_visible(timeout=SOON)
     browser.close()

@@ -6,6 +6,7 @@ from shutil import copyfile
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from resnet_viz.networks import zoo
 from resnet_viz.networks.zoo import CHECKPOINTS, NETWORKS
 from resnet_viz.web import cached
 
@@ -192,6 +193,32 @@ def test_a_file_that_fits_nothing_is_told_and_the_app_goes_on(monkeypatch, tmp_p
     assert "broken.pt" in app.error[0].value
     assert "fashion-resnet34: 34 layers" in texts(app)
     cached.local_networks.clear()
+
+
+def test_two_networks_that_cannot_be_fetched_may_stand_beside_each_other(monkeypatch, tmp_path) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    link = {"network": "imagenet-resnet50", "beside": "imagenet-resnet50-v2"}
+    monkeypatch.setattr(zoo, "download", refuse)
+    app = opened("stage_diagram", link)
+    app.run()  # now it is known that both cannot be had
+    assert not app.exception
+    assert [each.label for each in app.button].count("Try to fetch the weights again") == 2
+
+
+def refuse(*_: object) -> None:
+    raise OSError("no way out")
+
+
+def test_uploaded_weights_become_a_network_of_this_visitor(monkeypatch) -> None:
+    assert not opened("start").get("file_uploader")  # off unless the server was started to allow it
+    monkeypatch.setenv("RESNET_VIZ_UPLOADS", "1")
+    app = opened("stage_diagram")
+    weights = (CHECKPOINTS / "fashion-resnet20.safetensors").read_bytes()
+    uploader = app.get("file_uploader")[0]
+    uploader.set_value(("../../mine.safetensors", weights, "application/octet-stream")).run()
+    assert not app.exception
+    assert "fashion-resnet20:mine: 20 layers" in texts(app)
+    assert "fashion-resnet20:mine" not in opened("stage_diagram").selectbox(key="network_box").options
 
 
 def test_itself_untrained_is_a_comparison() -> None:

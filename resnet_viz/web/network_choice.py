@@ -1,0 +1,134 @@
+"""The choice of the network: which, with which weights, and which one stands beside it for comparison."""
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import streamlit as st
+
+from ..networks import zoo
+from ..networks.zoo import Entry, LoadedNetwork, WeightsUnavailable
+from . import cached
+from .lessons import waits_for_prediction
+from .session import ITSELF, LARGEST_SEED, NOTHING, TWIN, Choices, choices
+
+UPLOADS = tempfile.TemporaryDirectory(prefix="resnet_viz-")  # goes with the server
+UNTRAINED, TRAINED = "untrained", "trained"
+
+
+def choose_network(chosen: Choices) -> tuple[LoadedNetwork, LoadedNetwork | None]:
+    """The controls in the sidebar; returns the chosen network and the one beside it."""
+    st.session_state["network_box"] = chosen.network
+    st.session_state["weights_box"] = TRAINED if chosen.untrained is None else UNTRAINED
+    st.session_state["seed_box"] = chosen.untrained or 0
+
+    def take() -> None:
+        chosen.network = st.session_state["network_box"]
+        untrained = st.session_state["weights_box"] == UNTRAINED
+        chosen.untrained = st.session_state.get("seed_box", 0) if untrained else None
+
+    networks = cached.networks()
+    if fault := cached.local_networks()[1]:
+        st.error(fault)
+    st.selectbox("Network", list(networks), key="network_box", on_change=take)
+    st.segmented_control("Weights", [TRAINED, UNTRAINED], key="weights_box", required=True, on_change=take,
+                         help="Untrained: seeded initial weights, batch norms set by one pass over fixed images.")  # fmt: skip
+    if chosen.untrained is not None:
+        st.number_input("Seed of the initial weights", 0, LARGEST_SEED, key="seed_box", on_change=take)
+    loaded = load(networks[chosen.network], chosen.untrained)
+    st.caption(facts(loaded, told=not waits_for_prediction()))
+    if os.environ.get("RESNET_VIZ_UPLOADS") == "1":
+        upload_weights()
+    return loaded, beside(chosen, loaded)
+
+
+def load(entry: Entry, untrained: int | None) -> LoadedNetwork:
+    """The network, fetched with a progress bar if need be; untrained, and labelled so, where its weights cannot be had."""
+    refused: dict[str, str] = st.session_state.setdefault("unavailable_weights", {})
+    if untrained is not None:
+        return cached.network(entry, untrained)
+    if entry.name not in refused or st.button("Try to fetch the weights again", key=f"fetch_again_{entry.name}"):
+        refused.pop(entry.name, None)
+        bar = st.empty()
+        try:
+            if not zoo.weights_path(entry).is_file():
+                zoo.weights_file(entry, lambda done, total: show_download(bar, entry, done, total))
+            return cached.network(entry)
+        except WeightsUnavailable as error:
+            refused[entry.name] = str(error)
+        finally:
+            bar.empty()
+    st.warning(f"{refused[entry.name]} **Shown untrained.**")
+    return cached.network(entry, 0)
+
+
+def beside(chosen: Choices, loaded: LoadedNetwork) -> LoadedNetwork | None:
+    """The network that stands beside the chosen one on every page: its twin with or without shortcuts, itself before
+    training, or other weights of the same architecture."""
+    entry, twin = loaded.entry, zoo.counterpart(loaded.entry)
+    choice: dict[str, Callable[[], LoadedNetwork | None]] = {NOTHING: lambda: None}
+    if loaded.trained:
+        choice = {ITSELF: lambda: cached.network(entry, 0)} | choice
+        if twin is not None and twin.weights is not None:
+            choice = {TWIN: lambda: cached.network(twin)} | choice
+    for row in zoo.same_architecture(entry, cached.networks().values()):
+        choice[row.name] = partial(load, row, None)
+    default = TWIN if TWIN in choice else NOTHING
+    st.session_state["beside_box"] = chosen.beside if chosen.beside in choice else default
+
+    def take() -> None:
+        chosen.beside = st.session_state["beside_box"]
+
+    st.selectbox(
+        "Beside it",
+        list(choice),
+        key="beside_box",
+        on_change=take,
+        help="What it is compared with: its twin is the plain network of equal depth (or the residual one); plain networks are drawn in grey squares.",
+    )
+    return choice[st.session_state["beside_box"]]()
+
+
+def upload_weights() -> None:
+    """Take a file of weights from the visitor's browser, if the server was started to allow that: safetensors only."""
+    file = st.file_uploader("Your weights", type="safetensors", key="uploaded_weights")
+    faults: dict[str, str] = st.session_state.setdefault("faults_of_uploads", {})  # by file; '' for one that was taken
+    if file is None:
+        return
+    if file.file_id in faults:
+        if faults[file.file_id]:
+            st.error(faults[file.file_id])
+        return
+    place = Path(UPLOADS.name) / hashlib.sha256(file.getvalue()).hexdigest()[:16]
+    place.mkdir(exist_ok=True)
+    path = place / f"{Path(file.name).stem}.safetensors"
+    path.write_bytes(file.getvalue())
+    entries, told = zoo.local_entries(path)
+    faults[file.file_id] = " ".join(told)
+    for entry in entries:
+        st.session_state.setdefault("uploaded_networks", {})[entry.name] = entry
+        choices().network = entry.name
+    st.rerun()
+
+
+def show_download(bar: st.delta_generator.DeltaGenerator, entry: Entry, done: int, total: int) -> None:
+    bar.progress(done / total if total else 0.0, f"Fetching {entry.name}: {done / 2**20:.0f} of {total / 2**20:.0f} MB")
+
+
+def facts(loaded: LoadedNetwork, *, told: bool) -> str:
+    """One line about a network: blocks, parameters, and if it may be told the error and where it was measured."""
+    description = cached.description(loaded)
+    text = f"{len(description.blocks)} blocks · {description.params / 1e6:.2f} M parameters"
+    history = cached.history(loaded.entry.name)
+    if not told:
+        return text
+    if not loaded.trained:
+        return f"{text} · **{loaded.weights}**, batch norms calibrated"
+    if history:
+        return f"{text} · test error {history['test_error_pct']:.1f} % ({history['test_images']:,} images)"
+    if loaded.entry.published_error_pct is not None:
+        return f"{text} · published error {loaded.entry.published_error_pct:.1f} %"
+    return f"{text} · {loaded.weights}"
