@@ -1,8 +1,12 @@
 // The files of one figure, made here in the visitor's browser: SVG and PNG as drawn, CSV of its numbers.
-const LINE = 15, MARGIN = 10;
+const LINE = 15, MARGIN = 10, LONGEST_WAIT = 20000;  // pixels, pixels, milliseconds
 
-function plot(data) {
-  return document.querySelector(`.st-key-${CSS.escape(data.figure)} .js-plotly-plot`);
+// The buttons stand there before the first figure of a visit is drawn: a click on one then waits for it.
+async function plot(data) {
+  const drawn = () => document.querySelector(`.st-key-${CSS.escape(data.figure)} .js-plotly-plot:has(.main-svg)`);
+  for (let waited = 0; !drawn() && waited < LONGEST_WAIT; waited += 50) await new Promise((next) => setTimeout(next, 50));
+  if (!drawn()) throw new Error(`The figure ${data.figure} has not been drawn; nothing can be saved of it.`);
+  return drawn();
 }
 
 function save(data, ending, content, type) {
@@ -20,7 +24,7 @@ function footer(data, width) {
 }
 
 async function svg(data) {
-  const graph = plot(data), { width, height } = graph.getBoundingClientRect();
+  const graph = await plot(data), { width, height } = graph.getBoundingClientRect();
   const uri = await window.Plotly.toImage(graph, { format: "svg", width, height });
   const root = new DOMParser().parseFromString(decodeURIComponent(uri.slice(uri.indexOf(",") + 1)), "image/svg+xml").documentElement;
   const lines = footer(data, width), total = height + MARGIN + LINE * lines.length;
@@ -51,8 +55,8 @@ async function png(data) {
 
 // A row for each point that can be pointed at; lines that only guide the eye are left out, and so are empty columns and
 // the coordinates of a drawing without axes.
-function csv(data) {
-  const graph = plot(data), layout = graph._fullLayout, drawn = layout.xaxis?.visible !== false;
+async function csv(data) {
+  const graph = await plot(data), layout = graph._fullLayout, drawn = layout.xaxis?.visible !== false;
   const title = (axis, fallback) => {
     const text = layout[axis]?.title?.text?.trim();
     return text && !text.startsWith("Click to enter") ? text : fallback;
@@ -90,7 +94,7 @@ export default function ({ data, parentElement }) {
   const kinds = {
     SVG: async () => save(data, "svg", (await svg(data)).text, "image/svg+xml"),
     PNG: async () => save(data, "png", await png(data), "image/png"),
-    CSV: async () => save(data, "csv", csv(data), "text/csv"),
+    CSV: async () => save(data, "csv", await csv(data), "text/csv"),
   };
   if (!place.children.length) {  // built once, so that focus stays
     place.append(...Object.keys(kinds).map((kind) => {

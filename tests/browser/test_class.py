@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from PIL import Image, ImageDraw
-from playwright.sync_api import Browser, Page, Playwright, expect
+from playwright.sync_api import Browser, Page, Playwright, Route, expect
 
 from resnet_viz.web.address import own_address
 from tests.browser.conftest import SOON, Server, block, browser_options, finished, heading
@@ -202,7 +202,7 @@ def test_a_figure_is_saved_as_svg_png_and_csv(server: Server, page: Page) -> Non
         assert part in text, part
     name, png = saved(page, "Save this figure as PNG")
     picture = Image.open(io.BytesIO(png))
-    assert name.endswith(".png") and picture.width > 1200 and len(set(picture.convert("RGB").getdata())) > 50
+    assert name.endswith(".png") and picture.width > 1200 and len(picture.convert("RGB").getcolors(1 << 20)) > 50
     name, table = saved(page, "Save this figure as CSV")
     lines = table.decode().splitlines()
     rows = list(csv.DictReader(line for line in lines if not line.startswith("#")))
@@ -210,6 +210,20 @@ def test_a_figure_is_saved_as_svg_png_and_csv(server: Server, page: Page) -> Non
     gradient = [float(row["share, %"]) for row in rows if row["series"] == "share of the gradient, %"]
     assert len(gradient) == 10 and sum(gradient) == pytest.approx(100)
     assert [row["label"] for row in rows if row["series"] == "share of the paths, %"][4] == "126"
+
+
+def test_a_figure_can_be_saved_before_it_is_drawn(server: Server, page: Page) -> None:
+    held: list[Route] = []
+    page.route("**/PlotlyChart*.js", lambda route: held.append(route))
+    page.goto(f"{server.address}/path_unrolling?network=fashion-resnet20")
+    button = page.get_by_role("button", name="Save this figure as CSV").first
+    expect(button).to_be_visible(timeout=SOON)
+    with page.expect_download() as download:
+        button.click()
+        assert held and page.locator(".js-plotly-plot").count() == 0
+        for route in held:
+            route.continue_()
+    assert "share of the gradient" in Path(download.value.path()).read_text()
 
 
 def test_a_page_is_saved_as_one_file_that_needs_no_internet(
