@@ -293,22 +293,33 @@ def sweep(batch_size: int, **options: Any) -> None:
 )
 @click.option("--epochs", type=click.IntRange(1), default=training.Recipe.epochs)
 @click.option("--seed", type=click.IntRange(0, LARGEST_SEED), default=training.Recipe.seed)
-def train(network: str, data: Path | None, output: Path, epochs: int, seed: int) -> None:
+@click.option("--blocks-per-batch", type=click.IntRange(1), metavar="K", help="Train each batch with K random blocks.")
+@click.option(
+    "--longest-path",
+    type=click.IntRange(0),
+    metavar="K",
+    help="Train with the gradient over paths of at most K branches.",
+)
+def train(network: str, data: Path | None, output: Path, **recipe_options: Any) -> None:
     """Train a fashion-* network; a run that was interrupted goes on where it stopped."""
     entry = zoo.entry_of(network)
     if entry.family != "fashion":
         possible = ", ".join(name for name, row in zoo.NETWORKS.items() if row.family == "fashion")
         raise InputError(f"{network} is not trained here; possible: {possible}.")
+    blocks, wanted = len(zoo.block_names(entry)), recipe_options["blocks_per_batch"]
+    if wanted is not None and recipe_options["longest_path"] is not None:
+        raise InputError("--blocks-per-batch and --longest-path came together; give one of them.")
+    if wanted is not None and wanted > blocks:
+        raise InputError(f"--blocks-per-batch {wanted} came; {network} has {blocks} blocks.")
     source = data or datasets.fashion_folder()
     doing = "Downloading Fashion-MNIST into" if data is None and not source.is_dir() else "Reading Fashion-MNIST from"
     click.echo(f"{doing} {source}", err=True)
     train_set, test_set = datasets.full_fashion(data)
-    output.mkdir(parents=True, exist_ok=True)
-    recipe = training.Recipe(epochs=epochs, seed=seed)
+    recipe = training.Recipe(**recipe_options)
     with bar(f"Training {network}, steps", always=True) as progress:
         training.train(entry, train_set, test_set, output, recipe, progress)
     training.write_table(output)
-    weights, history = (output / f"{network}.{suffix}" for suffix in ("safetensors", "json"))
+    weights, history = (recipe.path(entry, output).with_suffix(suffix) for suffix in (".safetensors", ".json"))
     errors = {key: value for key, value in json.loads(history.read_text()).items() if key.endswith("_error_pct")}
     show({"network": network, "trained": True, "weights": str(weights), "history": str(history), **errors})
 

@@ -355,11 +355,12 @@ def test_training_writes_weights_that_the_other_commands_take(few_idx_files, tmp
     assert "4/4" in result.stderr, "two epochs of two steps, on the progress bar"
     told = json.loads(result.stdout)
     assert told["trained"] and told["network"] == FASHION and 0 <= told["test_error_pct"] <= 100
-    assert sorted(path.name for path in output.iterdir()) == ["README.md", f"{FASHION}.json", f"{FASHION}.safetensors"]
+    files = sorted(str(path.relative_to(output)) for path in output.rglob("*.*"))
+    assert files == ["README.md", *(f"histories/{FASHION}-seed5.{suffix}" for suffix in ("json", "safetensors"))]
     history = json.loads(Path(told["history"]).read_text())
     assert len(history["epochs"]) == 2 and history["recipe"]["seed"] == 5
     used = answer("delete", FASHION, "--checkpoint", told["weights"], *FEW, "--blocks", "layer1.0")
-    assert used["trained"] and used["weights"] == f"from {FASHION}.safetensors"
+    assert used["trained"] and used["weights"] == f"from {FASHION}-seed5.safetensors"
     again = json.loads(run(*arguments[:-4], "--epochs", 2, "--seed", 5, "--output", tmp_path / "again").stdout)
     first, second = load_file(told["weights"]), load_file(again["weights"])
     assert all(torch.allclose(first[name], second[name], rtol=1e-3, atol=1e-5) for name in first)
@@ -397,6 +398,11 @@ def test_a_state_of_another_recipe_is_refused(few_idx_files, tmp_path):
         (("delete", FASHION, "--untrained", 0, "--blocks", "layer1.0 layer1.1"), ["'layer1.0 layer1.1'", "layer3.0-2"]),
         (("sweep", FASHION, "--untrained", 0, "--checkpoint", "x.pt"), ["--checkpoint and --untrained", "one of them"]),
         (("sweep", FASHION, "--untrained", 0, "--data", "d", "--image", "i"), ["--image and --data", "one of them"]),
+        (
+            ("train", FASHION, "--blocks-per-batch", 4, "--longest-path", 4),
+            ["--blocks-per-batch", "--longest-path", "one of them"],
+        ),
+        (("train", FASHION, "--blocks-per-batch", 10), ["--blocks-per-batch 10", "9 blocks"]),
         (("train", CIFAR, "--data", "nowhere"), [CIFAR, "fashion-resnet20, "]),
         (("train", FASHION, "--epochs", 0), ["--epochs", "0 ", "x>=1"]),
     ],

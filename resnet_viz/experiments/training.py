@@ -18,11 +18,13 @@ from ..networks.images import ImageSet, Preprocessing
 from ..networks.network import ResidualNetwork
 from ..networks.zoo import Entry
 from ..progress import Progress, no_progress
+from .short_paths import backward_over_paths, random_gates
 from .trace import stream_gradient_norms
 
 HISTORY_IMAGES = 10_000  # training images behind the error of each epoch; the last epoch's is over all of them
 GRADIENT_IMAGES = 500
 STEPS_BETWEEN_SAVES = 100
+HISTORIES = "histories"  # the folder of runs that depart from the bundled recipe
 TABLE_HEAD = """# Bundled weights
 
 Trained by this project on Fashion-MNIST (MIT licence). A row is reproduced by `python -m resnet_viz train NETWORK`, which
@@ -34,14 +36,26 @@ Train error: all 60,000 training images in eval mode, without augmentation. Test
 each network lies its history as JSON: loss and error on 10,000 training and all test images, and the norm of the stream's
 gradient at each block (500 training images), once an epoch.
 
-| network | seed | epochs | train error, % | test error, % | minutes (threads) | MB | sha256 |
+"""
+TABLE_COLUMNS = """| network | seed | epochs | train error, % | test error, % | minutes (threads) | MB | sha256 |
 |---|---|---|---|---|---|---|---|
+"""
+HISTORIES_HEAD = """
+## Histories
+
+Runs of other seeds or with a changed recipe, in histories/, of which only the history is kept. `seed1`: `--seed 1`;
+`blocks4`: `--blocks-per-batch 4`, each batch is trained with 4 blocks drawn at random; `longest4`: `--longest-path 4`, each
+parameter keeps only the gradient over paths of at most 4 branches. Tested with all blocks.
+
 """
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """SGD with Nesterov momentum under a one-cycle learning rate, whose first 30 % is a warm-up from 1/25 of the maximum."""
+    """SGD with Nesterov momentum under a one-cycle learning rate, whose first 30 % is a warm-up from 1/25 of the maximum.
+
+    ``blocks_per_batch`` and ``longest_path`` train on short paths only, as short_paths.py says.
+    """
 
     epochs: int = 10
     batch_size: int = 128
@@ -50,6 +64,14 @@ class Recipe:
     weight_decay: float = 5e-4
     shift: int = 2  # pixels, each way; flips as well
     seed: int = 0
+    blocks_per_batch: int | None = None
+    longest_path: int | None = None
+
+    def path(self, entry: Entry, folder: Path) -> Path:
+        """Where its files lie, without their ending: 'fashion-resnet20', or 'histories/fashion-resnet20-longest4-seed1'."""
+        parts = {"blocks": self.blocks_per_batch, "longest": self.longest_path, "seed": self.seed or None}
+        changes = [f"-{part}{value}" for part, value in parts.items() if value is not None]
+        return folder / HISTORIES / "".join([entry.name, *changes]) if changes else folder / entry.name
 
 
 def augment(pixels: Tensor, shift: int, generator: torch.Generator) -> Tensor:
@@ -84,12 +106,14 @@ def train(
     recipe: Recipe,
     progress: Progress = no_progress,
 ) -> None:
-    """Train a network and write ``folder/NAME.safetensors`` and ``folder/NAME.json`` (its history).
+    """Train a network and write its weights (.safetensors) and its history (.json) at ``recipe.path``.
 
     A state file beside them is replaced at least every 100 steps; a run that finds one goes on from there, with the
     result that it would have had without the interruption. Files are written whole or not at all.
     """
-    state_path = folder / f"{entry.name}.partial.pt"
+    path = recipe.path(entry, folder)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    state_path = path.with_suffix(".partial.pt")
     network = entry.build(seed=recipe.seed).to(memory_format=torch.channels_last)
     steps = len(training) // recipe.batch_size
     optimizer = torch.optim.SGD(
@@ -143,9 +167,8 @@ def train(
             # Each step has a generator seed of its own, so that a run resumed here draws what the first would have drawn.
             generator.manual_seed((recipe.seed * 1000 + epoch) * 100_000 + step + 1)
             images = entry.preprocessing.normalise(augment(training.pixels[chosen], recipe.shift, generator))
-            loss = functional.cross_entropy(network(images), training.labels[chosen])
             optimizer.zero_grad()
-            loss.backward()
+            backward(network, images, training.labels[chosen], recipe, generator)
             optimizer.step()
             schedule.step()
             done += 1
@@ -185,10 +208,22 @@ def train(
         "seconds": round(seconds),
         "threads": torch.get_num_threads(),
     }
-    weights = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
-    replace(folder / f"{entry.name}.safetensors", lambda path: save_file(weights, path, {"network": entry.name}))
-    replace(folder / f"{entry.name}.json", lambda path: path.write_text(json.dumps(summary, indent=1) + "\n"))
+    weights = {key: tensor.contiguous() for key, tensor in network.state_dict().items()}
+    replace(path.with_suffix(".safetensors"), lambda new: save_file(weights, new, {"network": entry.name}))
+    replace(path.with_suffix(".json"), lambda new: new.write_text(json.dumps(summary, indent=1) + "\n"))
     state_path.unlink()
+
+
+def backward(
+    network: ResidualNetwork, images: Tensor, labels: Tensor, recipe: Recipe, generator: torch.Generator
+) -> None:
+    """Set .grad to what the recipe trains with."""
+    if recipe.longest_path is not None:
+        backward_over_paths(network, images, labels, range(recipe.longest_path + 1))
+        return
+    kept = recipe.blocks_per_batch
+    gates = None if kept is None else random_gates(len(network.blocks), kept, generator)
+    functional.cross_entropy(network(images, gates), labels).backward()
 
 
 def replace(path: Path, write: Callable[[Path], object]) -> None:
@@ -202,14 +237,23 @@ def replace(path: Path, write: Callable[[Path], object]) -> None:
 
 
 def write_table(folder: Path) -> None:
-    """Write ``folder/README.md``: a row for each network trained there, read from its history and its weights."""
+    """Write ``folder/README.md``: a row for each run found there, read from its history and, if kept, its weights."""
+    text = TABLE_HEAD + table(folder)
+    if any((folder / HISTORIES).glob("*.json")):
+        text += HISTORIES_HEAD + table(folder / HISTORIES)
+    replace(folder / "README.md", lambda path: path.write_text(text))
+
+
+def table(folder: Path) -> str:
+    """A row for each history in a folder."""
     rows = []
     for path in sorted(folder.glob("*.json")):
         summary, weights = json.loads(path.read_text()), path.with_suffix(".safetensors")
+        kept = folder.name != HISTORIES
+        size = f"{weights.stat().st_size / 1e6:.1f}" if kept else "-"
+        digest = f"`{hashlib.sha256(weights.read_bytes()).hexdigest()}`" if kept else "-"
         rows.append(
             f"| {path.stem} | {summary['recipe']['seed']} | {summary['recipe']['epochs']} | {summary['train_error_pct']:.2f} "
-            f"| {summary['test_error_pct']:.2f} | {summary['seconds'] / 60:.0f} ({summary['threads']}) "
-            f"| {weights.stat().st_size / 1e6:.1f} | `{hashlib.sha256(weights.read_bytes()).hexdigest()}` |"
+            f"| {summary['test_error_pct']:.2f} | {summary['seconds'] / 60:.0f} ({summary['threads']}) | {size} | {digest} |\n"
         )
-    text = TABLE_HEAD + "\n".join(rows) + "\n"
-    replace(folder / "README.md", lambda path: path.write_text(text))
+    return TABLE_COLUMNS + "".join(rows)

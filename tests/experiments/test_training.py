@@ -5,13 +5,14 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load, load_file, save_file
 from torch.nn import functional
 
 from resnet_viz.errors import InputError
@@ -167,13 +168,36 @@ def test_the_state_of_another_recipe_is_refused(tmp_path):
         run(tmp_path, die_at=5)
     before = contents(tmp_path)
     with pytest.raises(InputError, match=r"tiny\.partial\.pt belongs to another recipe: .*'seed': 0.*; remove it"):
-        run(tmp_path, recipe=Recipe(epochs=3, batch_size=16, shift=1, seed=1))
+        run(tmp_path, recipe=replace(RECIPE, momentum=0.5))
     assert contents(tmp_path) == before
 
 
-def test_the_result_depends_on_the_seed(tmp_path, uninterrupted):
-    run(tmp_path, recipe=Recipe(epochs=3, batch_size=16, shift=1, seed=1))
-    assert outcome(tmp_path)[0] != uninterrupted[0]
+@pytest.mark.parametrize(
+    ("changes", "name"),
+    [
+        ({"seed": 1}, "tiny-seed1"),
+        ({"blocks_per_batch": 1}, "tiny-blocks1"),
+        ({"longest_path": 0, "seed": 1}, "tiny-longest0-seed1"),
+    ],
+    ids=str,
+)
+def test_another_recipe_trains_otherwise_and_is_kept_apart(tmp_path, uninterrupted, changes, name):
+    recipe = replace(RECIPE, **changes)
+    with pytest.raises(Interrupted):
+        run(tmp_path, 7, recipe)
+    run(tmp_path, recipe=recipe)
+    assert [path.name for path in tmp_path.iterdir()] == ["histories"]
+    assert sorted(path.name for path in (tmp_path / "histories").iterdir()) == [f"{name}.json", f"{name}.safetensors"]
+    weights = (tmp_path / "histories" / f"{name}.safetensors").read_bytes()
+    assert weights != uninterrupted[0]
+    run(tmp_path / "again", recipe=recipe)
+    assert (tmp_path / "again" / "histories" / f"{name}.safetensors").read_bytes() == weights
+
+
+def test_the_gradient_over_all_paths_trains_as_autograd_does(tmp_path, uninterrupted):
+    run(tmp_path, recipe=replace(RECIPE, longest_path=2))
+    own = load_file(tmp_path / "histories" / "tiny-longest2.safetensors")
+    assert all(torch.allclose(tensor, own[key], atol=1e-4) for key, tensor in load(uninterrupted[0]).items())
 
 
 def test_the_written_weights_have_the_written_errors(tmp_path):
