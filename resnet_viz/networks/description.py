@@ -35,11 +35,12 @@ class BlockPart(Part):
 
 @dataclass(frozen=True)
 class Description:
-    """A network as stem, blocks, head."""
+    """A network as stem, blocks, head. ``layers``: those with weights, as the papers count them: without projections."""
 
     stem: Part
     blocks: tuple[BlockPart, ...]
     head: Part
+    layers: int
     convolution_params: int
 
     @property
@@ -50,11 +51,6 @@ class Description:
     def macs(self) -> int:
         """Multiply-adds for one image."""
         return self.stem.macs + sum(block.macs for block in self.blocks) + self.head.macs
-
-    @property
-    def layers(self) -> int:
-        """Weighted layers as the papers count them: stem, the convolutions of the branches, the fully connected layer."""
-        return 2 + sum(3 if block.kind.endswith("bottleneck") else 2 for block in self.blocks)
 
 
 def blank(network: ResidualNetwork, shape: Shape) -> Tensor:
@@ -73,7 +69,9 @@ def describe(network: ResidualNetwork, preprocessing: Preprocessing) -> Descript
     head, _ = measure("head", "head", network.head, stream)
     convolutions = [layer for layer in network.modules() if isinstance(layer, nn.Conv2d)]
     convolution_params = sum(parameter.numel() for layer in convolutions for parameter in layer.parameters())
-    return Description(stem, tuple(blocks), head, convolution_params)
+    chain = [network.stem, *(block.branch for block in network.blocks.values()), network.head]
+    layers = sum(isinstance(layer, nn.Conv2d | nn.Linear) for part in chain for _, layer in leaves(part))
+    return Description(stem, tuple(blocks), head, layers, convolution_params)
 
 
 def stem_and_head(network: ResidualNetwork, preprocessing: Preprocessing) -> tuple[list[Part], list[Part]]:

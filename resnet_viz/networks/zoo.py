@@ -21,6 +21,7 @@ from .datasets import CIFAR10_CLASSES, FASHION_CLASSES, bundled_fashion, cached_
 from .device import device
 from .images import ImageSet, Preprocessing
 from .network import ResidualNetwork, build, stage_of
+from .vgg import build_vgg11
 from .weights import download, faults_of, fill, has_named_hash, read_state
 
 SOURCE_CHECKPOINTS = Path(__file__).parents[2] / "checkpoints"  # in a checkout; in an installed package beside the code
@@ -97,19 +98,12 @@ class LoadedNetwork:
         return self.entry.preprocessing.normalise(images.pixels.to(device()))
 
 
-def fashion(
-    name: str,
-    kind: str,
-    blocks: tuple[int, ...],
-    widths: tuple[int, ...],
-    shortcut: str = "A",
-    plain: str | None = None,
-) -> Entry:
+def fashion(name: str, build: Callable[..., ResidualNetwork], plain: str | None = None) -> Entry:
     """A row of the networks that this project trains on Fashion-MNIST."""
     return Entry(
         f"fashion-{name}",
         "Fashion-MNIST",
-        partial(build, kind, blocks, widths, shortcut=shortcut),
+        build,
         f"fashion-{name}.safetensors",
         FASHION_CLASSES,
         FASHION_PREPROCESSING,
@@ -166,15 +160,16 @@ FOUR, THREE = (16, 32, 64, 128), (16, 32, 64)
 NETWORKS = {
     entry.name: entry
     for entry in [
-        fashion("resnet34", "basic", (3, 4, 6, 3), FOUR, "B", "plain34"),
-        fashion("plain34", "plain", (3, 4, 6, 3), FOUR),
-        fashion("resnet50", "bottleneck", (3, 4, 6, 3), FOUR, "B"),
-        fashion("plain20", "plain", (3, 3, 3), THREE),
-        fashion("resnet20", "basic", (3, 3, 3), THREE, "A", "plain20"),
-        fashion("plain56", "plain", (9, 9, 9), THREE),
-        fashion("resnet56", "basic", (9, 9, 9), THREE, "A", "plain56"),
-        fashion("preact56", "preactivation-basic", (9, 9, 9), THREE, "A", "plain56"),
-        fashion("resnet110", "basic", (18, 18, 18), THREE),
+        fashion("resnet34", partial(build, "basic", (3, 4, 6, 3), FOUR, shortcut="B"), "plain34"),
+        fashion("plain34", partial(build, "plain", (3, 4, 6, 3), FOUR)),
+        fashion("resnet50", partial(build, "bottleneck", (3, 4, 6, 3), FOUR, shortcut="B")),
+        fashion("plain20", partial(build, "plain", (3, 3, 3), THREE)),
+        fashion("resnet20", partial(build, "basic", (3, 3, 3), THREE), "plain20"),
+        fashion("plain56", partial(build, "plain", (9, 9, 9), THREE)),
+        fashion("resnet56", partial(build, "basic", (9, 9, 9), THREE), "plain56"),
+        fashion("preact56", partial(build, "preactivation-basic", (9, 9, 9), THREE), "plain56"),
+        fashion("resnet110", partial(build, "basic", (18, 18, 18), THREE)),
+        fashion("vgg11", build_vgg11),
         *(cifar(depth) for depth in CIFAR_FILES),
         *(imagenet(depth, 1) for depth in (18, 34, 50, 101, 152)),
         *(imagenet(depth, 2) for depth in (50, 101, 152)),
