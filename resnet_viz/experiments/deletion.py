@@ -1,6 +1,6 @@
 """Deleting blocks: one image before and after, error over a labelled set, every block in turn."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TypeVar
@@ -139,16 +139,8 @@ def predict(
     progress: Progress = no_progress,
 ) -> np.ndarray:
     """Predicted classes, int64 (images,), under the given gates (None: intact)."""
-    predictions = []
-    with torch.no_grad():
-
-        def compute(part: slice) -> Tensor:
-            return network(preprocessing.normalise(images.pixels[part].to(device())), gates).argmax(1).cpu()
-
-        for part, classes in in_batches(compute, len(images), batch_size):
-            predictions.append(classes)
-            progress(part.stop, len(images))
-    return torch.cat(predictions).numpy()
+    gates = [1.0] * len(network.blocks) if gates is None else gates
+    return read_each(network, preprocessing, images, [gates], predicted, batch_size=batch_size, progress=progress)[0]
 
 
 def labelled(network: ResidualNetwork, preprocessing: Preprocessing, images: ImageSet) -> ImageSet:
@@ -167,21 +159,11 @@ def delete(
     progress: Progress = no_progress,
 ) -> Lesion:
     """Predictions over a set with the intact network and under ``gates``; what stands before the first gate is shared."""
-    first = first_changed(gates)
-    befores, afters = [], []
-    with torch.no_grad():
-
-        def compute(part: slice) -> tuple[Tensor, Tensor]:
-            shared = network.walk(network.stem(preprocessing.normalise(images.pixels[part].to(device()))), stop=first)
-            before = network.head(network.walk(shared, start=first))
-            after = network.head(network.walk(shared, gates, start=first))
-            return before.argmax(1).cpu(), after.argmax(1).cpu()
-
-        for part, (before, after) in in_batches(compute, len(images), batch_size):
-            befores.append(before)
-            afters.append(after)
-            progress(part.stop, len(images))
-    return Lesion(torch.cat(befores).numpy(), torch.cat(afters).numpy(), label_array(images))
+    lesions = [[1.0] * len(network.blocks), gates]
+    before, after = read_each(
+        network, preprocessing, images, lesions, predicted, batch_size=batch_size, progress=progress
+    )
+    return Lesion(before, after, label_array(images))
 
 
 def sweep(
@@ -191,30 +173,84 @@ def sweep(
     batch_size: int = BATCH_SIZE,
     progress: Progress = no_progress,
 ) -> Sweep:
-    """Delete every block in turn, over a set.
+    """Delete every block in turn, over a set: a quick case of ``predict_each``."""
+    lesions = [network.gates_without([name]) for name in network.blocks]
+    intact, *swept = predict_each(
+        network, preprocessing, images, [[1.0] * len(lesions), *lesions], batch_size=batch_size, progress=progress
+    )
+    return Sweep(tuple(network.blocks), intact, np.stack(swept), label_array(images))
 
-    The stream before the deleted block is shared by all lesions after it, and batch norms are folded in a private copy,
-    so predictions may differ from the whole forward pass only where two classes are closer than rounding. Memory does
-    not grow with the number of blocks.
+
+def predict_each(
+    network: ResidualNetwork,
+    preprocessing: Preprocessing,
+    images: ImageSet,
+    lesions: Sequence[Sequence[float]],
+    orders: Sequence[Sequence[int]] | None = None,
+    batch_size: int = BATCH_SIZE,
+    progress: Progress = no_progress,
+) -> np.ndarray:
+    """Predicted classes under each of many lesions, int64 (lesions, images).
+
+    ``lesions``: the gates of each; ``orders``: the order of the blocks in each (None: their own). Batch norms are folded
+    in a private copy, so predictions may differ from the whole forward pass only where two classes are closer than
+    rounding.
     """
-    network = folded(network)
-    blocks = list(network.blocks.values())
-    intact, swept = [], []
+    return read_each(
+        folded(network),
+        preprocessing,
+        images,
+        lesions,
+        lambda logits, _: logits.argmax(1),
+        orders,
+        batch_size,
+        progress,
+    )
+
+
+def read_each(
+    network: ResidualNetwork,
+    preprocessing: Preprocessing,
+    images: ImageSet,
+    lesions: Sequence[Sequence[float]],
+    read: Callable[[Tensor, slice], Tensor],
+    orders: Sequence[Sequence[int]] | None = None,
+    batch_size: int = BATCH_SIZE,
+    progress: Progress = no_progress,
+) -> np.ndarray:
+    """What ``read`` makes of the logits (batch, classes) of each part of the set, under each lesion: (lesions, images, ...).
+
+    The stream up to the first changed block is shared by all lesions that begin there or later. Memory does not grow
+    with the number of blocks.
+    """
+    own = range(len(network.blocks))
+    orders = orders or [own] * len(lesions)
+    starts: list[list[int]] = [[] for _ in range(len(own) + 1)]
+    for number, (gates, order) in enumerate(zip(lesions, orders, strict=True)):
+        starts[first_changed(gates, order)].append(number)
+    found = []
     with torch.no_grad():
 
-        def compute(part: slice) -> tuple[Tensor, Tensor]:
+        def compute(part: slice) -> Tensor:
             stream = network.stem(preprocessing.normalise(images.pixels[part].to(device())))
-            rows = []
-            for index, block in enumerate(blocks):
-                rows.append(network.head(network.walk(block(stream, 0.0), start=index + 1)).argmax(1).cpu())
-                stream = block(stream)
-                progress(part.start * len(blocks) + (index + 1) * (part.stop - part.start), len(images) * len(blocks))
-            return network.head(stream).argmax(1).cpu(), torch.stack(rows)
+            rows: dict[int, Tensor] = {}
+            for position, numbers in enumerate(starts):
+                for number in numbers:
+                    last = network.walk(stream, lesions[number], start=position, order=orders[number])
+                    rows[number] = read(network.head(last), part).cpu()
+                    done = part.start * len(lesions) + len(rows) * (part.stop - part.start)
+                    progress(done, len(images) * len(lesions))
+                stream = network.walk(stream, start=position, stop=position + 1)
+            return torch.stack([rows[number] for number in range(len(lesions))])
 
-        for _, (classes, rows) in in_batches(compute, len(images), batch_size):
-            intact.append(classes)
-            swept.append(rows)
-    return Sweep(tuple(network.blocks), torch.cat(intact).numpy(), torch.cat(swept, 1).numpy(), label_array(images))
+        for _, rows in in_batches(compute, len(images), batch_size):
+            found.append(rows)
+    return torch.cat(found, 1).numpy()
+
+
+def predicted(logits: Tensor, _: slice) -> Tensor:
+    """The class of the highest logit, int64 (batch,)."""
+    return logits.argmax(1)
 
 
 def intact_streams(network: ResidualNetwork, images: Tensor) -> list[Tensor]:
@@ -233,9 +269,10 @@ def probabilities(network: ResidualNetwork, streams: Sequence[Tensor], gates: Se
         return network.head(network.walk(streams[first], gates, start=first)).softmax(1).cpu().numpy()
 
 
-def first_changed(gates: Sequence[float]) -> int:
-    """The first position whose gate is not 1 (the number of gates, if none)."""
-    return next((index for index, gate in enumerate(gates) if gate != 1), len(gates))
+def first_changed(gates: Sequence[float], order: Sequence[int] | None = None) -> int:
+    """The first position in the walk whose gate is not 1 or which another block has taken (the number of gates, if none)."""
+    walked = enumerate(order or range(len(gates)))
+    return next((place for place, index in walked if gates[index] != 1 or index != place), len(gates))
 
 
 def label_array(images: ImageSet) -> np.ndarray | None:

@@ -48,11 +48,20 @@ class ResidualNetwork(nn.Module):
         return list(gates.unbind(-1))
 
     def walk(
-        self, stream: Tensor, gates: Sequence[float] | Tensor | None = None, start: int = 0, stop: int | None = None
+        self,
+        stream: Tensor,
+        gates: Sequence[float] | Tensor | None = None,
+        start: int = 0,
+        stop: int | None = None,
+        order: Sequence[int] | None = None,
     ) -> Tensor:
-        """Take the stream that enters block ``start`` to the one that enters block ``stop`` (the head, if None)."""
+        """Take the stream that enters block ``start`` to the one that enters block ``stop`` (the head, if None).
+
+        ``order``: positions of the blocks in the order in which they are walked, None for their own; ``start`` and
+        ``stop`` count in it, and each block keeps its gate.
+        """
         pairs = list(zip(self.blocks.values(), self.gate_list(gates), strict=True))
-        for block, gate in pairs[start:stop]:
+        for block, gate in (pairs if order is None else [pairs[index] for index in order])[start:stop]:
             stream = block(stream, gate)
         return stream
 

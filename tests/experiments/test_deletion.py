@@ -55,7 +55,7 @@ def test_a_sweep_is_the_loop_over_whole_forward_passes(network, image_set, logit
     assert (swept.predictions != swept.intact).any()
     np.testing.assert_array_equal(swept.labels, image_set.labels)
     assert told == sorted(told)
-    assert told[-1] == (64, 64)
+    assert told[-1] == (80, 80), "five walks of 16 images"
 
 
 @all_gates
