@@ -11,7 +11,7 @@ from resnet_viz.figures.gradients import Series
 from resnet_viz.networks.zoo import LoadedNetwork, counterpart
 from resnet_viz.web import cached, settings, snippets
 from resnet_viz.web.card import card
-from resnet_viz.web.parts import choosing_strip, in_steps, log_bars, question, visit
+from resnet_viz.web.parts import HE_2015, HE_2016, choosing_strip, in_steps, log_bars, question, visit
 from resnet_viz.web.session import choices
 
 BATCH = 32
@@ -22,9 +22,18 @@ PANELS = {
     "share of zeros": "stream_zeros",
     "|F(x)| / |x|": "branch_to_stream",
 }
+FORMULAS = {  # by what the gradient is taken with respect to
+    "stream": r"\frac{\partial L}{\partial x} = \frac{\partial L}{\partial y}\left(I + \frac{\partial F}{\partial x}\right)\text{; plain: }"
+              r"\frac{\partial L}{\partial x} = \frac{\partial L}{\partial y}\,\frac{\partial F}{\partial x}",
+    "branch": r"\frac{\partial L}{\partial F} = \frac{\partial L}{\partial y}",
+    "parameters": r"\frac{\partial L}{\partial \theta} = \frac{\partial L}{\partial y}\,\frac{\partial F}{\partial \theta}",
+}  # fmt: skip
 now = visit()
 entry, loaded, seed = now.loaded.entry, now.loaded, choices().untrained or 0
-question(now, "How much gradient reaches the first block?", "gradients")
+what_to_do, source = (
+    ("Without a shortcut the layers alone pass the gradient on.", f"the control of {HE_2015}") if is_plain(loaded.network)
+    else ("The shortcut hands the gradient back unchanged; the branch adds its own.", f"after {HE_2015} and {HE_2016}"))  # fmt: skip
+question(now, "How much gradient reaches the first block?", what_to_do, source)
 strip = st.container(border=True)
 with st.container(horizontal=True, vertical_alignment="bottom"):
     images = settings.images_of_pass(now, BATCH, several=True)
@@ -59,7 +68,7 @@ def show_lines(
     if lines is None:
         return
     says = "; ".join(f"**{each.name}**: {figures.span_sentence(each)}" for each in lines)
-    card(now, key, figures.along_blocks(lines, axis, now.palette), "measured", measured, *facts, *spent, title=title, alt=says,
+    card(now, key, figures.along_blocks(lines, axis, now.palette), "measured", measured, *facts, *spent, title=title, formula=FORMULAS[what], alt=says,
          says=f"From the last block back to the first, {says}. {figures.conclusion(lines)}", caption=caption, python=python,
          of=[network for network, *_ in rows], images=images)  # fmt: skip
 
@@ -93,7 +102,7 @@ with st.container(border=True):
         traces = [(network, cached.traced(network, images, labels)) for network in shown]
     panels = [(title, [Series(network.title, each.blocks, getattr(each, field), is_plain(network.network), network is not loaded)
                        for network, each in traces]) for title, field in PANELS.items()]  # fmt: skip
-    card(now, "statistics", figures.stream_statistics(panels, now.palette), "measured", measured, *spent, title="What the stream carries",
+    card(now, "statistics", figures.stream_statistics(panels, now.palette), "measured", measured, *spent, title="What the stream carries", formula=r"\lVert F(x) \rVert / \lVert x \rVert",
          alt="Mean, deviation, share of zeros of the stream leaving each block, and the size of its branch against the stream entering it.",
          caption=f"{figures.names_at_markers(panels[0][1])} Where |F(x)| / |x| is small, a block only refines what the stream already holds.",
          of=shown, images=images, python=snippets.statistics(shown, PANELS, now.python_of(images)))  # fmt: skip

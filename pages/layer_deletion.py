@@ -11,6 +11,8 @@ from resnet_viz.web import cached, snippets
 from resnet_viz.web.card import card, chip
 from resnet_viz.web.gallery import flipped, picture
 from resnet_viz.web.parts import (
+    SOFTMAX,
+    VEIT,
     beside_sentence,
     deleting_strip,
     done_in_steps,
@@ -23,6 +25,7 @@ from resnet_viz.web.parts import (
 from resnet_viz.web.session import choices
 
 PARTS = 4  # the sweep is done in parts of the images, so that a click in the middle of it costs at most one of them
+GATED = r"y = x + g\,F(x)\text{; plain: }y = g\,F(x) + (1 - g)\,x"
 now = visit()
 entry, loaded, images = now.loaded.entry, now.loaded, now.images
 networks = now.networks
@@ -40,7 +43,7 @@ def show_sweep(swept: list[Sweep], spent: list[str]) -> None:
     says = "  \n".join(f"**{title}**: {figures.sweep_sentence(each)}" for title, each, _ in rows)
     figure = figures.sweep_errors(rows, 100 - 100 / len(entry.classes), now.palette)
     facts = [f"{len(swept[0].blocks)} lesions × {measured}", *(["Wilson 95 %"] if labelled else []), *spent]
-    card(now, "sweep", figure, "measured", *facts, title="Every block deleted in turn", says=says,
+    card(now, "sweep", figure, "measured", *facts, title="Every block deleted in turn", formula=rf"{GATED},\ g = 0", says=says,
          alt=f"What each deletion does. {says}", of=networks, images=images, python=snippets.sweep(networks, len(entry.classes)))  # fmt: skip
 
 
@@ -52,7 +55,7 @@ def show_prediction() -> None:
     verdict.markdown(f"**This image: {seen}**")
     figure = figures.prediction_change(entry.classes, before, after, now.palette)
     truth = f"its label: {now.class_name}" if now.label_is_true else "nobody labelled it"
-    card(now, "prediction", figure, "measured", "1 image", *spent, title=f"This image: {seen}", says=other, alt=f"The five likeliest classes: {seen}.",
+    card(now, "prediction", figure, "measured", "1 image", *spent, title=f"This image: {seen}", formula=SOFTMAX, says=other, alt=f"The five likeliest classes: {seen}.",
          caption=f"○ intact ● with the lesion · {truth}", python=snippets.PREDICTION)  # fmt: skip
 
 
@@ -66,7 +69,7 @@ def show_set() -> list[Lesion]:
         ]
         sample = "These 1,000 are a sample of the 10,000 test images behind the network's test error."
         card(now, "set_error", figures.error_bars(rows, now.palette), "measured", measured, "Wilson 95 %", *spent,
-             title=figures.set_sentence(lesions[0]), says=figures.rise_sentence(lesions[0]) if deleted else "",
+             title=figures.set_sentence(lesions[0]), formula=rf"{GATED},\ g = {gate if deleted else 1:g}", says=figures.rise_sentence(lesions[0]) if deleted else "",
              alt="Error before and after, with intervals.", caption=sample if entry.family == "fashion" else "",
              of=networks, images=images, python=snippets.set_error(networks))  # fmt: skip
     else:
@@ -87,7 +90,10 @@ def show_consequences(lesion: Lesion) -> None:
         flipped(images, entry.classes, lesion.before, lesion.after)
 
 
-question(now, "What happens when a block is deleted?", "deletion")
+what_to_do, source = (
+    ("Click a block: its layers are skipped, the signal is handed on as it is.", f"the control of {VEIT}") if is_plain(loaded.network)
+    else ("Click a block: its branch is skipped, the signal takes the wire.", f"after {VEIT}"))  # fmt: skip
+question(now, "What happens when a block is deleted?", what_to_do, source)
 sweep_key = (*(network.identity for network in networks), images.digest)
 with cached.timed() as sweep_time:
     parts = done_in_steps(sweep_key)
@@ -100,7 +106,8 @@ with st.container(border=True):
     if swept and labelled:
         bars = relative_bars(dict(zip(swept[0].blocks, swept[0].rises, strict=True)), "points more error", least=5)
     deleted = deleting_strip(now, bars, "bars: rise in error when this block alone is deleted" if bars else "")
-    gates = now.gates(deleted, choices().lesion(entry.name).gate)
+    gate = choices().lesion(entry.name).gate
+    gates = now.gates(deleted, gate)
     lesion_notes(now, deleted)
 left, right = st.columns([1, 1.5])
 set_place, sweep_place = right.container(border=True), st.container(border=True)

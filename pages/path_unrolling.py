@@ -16,14 +16,20 @@ from resnet_viz.figures.paths import (
 )
 from resnet_viz.web import cached, settings, snippets
 from resnet_viz.web.card import card
-from resnet_viz.web.parts import choosing_strip, in_steps, question, visit
+from resnet_viz.web.parts import VEIT, choosing_strip, in_steps, question, visit
 from resnet_viz.web.session import LARGEST_SEED
 
 LONGEST_RUN, BATCH, DEEP = 5, 8, 27
+BY_LENGTH = r"d_k \leftarrow J_s^\top d_k + J_F^\top d_{k-1},\quad\text{share}_k = \lVert d_k \rVert / \textstyle\sum_j \lVert d_j \rVert"
+ONE_PATH = r"d \leftarrow J_F^\top d\text{ at the }k\text{ blocks drawn, }d \leftarrow J_s^\top d\text{ at the others}"
+UNRAVELLED = r"n\text{ blocks: }2^n\text{ paths, }\tbinom{n}{k}\text{ of them of length }k"
 now = visit()
 loaded, blocks = now.loaded, list(now.loaded.network.blocks)
 plain = is_plain(loaded.network)
-question(now, "Which paths carry the gradient?", "paths")
+what_to_do, source = (
+    ("Without shortcuts there is one path.", f"the control of {VEIT}") if plain
+    else ("Each block doubles the paths: through its branch, or past it.", f"after {VEIT}"))  # fmt: skip
+question(now, "Which paths carry the gradient?", what_to_do, source)
 
 
 def by_length() -> None:
@@ -50,13 +56,13 @@ def by_length() -> None:
         says += " In a deeper network the two lie much further apart: try fashion-resnet110."
     figure = share_by_length(exact, now.palette, beside)
     card(now, "share_by_length", figure, "measured", measured, f"exact: the lengths add up to autograd's gradient within {exact.sum_relative_error:.0e}",
-         *spent, title=title, says=says, alt=says, of=networks, images=images, python=snippets.share_by_length(networks, now.python_of(images)),
+         *spent, title=title, formula=BY_LENGTH, says=says, alt=says, of=networks, images=images, python=snippets.share_by_length(networks, now.python_of(images)),
          caption="A length's share is the norm of the summed gradient of all its paths, over the sum of these norms. The backward pass decomposes exactly "
          "over paths, for the activations of this forward pass; the forward pass does not, since each branch sees a mixture.")  # fmt: skip
     with st.spinner("Sampling single paths ..."), cached.timed() as spent:
         sampled = cached.sampled_path_norms(loaded, images, labels, samples, seed)
     figure = single_path_norms(exact.mean_norms, sampled, exact.paths, now.palette)
-    card(now, "single_paths", figure, "measured", measured, f"{samples} sampled paths for each length", f"seed {seed}", *spent,
+    card(now, "single_paths", figure, "measured", measured, f"{samples} sampled paths for each length", f"seed {seed}", *spent, formula=ONE_PATH,
          alt="Gradient norm of single paths by length, beside that of all paths of a length.", images=images, python=snippets.single_paths(now.python_of(images), samples, seed),
          caption=f"○ one path, drawn at random: the longer, the weaker. There are the more of them towards length {len(blocks) / 2:g}; together they "
          f"carry most at length {exact.mean_norms.argmax()}.")  # fmt: skip
@@ -74,7 +80,7 @@ def unravel(start: str) -> None:
         if points := st.session_state["unravelled"]["selection"]["points"]:
             settings.set_value("path", points[0]["customdata"][0], half)
 
-    card(now, "unravelled", unravelled(run, row, now.palette), "schematic", "the wiring, no numbers measured", on_select=choose_path,
+    card(now, "unravelled", unravelled(run, row, now.palette), "schematic", "the wiring, no numbers measured", on_select=choose_path, formula=UNRAVELLED,
          title=f"{length} blocks unravelled: {power_of_two(length)} = {len(paths)} paths, each branch on {half} of them",
          says=f"Chosen, length {sum(paths[row])}: **{path_name(paths[row], run)}**. Click another.", alt=f"All {len(paths)} paths through {', '.join(run)}.",
          caption=f"■ the branch is taken, ─ the shortcut. Deleting one block removes the {half} paths through its branch and leaves the other {half}. Of the "

@@ -14,13 +14,17 @@ from resnet_viz.figures.diagram import (
 )
 from resnet_viz.web import cached, settings, snippets
 from resnet_viz.web.card import card, chip
-from resnet_viz.web.parts import choosing_strip, question, relative_bars, visit
+from resnet_viz.web.parts import HE_2015, choosing_strip, question, relative_bars, visit
 from resnet_viz.web.session import choices
 
 TENSORS = {"stream_in": "stream in, x", "branch": "branch, F(x)", "shortcut": "shortcut", "stream_out": "stream out, y"}
 now = visit()
 entry, loaded, description = now.loaded.entry, now.loaded, now.description
-question(now, "What is a residual network made of?", "stages")
+plain = is_plain(loaded.network)
+what_to_do, source = (
+    ("Choose a block to open it. There is no wire: what a layer drops is gone.", f"the control of {HE_2015}") if plain
+    else ("Choose a block to open it. The wire runs past every branch.", f"after {HE_2015}"))  # fmt: skip
+question(now, "What is a residual network made of?", what_to_do, source)
 with st.container(border=True):
     bars = relative_bars({block.name: block.params for block in description.blocks}, "parameters", 0)
     chosen = choosing_strip(now, bars, "bars: parameters of the block")
@@ -39,10 +43,10 @@ with st.container(border=True):
     figure = stage_diagram(description, *cached.stem_and_head(entry), highlight, chosen, now.palette)
     wires = (
         ""
-        if is_plain(loaded.network)
+        if plain
         else "Solid arcs: identity shortcuts, the stream as it is. Dotted arcs: the shape changes, so the shortcut must change it too. "
     )
-    card(now, "stages", figure, "computed from the model", on_select=open_clicked, caption=wires + built_like(entry.family, len(loaded.network.stage_sizes())),
+    card(now, "stages", figure, "computed from the model", on_select=open_clicked, formula="y = F(x)" if plain else "y = x + F(x)", caption=wires + built_like(entry.family, len(loaded.network.stage_sizes())),
          alt=f"The stages of {entry.name}; the same facts stand in the table below.", python=snippets.stages(highlight, chosen))  # fmt: skip
 
 part = next(block for block in description.blocks if block.name == chosen)

@@ -6,7 +6,7 @@ from resnet_viz.figures.deletion import prediction_change, seen_sentence
 from resnet_viz.web import cached, links, snippets
 from resnet_viz.web.card import card, chip
 from resnet_viz.web.gallery import picture
-from resnet_viz.web.parts import PAGES, beside_sentence, deleting_strip, untrained_note, visit
+from resnet_viz.web.parts import PAGES, SOFTMAX, beside_sentence, deleting_strip, untrained_note, visit
 from resnet_viz.web.session import choices
 
 now = visit()
@@ -51,7 +51,7 @@ with st.container(border=True):
         st.page_link(PAGES / "layer_deletion.py", label="Over 1,000 images, beside a plain network", icon=":material/content_cut:",
                      query_params=links.query_of("layer_deletion", choices()))  # fmt: skip
     with answer:
-        card(now, "start_prediction", prediction_change(entry.classes, before, after, now.palette), "measured", "1 image", *spent, says=other,
+        card(now, "start_prediction", prediction_change(entry.classes, before, after, now.palette), "measured", "1 image", *spent, says=other, formula=SOFTMAX,
              alt=f"The five likeliest classes before and after: {seen}.", caption="○ intact ● with the lesion", python=snippets.PREDICTION)  # fmt: skip
 st.header("Seven claims, and where to test them", anchor=False)
 for number, (claim, text, (page, title)) in enumerate(CLAIMS, start=1):

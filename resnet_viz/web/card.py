@@ -27,6 +27,7 @@ class Card:
 
     key: str
     title: str
+    formula: str
     says: str
     figure: go.Figure
     caption: str
@@ -42,6 +43,7 @@ def card(
     *facts: str,
     alt: str,
     title: str = "",
+    formula: str = "",
     says: str = "",
     caption: str = "",
     python: str = "",
@@ -49,15 +51,17 @@ def card(
     images: ImageSet | None = None,
     on_select: Callable[[], None] | None = None,
 ) -> None:
-    """Show a figure: its title (an answer), what it says, the caption that says what to see, and below it a chip.
+    """Show a figure: its title (an answer), the formula that its numbers follow, what it says, the caption that says what to see, and below it a chip.
 
     ``facts``: 'measured', 'precomputed' or 'schematic', on what, with which interval, in what time. ``alt``: the figure
-    for those who cannot see it. ``of``, ``images``: the networks and images it was made from, where these are not the
+    for those who cannot see it. ``formula``: LaTeX. ``of``, ``images``: the networks and images it was made from, where these are not the
     visit's own network and image. ``on_select``: called when a point is clicked. ``python``: the lines that make
     ``figure`` from what ``Visit.python`` loads. The files (SVG, PNG, CSV) are made in the visitor's browser.
     """
     if title:
         st.header(title, anchor=False)
+    if formula:
+        st.markdown(f"${formula}$")
     if says:
         st.markdown(says)
     selection: dict[str, Any] = {"on_select": on_select, "selection_mode": "points"} if on_select else {}
@@ -69,6 +73,7 @@ def card(
     shown = Card(
         key,
         title,
+        formula,
         says,
         figure,
         caption,

@@ -38,8 +38,10 @@ def page_html(title: str, cards: list[Card], visit: Visit) -> str:
             f"<details><summary>Python</summary><pre>{html.escape(card.python)}</pre></details>" if card.python else ""
         )
         heading = f"<h2>{html.escape(card.title)}</h2>" if card.title else ""
+        # No file that opens offline holds a LaTeX renderer: the formula stands there as its source.
+        formula = f"<p><code>{html.escape(card.formula)}</code></p>" if card.formula else ""
         parts.append(
-            f"<section>{heading}{text(card.says)}{figure}<small>{text(card.caption)}</small><p class='chip'>{text(' · '.join(card.facts))}</p>{python}</section>"
+            f"<section>{heading}{formula}{text(card.says)}{figure}<small>{text(card.caption)}</small><p class='chip'>{text(' · '.join(card.facts))}</p>{python}</section>"
         )
     parts.append(f"<footer><small>How to cite: {html.escape(CITE)}</small></footer></body></html>")
     return "\n".join(parts)

@@ -8,7 +8,6 @@ from typing import TypeVar
 import numpy as np
 import streamlit as st
 
-from ..experiments.paths import is_plain
 from ..figures.deletion import seen_sentence
 from ..networks.network import stage_of
 from . import cached
@@ -17,42 +16,7 @@ from .strip import network_strip
 
 HE_2015, HE_2016 = "[He et al., 2015](https://arxiv.org/abs/1512.03385)", "[2016](https://arxiv.org/abs/1603.05027)"
 VEIT = "[Veit, Wilber and Belongie, 2016](https://arxiv.org/abs/1605.06431)"
-TEXTS = {  # of each page: what to do, the formula, the paper
-    "stages": ("Choose a block to open it. The wire runs past every branch.", "y = x + F(x)", f"after {HE_2015}"),
-    "gradients": (
-        "The shortcut hands the gradient back unchanged; the branch adds its own.",
-        r"\frac{\partial L}{\partial x} = \frac{\partial L}{\partial y}\left(I + \frac{\partial F}{\partial x}\right)",
-        f"after {HE_2015} and {HE_2016}",
-    ),
-    "paths": (
-        "Each block doubles the paths: through its branch, or past it.",
-        r"d_k \leftarrow J_s^\top d_k + J_F^\top d_{k-1}",
-        f"after {VEIT}",
-    ),
-    "deletion": (
-        "Click a block: its branch is skipped, the signal takes the wire.",
-        r"y = x + g\,F(x),\ g = 0",
-        f"after {VEIT}",
-    ),
-}
-PLAIN_TEXTS = {
-    "stages": (
-        "Choose a block to open it. There is no wire: what a layer drops is gone.",
-        "y = F(x)",
-        f"the control of {HE_2015}",
-    ),
-    "gradients": (
-        "Without a shortcut the layers alone pass the gradient on.",
-        r"\frac{\partial L}{\partial x} = \frac{\partial L}{\partial y}\,\frac{\partial F}{\partial x}",
-        f"the control of {HE_2015}",
-    ),
-    "paths": ("Without shortcuts there is one path.", r"d_n \leftarrow J_F^\top d_{n-1}", f"the control of {VEIT}"),
-    "deletion": (
-        "Click a block: its layers are skipped, the signal is handed on as it is.",
-        r"y = g\,F(x) + (1 - g)\,x",
-        f"the control of {VEIT}",
-    ),
-}
+SOFTMAX = r"p_c = e^{z_c} / \sum_j e^{z_j}"
 PAGES = Path(__file__).parents[2] / "pages"
 MOST_KEPT = 32
 LONG = 1.0  # seconds, from which on a computation shows how far it is
@@ -70,11 +34,10 @@ def visit() -> Visit:
     return st.session_state["visit"]
 
 
-def question(visit: Visit, title: str, page: str) -> None:
-    """The page's title is its question; below it what to do, the formula and the paper; and that weights are random, if so."""
-    what_to_do, formula, paper = (PLAIN_TEXTS if is_plain(visit.loaded.network) else TEXTS)[page]
+def question(visit: Visit, title: str, what_to_do: str, source: str) -> None:
+    """The page's title is its question; below it what to do and the paper, in Markdown; and that weights are random, if so."""
     st.title(title, anchor=False)
-    st.markdown(f"{what_to_do} &ensp;${formula}$ &ensp;· {paper}")
+    st.markdown(f"{what_to_do} &ensp;· {source}")
     untrained_note(visit)
 
 

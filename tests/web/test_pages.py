@@ -1,5 +1,6 @@
 """Every page with networks of each family: it opens without an error, and what it shows follows its widgets."""
 
+import html
 from pathlib import Path
 from shutil import copyfile
 
@@ -9,6 +10,7 @@ from streamlit.testing.v1 import AppTest
 from resnet_viz.networks import zoo
 from resnet_viz.networks.zoo import CHECKPOINTS, NETWORKS
 from resnet_viz.web import cached
+from resnet_viz.web.export import page_html
 
 PAGES = Path(__file__).parents[2] / "pages"
 NAMES = [page.stem for page in sorted(PAGES.glob("*.py"))]
@@ -145,6 +147,45 @@ def test_a_figure_names_the_networks_and_images_it_was_made_from() -> None:
     )
     assert "32 of 1,000 Fashion-MNIST test images" in told["untrained"]
     assert "weights c268688d5f62" in told["trained"] and "fashion-plain20" in told["trained"]
+
+
+@pytest.mark.parametrize("network", ["fashion-resnet20", "fashion-plain20"])
+@pytest.mark.parametrize(
+    ("page", "formulas"),
+    [
+        ("start", {"start_prediction": "e^{z_c}"}),
+        ("stage_diagram", {"stages": "F(x)"}),
+        ("gradient_flow", {"trained": r"\partial L", "untrained": r"\partial L", "statistics": r"\lVert F(x) \rVert"}),
+        ("path_unrolling", {"share_by_length": "d_{k-1}", "single_paths": r"J_F^\top d", "unravelled": "2^n"}),
+        ("layer_deletion", {"prediction": "e^{z_c}", "set_error": r"g\,F(x)", "sweep": "g = 0"}),
+    ],
+)
+def test_formulas_stand_at_their_figures_and_in_the_saved_page(
+    page: str, formulas: dict[str, str], network: str
+) -> None:
+    app = opened(page, {"network": network})
+    cards = {card.key: card for card in app.session_state["cards"]}
+    saved = html.unescape(page_html(page, list(cards.values()), app.session_state["visit"]))
+    if page == "path_unrolling" and network == "fashion-plain20":
+        assert not cards
+        return
+    written = [markdown.value for markdown in app.markdown]
+    for key, part in formulas.items():
+        assert part in cards[key].formula
+        assert f"${cards[key].formula}$" in written
+        assert f"<code>{cards[key].formula}</code>" in saved
+
+
+def test_the_formula_follows_what_the_figure_shows() -> None:
+    assert "$y = x + F(x)$" in texts(opened("stage_diagram", {"network": "fashion-resnet20"}))
+    assert "$y = F(x)$" in texts(opened("stage_diagram", {"network": "fashion-plain20"}))
+    app = opened("gradient_flow", {"network": "fashion-resnet20"})
+    app.segmented_control(key="/gradient").set_value("parameters").run()
+    assert r"\frac{\partial L}{\partial \theta}" in texts(app)
+    assert r"(1 - g)\,x,\ g = 1$" in texts(opened("layer_deletion", {"network": "fashion-resnet20"}))
+    assert r"(1 - g)\,x,\ g = 0.25$" in texts(
+        opened("layer_deletion", {"network": "fashion-resnet20", "deleted": "2", "gate": "0.25"})
+    )
 
 
 def test_paths_of_a_plain_network_are_one() -> None:
