@@ -3,7 +3,7 @@
 import streamlit as st
 
 from resnet_viz.errors import InputError
-from resnet_viz.web.lessons import BUNDLED_LESSONS, LONGEST_FILE, Lesson, Running, go, read_lesson
+from resnet_viz.web.lessons import BUNDLED_LESSONS, HELP, LONGEST_FILE, Lesson, Running, go, read_lesson
 from resnet_viz.web.parts import visit
 
 visit()
@@ -23,27 +23,34 @@ def offer(lesson: Lesson, key: str) -> None:
     if lesson.teacher:
         with st.expander("Teacher's notes"):
             st.markdown(lesson.teacher)
-    if st.button("Start", key=f"start_{key}", type="primary"):
+    if st.button("Start", key=f"start_{key}", type="primary", help="Go to its first view."):
         st.session_state["lesson"] = running = Running(lesson)
         go(running, 0, pages)
 
 
 def edit(recorded: Lesson) -> None:
     """The lesson that this visitor records: its texts, the order of its views, saving it."""
-    recorded.title = st.text_input("Title", recorded.title, max_chars=200)
-    recorded.teacher = st.text_area("Teacher's notes", recorded.teacher, max_chars=4000)
+    recorded.title = st.text_input("Title", recorded.title, max_chars=200, help="It stands above every step.")
+    recorded.teacher = st.text_area(
+        "Teacher's notes",
+        recorded.teacher,
+        max_chars=4000,
+        help="Timing, usual mistakes: for the teacher, in Markdown.",
+    )
     for number, step in enumerate(recorded.steps):
         with st.expander(f"{number + 1}. {step.heading}"):
-            step.heading = st.text_input("Heading", step.heading, key=f"heading_{id(step)}", max_chars=200)
-            step.note = st.text_area("Note", step.note, key=f"note_{id(step)}", max_chars=4000)
-            step.question = st.text_input("Question (if any)", step.question, key=f"question_{id(step)}", max_chars=500)
-            step.answer = st.text_input("Its answer", step.answer, key=f"answer_{id(step)}", max_chars=500)
+            step.heading = st.text_input("Heading", step.heading, key=f"heading_{id(step)}", max_chars=200, help=HELP["heading"])  # fmt: skip
+            step.note = st.text_area("Note", step.note, key=f"note_{id(step)}", max_chars=4000, help=HELP["note"])
+            step.question = st.text_input("Question (if any)", step.question, key=f"question_{id(step)}", max_chars=500, help=HELP["question"])  # fmt: skip
+            step.answer = st.text_input("Its answer", step.answer, key=f"answer_{id(step)}", max_chars=500, help=HELP["answer"])  # fmt: skip
             st.caption(f"View: {step.link}")
             with st.container(horizontal=True):
-                if st.button("Earlier", key=f"up_{id(step)}", disabled=number == 0):
+                if st.button(
+                    "Earlier", key=f"up_{id(step)}", disabled=number == 0, help="Put this step before the one above."
+                ):
                     recorded.steps.insert(number - 1, recorded.steps.pop(number))
                     st.rerun()
-                if st.button("Remove", key=f"remove_{id(step)}"):
+                if st.button("Remove", key=f"remove_{id(step)}", help="Take this step out of the lesson."):
                     recorded.steps.remove(step)
                     st.rerun()
     st.download_button(
@@ -53,6 +60,7 @@ def edit(recorded: Lesson) -> None:
         "application/json",
         on_click="ignore",
         icon=":material/download:",
+        help="One JSON file, to be opened here again by you or by others.",
     )
 
 
@@ -64,7 +72,12 @@ for column, path in zip(st.columns(3), sorted(BUNDLED_LESSONS.glob("*.json")), s
 with st.container(border=True):
     st.header("Your own", anchor=False)
     recorded: Lesson = st.session_state.setdefault("recorded_lesson", Lesson())
-    file = st.file_uploader("Open a lesson that was saved as a file", type="json", key="lesson_file")
+    file = st.file_uploader(
+        "Open a lesson that was saved as a file",
+        type="json",
+        key="lesson_file",
+        help="It takes the place of the lesson you are recording.",
+    )
     if file is not None and st.session_state.get("opened_lesson") != file.file_id:
         try:
             if file.size > LONGEST_FILE:

@@ -36,8 +36,8 @@ def by_length() -> None:
     """The exact gradient by path length, and single paths beside it."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         images = settings.images_of_pass(now, BATCH, several=False)
-        samples = settings.number("samples", "Sampled paths for each length", 1, 20, 5)
-        seed = settings.number("sample_seed", "Seed of the samples", 0, LARGEST_SEED, 0, slider=False)
+        samples = settings.number("samples", "Sampled paths for each length", 1, 20, 5, "Drawn at random; each is a circle in the second figure.")  # fmt: skip
+        seed = settings.number("sample_seed", "Seed of the samples", 0, LARGEST_SEED, 0, "Another seed draws other paths.", slider=False)  # fmt: skip
     labels, measured = now.labels(images), f"{len(images)} image{'s' if len(images) > 1 else ''}"
     networks = [network for network in now.networks if not is_plain(network.network)]
     steps = [partial(cached.gradient_by_length, network, images.subset([index]), labels[index : index + 1])
@@ -70,11 +70,13 @@ def by_length() -> None:
 
 def unravel(start: str) -> None:
     """Every path through a run of blocks, drawn one by one."""
-    length = settings.number("run", "Blocks in the run", 1, min(LONGEST_RUN, len(blocks)), min(3, len(blocks)))
+    length = settings.number("run", "Blocks in the run", 1, min(LONGEST_RUN, len(blocks)), min(3, len(blocks)),
+                             "The run begins at the block chosen in the strip; every further block doubles the paths.")  # fmt: skip
     first = min(blocks.index(start), len(blocks) - length)
     run, paths = blocks[first : first + length], all_paths(length)
     half = len(paths) // 2
-    row = settings.number("path", f"Path, by its row: 0 to {len(paths) - 1}", 0, len(paths) - 1, half, slider=False)
+    row = settings.number("path", f"Path, by its row: 0 to {len(paths) - 1}", 0, len(paths) - 1, half, "Or click a path in the figure.",
+                          slider=False)  # fmt: skip
 
     def choose_path() -> None:
         if points := st.session_state["unravelled"]["selection"]["points"]:

@@ -18,6 +18,7 @@ from resnet_viz.web.parts import HE_2015, choosing_strip, question, relative_bar
 from resnet_viz.web.session import choices
 
 TENSORS = {"stream_in": "stream in, x", "branch": "branch, F(x)", "shortcut": "shortcut", "stream_out": "stream out, y"}
+THIS, BESIDE = "this network", "the one beside it"
 now = visit()
 entry, loaded, description = now.loaded.entry, now.loaded, now.description
 plain = is_plain(loaded.network)
@@ -61,8 +62,10 @@ with st.container(border=True):
         networks = [loaded]
         if (
             now.beside
-            and settings.one_of("maps_of", "Feature maps of", ["this network", "the one beside it"], "this network")
-            != "this network"
+            and settings.one_of(
+                "maps_of", "Feature maps of", [THIS, BESIDE], THIS, "The same block and image, in either network."
+            )
+            == BESIDE
         ):
             networks.append(now.beside)
         with cached.timed() as spent:

@@ -17,6 +17,12 @@ from . import links
 from .session import choices
 
 BUNDLED_LESSONS = Path(__file__).parents[1] / "lessons"
+HELP = {  # of each text of a step
+    "heading": "It stands in large type above the view.",
+    "note": "What the class reads above the view, in Markdown.",
+    "question": "The view is shown when it has been answered.",
+    "answer": "Shown with the view, after the prediction.",
+}
 LONGEST_FILE, MOST_STEPS, LONGEST_TEXT = 1_000_000, 100, 4_000
 
 
@@ -112,21 +118,39 @@ def presenter(pages: Sequence[StreamlitPage]) -> bool:
             st.markdown(f"**{step.question}**")
         if waits:
             with st.form(f"prediction_{running.step}", border=False):
-                said = st.text_input("Your prediction, before you see it", max_chars=500)
-                if st.form_submit_button("Show what happens", type="primary"):
+                said = st.text_input("Your prediction, before you see it", max_chars=500,
+                                     help="In your own words; it may stay empty, and goes into the answer sheet.")  # fmt: skip
+                if st.form_submit_button(
+                    "Show what happens", type="primary", help="Keep the prediction and show the view with the answer."
+                ):
                     running.predictions[running.step] = said
                     st.rerun()
         elif step.question:
             st.markdown(f"You said: *{plain(running.predictions[running.step]) or 'nothing'}*. {step.answer}")
         with st.container(horizontal=True):
-            if st.button("Previous", icon=":material/arrow_back:", disabled=running.step == 0):
+            if st.button(
+                "Previous",
+                icon=":material/arrow_back:",
+                disabled=running.step == 0,
+                help="The view of the step before.",
+            ):
                 go(running, running.step - 1, pages)
-            if st.button("Next", icon=":material/arrow_forward:", disabled=running.step + 1 == len(steps)):
+            if st.button(
+                "Next",
+                icon=":material/arrow_forward:",
+                disabled=running.step + 1 == len(steps),
+                help="The view of the next step.",
+            ):
                 go(running, running.step + 1, pages)
-            if st.button("This step's view again", icon=":material/replay:"):
+            if st.button(
+                "This step's view again",
+                icon=":material/replay:",
+                help="Undo what you have changed since the step began.",
+            ):
                 go(running, running.step, pages)
-            st.download_button("Answer sheet", answer_sheet(running), "answers.csv", "text/csv", on_click="ignore")
-            if st.button("End the lesson"):
+            st.download_button("Answer sheet", answer_sheet(running), "answers.csv", "text/csv", on_click="ignore",
+                               help="Questions, your predictions and the answers as a CSV file.")  # fmt: skip
+            if st.button("End the lesson", help="What you see stays; the lesson's box goes."):
                 del st.session_state["lesson"]
                 st.rerun()
     return not waits
@@ -157,13 +181,19 @@ def recorder(page: str) -> None:
         f"Lesson: {len(recorded.steps)} recorded" if recorded.steps else "Record a lesson",
         icon=":material/co_present:",
         width="stretch",
+        help="Collect views, each with a note and perhaps a question, into a lesson of your own.",
     ):
         with st.form("record", clear_on_submit=True, border=False):
-            heading = st.text_input("Heading of this view", max_chars=200)
-            note = st.text_area("Note", max_chars=LONGEST_TEXT)
-            asked = st.text_input("Question (if any)", max_chars=500)
-            answer = st.text_input("Its answer", max_chars=500)
-            if st.form_submit_button("Add this view", type="primary", disabled=len(recorded.steps) >= MOST_STEPS):
+            heading = st.text_input("Heading of this view", max_chars=200, help=HELP["heading"])
+            note = st.text_area("Note", max_chars=LONGEST_TEXT, help=HELP["note"])
+            asked = st.text_input("Question (if any)", max_chars=500, help=HELP["question"])
+            answer = st.text_input("Its answer", max_chars=500, help=HELP["answer"])
+            if st.form_submit_button(
+                "Add this view",
+                type="primary",
+                disabled=len(recorded.steps) >= MOST_STEPS,
+                help="Page, network, image, deletions and settings as they are now.",
+            ):
                 link = f"{page}?{urlencode(links.query_of(page, choices()))}"
                 recorded.steps.append(Step(heading or f"View {len(recorded.steps) + 1}", note, link, asked, answer))
                 st.rerun()

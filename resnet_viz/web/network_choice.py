@@ -33,11 +33,13 @@ def choose_network(chosen: Choices) -> tuple[LoadedNetwork, LoadedNetwork | None
     networks = cached.networks()
     if fault := cached.local_networks()[1]:
         st.error(fault)
-    st.selectbox("Network", list(networks), key="network_box", on_change=take)
+    st.selectbox("Network", list(networks), key="network_box", on_change=take,
+                 help="What every page looks at; fashion-* come with this app, the others are fetched when first chosen.")  # fmt: skip
     st.segmented_control("Weights", [TRAINED, UNTRAINED], key="weights_box", required=True, on_change=take,
                          help="Untrained: seeded initial weights, batch norms set by one pass over fixed images.")  # fmt: skip
     if chosen.untrained is not None:
-        st.number_input("Seed of the initial weights", 0, LARGEST_SEED, key="seed_box", on_change=take)
+        st.number_input("Seed of the initial weights", 0, LARGEST_SEED, key="seed_box", on_change=take,
+                        help="The same seed gives the same initial weights.")  # fmt: skip
     loaded = load(networks[chosen.network], chosen.untrained)
     st.caption(facts(loaded, told=not waits_for_prediction()))
     if os.environ.get("RESNET_VIZ_UPLOADS") == "1":
@@ -50,7 +52,8 @@ def load(entry: Entry, untrained: int | None) -> LoadedNetwork:
     refused: dict[str, str] = st.session_state.setdefault("unavailable_weights", {})
     if untrained is not None:
         return cached.network(entry, untrained)
-    if entry.name not in refused or st.button("Try to fetch the weights again", key=f"fetch_again_{entry.name}"):
+    if entry.name not in refused or st.button("Try to fetch the weights again", key=f"fetch_again_{entry.name}",
+                                                help="Once there is internet, or the file stands in its place."):  # fmt: skip
         refused.pop(entry.name, None)
         bar = st.empty()
         try:
@@ -94,7 +97,8 @@ def beside(chosen: Choices, loaded: LoadedNetwork) -> LoadedNetwork | None:
 
 def upload_weights() -> None:
     """Take a file of weights from the visitor's browser, if the server was started to allow that: safetensors only."""
-    file = st.file_uploader("Your weights", type="safetensors", key="uploaded_weights")
+    file = st.file_uploader("Your weights", type="safetensors", key="uploaded_weights",
+                            help="A safetensors file for a network of the list; only you see it.")  # fmt: skip
     faults: dict[str, str] = st.session_state.setdefault("faults_of_uploads", {})  # by file; '' for one that was taken
     if file is None:
         return

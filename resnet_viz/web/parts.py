@@ -91,21 +91,25 @@ def deleting_strip(
     network_strip(visit.description, lesion.blocks, lesion.sequence, visit.palette, key=key, mode="delete",
                   bars=bars, bars_title=bars_title, gate=lesion.gate, on_change=take)  # fmt: skip
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.button("Undo", icon=":material/undo:", disabled=not lesion.done, on_click=undo_lesion, args=(name,))
-        st.button("Redo", icon=":material/redo:", disabled=not lesion.undone, on_click=redo_lesion, args=(name,))
-        st.button("Restore all", disabled=not (lesion.blocks or lesion.gate), on_click=restore)
-        with st.popover("Delete many"):
+        st.button("Undo", icon=":material/undo:", disabled=not lesion.done, on_click=undo_lesion, args=(name,),
+                  help="Take back the last change of the deleted blocks.")  # fmt: skip
+        st.button("Redo", icon=":material/redo:", disabled=not lesion.undone, on_click=redo_lesion, args=(name,),
+                  help="Make the change again that was taken back.")  # fmt: skip
+        st.button("Restore all", disabled=not (lesion.blocks or lesion.gate), on_click=restore,
+                  help="All blocks intact, and the gate 0 again.")  # fmt: skip
+        with st.popover("Delete many", help="A whole stage at once, or blocks drawn at random."):
             for stage in visit.loaded.network.stage_sizes():
                 within = {*lesion.blocks, *(block for block in blocks if stage_of(block) == stage)}
                 st.button(
                     f"the stage {stage}",
                     key=f"delete_{stage}",
+                    help="Delete all its blocks, beside those deleted already.",
                     on_click=change_lesion,
                     args=(name, sorted(within, key=blocks.index)),
                 )
             random_blocks(name, blocks)
         st.session_state[gate_key] = lesion.gate
-        st.slider("Gate of the chosen blocks", 0.0, 1.0, step=0.05, help="0 deletes them, 1 leaves them intact.", key=gate_key,
+        st.slider("Gate of the chosen blocks", 0.0, 1.0, step=0.05, help="The factor g on their branches: 0 deletes them, 1 leaves them intact.", key=gate_key,
                   on_change=take_gate, width=300)  # fmt: skip
     strip_as_table(visit, bars)
     return list(lesion.blocks)
@@ -113,14 +117,18 @@ def deleting_strip(
 
 def random_blocks(name: str, blocks: list[str]) -> None:
     """Buttons that delete k blocks drawn at random, from a seed."""
-    count = st.number_input("blocks at random", 1, len(blocks), min(3, len(blocks)), key=f"random_count_{name}")
-    seed = st.number_input("seed of the draw", 0, LARGEST_SEED, 0, key=f"random_seed_{name}")
+    count = st.number_input("blocks at random", 1, len(blocks), min(3, len(blocks)), key=f"random_count_{name}",
+                            help="How many blocks are drawn.")  # fmt: skip
+    seed = st.number_input("seed of the draw", 0, LARGEST_SEED, 0, key=f"random_seed_{name}",
+                           help="The same seed draws the same blocks; another one draws others.")  # fmt: skip
     drawn = np.random.default_rng(int(seed)).choice(len(blocks), int(count), replace=False)
+    names = [blocks[index] for index in sorted(drawn)]
     st.button(
         "Delete them",
         key="delete_random",
+        help=f"Delete {', '.join(names)}, and no others.",
         on_click=change_lesion,
-        args=(name, [blocks[index] for index in sorted(drawn)]),
+        args=(name, names),
     )
 
 
@@ -203,7 +211,7 @@ def in_steps(
     waiting: dict[str, bool] = st.session_state.setdefault("waiting_in_steps", {})
     place = st.empty()
     if waiting.get(title, ask_first):
-        if not place.button(title, type="primary"):
+        if not place.button(title, type="primary", help="It takes a while; a bar shows how far it is."):
             return None
         waiting[title] = False
     started, results, bar = time.monotonic(), [], None
@@ -214,7 +222,8 @@ def in_steps(
             if bar is None and spent * len(steps) / done > LONG and done < len(steps):
                 with place.container():
                     bar = st.progress(0.0)
-                    st.button("Cancel", key=f"cancel {title}", on_click=waiting.__setitem__, args=(title, True))
+                    st.button("Cancel", key=f"cancel {title}", on_click=waiting.__setitem__, args=(title, True),
+                              help="Stop here; what is done is kept.")  # fmt: skip
             if bar is not None:
                 left = spent * (len(steps) - done) / done
                 bar.progress(done / len(steps), f"{title}: {done} of {len(steps)} parts, about {left:.0f} s left")

@@ -30,7 +30,12 @@ def choose_image(chosen: Choices, loaded: LoadedNetwork, images: ImageSet) -> tu
         chosen.source = st.session_state["source_box"]
 
     st.segmented_control(
-        "Image", sources, key="source_box", required=True, on_change=take, help="Your own image stays in this session."
+        "Image",
+        sources,
+        key="source_box",
+        required=True,
+        on_change=take,
+        help="A bundled image, or your own: it stays in this session and is in no link.",
     )
     source = st.session_state["source_box"]
     if source == BUNDLED:
@@ -60,7 +65,8 @@ def bundled(chosen: Choices, images: ImageSet) -> ImageSet:
     gallery(images, positions, chosen.position, key=f"gallery_{chosen.network}", on_change=take)
     st.caption(images.names[chosen.position])
     if step > 1:
-        st.button("Other images", key="other_images", icon=":material/refresh:", on_click=turn)
+        st.button("Other images", key="other_images", icon=":material/refresh:", on_click=turn,
+                  help="Ten others of the set.")  # fmt: skip
     return images.subset([chosen.position])
 
 
@@ -77,11 +83,14 @@ def own_images(source: str, chosen: Choices, loaded: LoadedNetwork, images: Imag
                 "The browser gives a page its camera only over https or on this machine itself; take a photo and **upload** it."
             )
             return []
-        photo = st.camera_input("A photo", label_visibility="collapsed", key="camera")
+        photo = st.camera_input("A photo", key="camera", help="It goes to this server only, for this session.")
         given: Sequence[UploadedFile] = [photo] if photo else []
     else:
         given = st.file_uploader(
-            f"Pictures of up to {PIXEL_LIMIT // 1_000_000} million pixels", accept_multiple_files=True, key="own_photos"
+            f"Pictures of up to {PIXEL_LIMIT // 1_000_000} million pixels",
+            accept_multiple_files=True,
+            key="own_photos",
+            help=f"PNG, JPEG and the like, up to {MOST_OWN}: several become a batch, of which you choose one to look at.",
         )
         if len(given) > MOST_OWN:
             st.caption(f"{len(given)} pictures came; the first {MOST_OWN} are used.")
@@ -130,7 +139,8 @@ def shown_one(
     def label() -> None:
         chosen.own_labels[image.digest] = options.index(st.session_state[key]) - 1
 
-    st.selectbox("Its class", options, key=key, on_change=label)
+    st.selectbox("Its class", options, key=key, on_change=label,
+                 help="What the image shows: the loss is taken against this class.")  # fmt: skip
     predicted = cached.predictions(loaded, together, loaded.intact)
     said = [chosen.own_labels.get(together.subset([index]).digest, -1) for index in range(len(own))]
     labels = torch.tensor([said if said >= 0 else int(guess) for said, guess in zip(said, predicted, strict=True)])

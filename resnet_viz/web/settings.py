@@ -12,7 +12,7 @@ ONE, SEVERAL = "this image", "several images"
 Value = TypeVar("Value", str, int)
 
 
-def one_of(name: str, label: str, options: Sequence[str], default: str, help: str | None = None) -> str:
+def one_of(name: str, label: str, options: Sequence[str], default: str, help: str) -> str:
     """One of a few options, side by side. A link says it with dashes for spaces."""
     by_code = {option.replace(" ", "-"): option for option in options}
     value, key, store = setting(name, default, by_code.__getitem__, lambda option: option.replace(" ", "-"))
@@ -29,9 +29,7 @@ def images_of_pass(visit: Visit, most: int, *, several: bool) -> ImageSet:
     return them if chosen == SEVERAL else visit.image
 
 
-def number(
-    name: str, label: str, smallest: int, largest: int, default: int, *, slider: bool = True, help: str | None = None
-) -> int:
+def number(name: str, label: str, smallest: int, largest: int, default: int, help: str, *, slider: bool = True) -> int:
     """A whole number, on a slider or in a box."""
 
     def parse(text: str) -> int:

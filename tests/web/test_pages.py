@@ -1,16 +1,19 @@
 """Every page with networks of each family: it opens without an error, and what it shows follows its widgets."""
 
 import html
+import io
 from pathlib import Path
 from shutil import copyfile
 
 import pytest
+from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from resnet_viz.networks import zoo
 from resnet_viz.networks.zoo import CHECKPOINTS, NETWORKS
 from resnet_viz.web import cached
 from resnet_viz.web.export import page_html
+from resnet_viz.web.lessons import Lesson, Running, Step
 
 PAGES = Path(__file__).parents[2] / "pages"
 NAMES = [page.stem for page in sorted(PAGES.glob("*.py"))]
@@ -186,6 +189,51 @@ def test_the_formula_follows_what_the_figure_shows() -> None:
     assert r"(1 - g)\,x,\ g = 0.25$" in texts(
         opened("layer_deletion", {"network": "fashion-resnet20", "deleted": "2", "gate": "0.25"})
     )
+
+
+def picture(grey: int) -> bytes:
+    """A PNG."""
+    data = io.BytesIO()
+    Image.new("L", (28, 28), grey).save(data, "PNG")
+    return data.getvalue()
+
+
+WIDGETS = {"button", "button_group", "camera_input", "checkbox", "download_button", "file_uploader", "multiselect", "number_input",
+           "popover", "radio", "selectbox", "slider", "text_area", "text_input", "toggle"}  # fmt: skip
+
+
+def without_help(node) -> list[str]:
+    """The widgets in a tree of elements that say nothing of themselves."""
+    found = [name for child in getattr(node, "children", {}).values() for name in without_help(child)]
+    if node.type not in WIDGETS:
+        return found
+    widget = node.proto.popover if node.type == "popover" else node.proto
+    return found if widget.help else [f"{node.type} {widget.label}", *found]
+
+
+@pytest.mark.parametrize("page", NAMES)
+def test_every_control_says_what_it_does(page: str, monkeypatch) -> None:
+    monkeypatch.setenv("RESNET_VIZ_UPLOADS", "1")
+    app = opened(page, {"seed": "1", "network": "fashion-resnet20"})
+    assert without_help(app.main) + without_help(app.sidebar) == []
+    app.segmented_control(key="source_box").set_value("upload").run()
+    app.file_uploader(key="own_photos").set_value(
+        [(f"{each}.png", picture(each), "image/png") for each in (1, 2)]
+    ).run()
+    assert app.selectbox(key="own_label_Fashion-MNIST").options[0] == "as predicted"
+    assert without_help(app.main) + without_help(app.sidebar) == []
+
+
+def test_every_control_of_a_lesson_says_what_it_does() -> None:
+    app = opened("lessons")
+    button(app, "Add this view").click().run()
+    assert [each.label for each in app.button].count("Start") == 4
+    assert without_help(app.main) == []
+    app.session_state["lesson"] = Running(Lesson("L", "", [Step("h", "n", "lessons", "question?", "a")]))
+    app.run()
+    assert without_help(app.main) == []
+    button(app, "Show what happens").click().run()
+    assert without_help(app.main) == []
 
 
 def test_paths_of_a_plain_network_are_one() -> None:
