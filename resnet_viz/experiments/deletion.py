@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from scipy import stats
 from torch import Tensor
+from torch.nn import functional
 
 from ..networks.device import device, in_batches
 from ..networks.folding import folded
@@ -179,6 +180,33 @@ def sweep(
         network, preprocessing, images, [[1.0] * len(lesions), *lesions], batch_size=batch_size, progress=progress
     )
     return Sweep(tuple(network.blocks), intact, np.stack(swept), label_array(images))
+
+
+def loss_of_each(
+    network: ResidualNetwork,
+    preprocessing: Preprocessing,
+    images: ImageSet,
+    lesions: Sequence[Sequence[float]],
+    batch_size: int = BATCH_SIZE,
+    progress: Progress = no_progress,
+) -> np.ndarray:
+    """Each image's cross-entropy against its label under each lesion, in nats: float64 (lesions, images).
+
+    Raises ValueError for a set without labels.
+    """
+    labels = known(images.labels).to(device())
+
+    def loss(logits: Tensor, part: slice) -> Tensor:
+        return functional.cross_entropy(logits, labels[part], reduction="none").double()
+
+    return read_each(network, preprocessing, images, lesions, loss, None, batch_size, progress)
+
+
+def probabilities_of_each(
+    network: ResidualNetwork, preprocessing: Preprocessing, images: ImageSet, lesions: Sequence[Sequence[float]]
+) -> np.ndarray:
+    """Class probabilities of a set under each lesion, (lesions, images, classes)."""
+    return read_each(network, preprocessing, images, lesions, lambda logits, _: logits.softmax(1))
 
 
 def predict_each(

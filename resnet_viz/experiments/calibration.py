@@ -1,0 +1,35 @@
+"""Whether a network is as sure as it is right: confidence against accuracy."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+BINS = 10
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """Images by the confidence of their prediction, in bins of equal width over 0 ... 1. ``images``: int64 (bins,);
+    ``confidence`` and ``accuracy``: float64 (bins,), means over the images of a bin, 0 ... 1, NaN where it is empty."""
+
+    images: np.ndarray
+    confidence: np.ndarray
+    accuracy: np.ndarray
+
+    @property
+    def mean_confidence(self) -> float:
+        return float(np.nansum(self.images * self.confidence) / self.images.sum())
+
+    @property
+    def expected_calibration_error(self) -> float:
+        """Guo et al. 2017 (arXiv:1706.04599, equation 3): |accuracy - confidence|, averaged over the images, 0 ... 1."""
+        return float(np.nansum(self.images * np.abs(self.accuracy - self.confidence)) / self.images.sum())
+
+
+def reliability(probabilities: np.ndarray, labels: np.ndarray, bins: int = BINS) -> Reliability:
+    """Sort images by the probability of their likeliest class. ``probabilities``: (images, classes); ``labels``: (images,)."""
+    confidence, right = probabilities.max(1), probabilities.argmax(1) == labels
+    of_bins = stats.binned_statistic(confidence, [confidence, right], "mean", bins, (0, 1))
+    count = stats.binned_statistic(confidence, None, "count", bins, (0, 1)).statistic.astype(np.int64)
+    return Reliability(count, *of_bins.statistic)

@@ -1,0 +1,116 @@
+"""Importance of blocks: two ways, one result."""
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+from torch.nn import functional
+
+from resnet_viz.experiments import attribution
+from resnet_viz.experiments.deletion import loss_of_each
+from resnet_viz.experiments.trace import trace
+from resnet_viz.networks.zoo import NETWORKS, images_of, load
+
+from ..conftest import SMALL_PREPROCESSING, left_as_it_was
+
+
+def losses(network, images, labels, gates) -> torch.Tensor:
+    """Each image's own loss, by a whole forward pass."""
+    with torch.no_grad():
+        return functional.cross_entropy(network(images, gates), labels, reduction="none").double().cpu()
+
+
+def test_feature_ablation_is_true_deletion_exactly(network, images, labels, image_set):
+    found = attribution.true_deletion(network, images, labels)
+    intact = losses(network, images, labels, None)
+    for index, name in enumerate(network.blocks):
+        without = losses(network, images, labels, network.gates_without([name]))
+        np.testing.assert_array_equal(found.by_image[:, index], (without.float() - intact.float()).double())
+    lesions = [[1.0] * 4, *(network.gates_without([name]) for name in network.blocks)]
+    swept = loss_of_each(network, SMALL_PREPROCESSING, image_set.subset([0, 1, 2, 3]), lesions)
+    np.testing.assert_allclose(found.by_image.T, swept[1:] - swept[0], atol=1e-6)
+
+
+def test_the_first_order_estimate_is_the_slope_at_gate_one(network, images, labels):
+    double = network.double()
+    found = attribution.first_order(double, images.double(), labels).by_image
+    step = 1e-6
+    for index, name in enumerate(network.blocks):
+        below = losses(double, images.double(), labels, network.gates_without([name], 1 - step))
+        above = losses(double, images.double(), labels, network.gates_without([name], 1 + step))
+        np.testing.assert_allclose(found[:, index], ((below - above) / (2 * step)).numpy(), rtol=1e-4, atol=1e-6)
+
+
+def test_each_permutation_adds_up_and_all_of_them_give_the_shapley_value(network, images, labels):
+    permutations = list(attribution.shapley_permutations(network, images, labels, 400, seed=1))
+    whole = losses(network, images, labels, [0.0] * 4) - losses(network, images, labels, None)
+    for each in permutations[:5]:
+        np.testing.assert_allclose(each.sum(1), whole, atol=1e-5)
+    values = {}
+    for code in range(16):
+        gates = [float(code >> index & 1) for index in range(4)]
+        values[code] = losses(network, images, labels, gates).mean().item()
+    exact = [
+        sum(
+            (values[code] - values[code | 1 << block]) / (4 * {0: 1, 1: 3, 2: 3, 3: 1}[code.bit_count()])
+            for code in range(16)
+            if not code >> block & 1
+        )
+        for block in range(4)
+    ]
+    found = attribution.shapley(permutations)
+    assert (np.abs(found.mean - exact) <= 5 * found.standard_error + 1e-6).all()
+
+
+def test_permutations_come_from_their_own_generator(network, images, labels):
+    state = torch.get_rng_state()
+
+    def draw(seed: int) -> np.ndarray:
+        return np.stack(list(attribution.shapley_permutations(network, images, labels, 3, seed)))
+
+    first = draw(0)
+    torch.manual_seed(5)
+    assert (first == draw(0)).all() and (first != draw(1)).any()
+    torch.set_rng_state(state)
+    list(attribution.shapley_permutations(network, images, labels, 1))
+    assert torch.equal(torch.get_rng_state(), state), "the global random state is the caller's"
+
+
+def test_the_size_of_a_branch_is_the_traces(network, images, labels):
+    sizes = attribution.branch_size(network, images, labels)
+    np.testing.assert_allclose(sizes.mean, trace(network, images, labels).branch_to_stream, rtol=1e-6)
+    expected = sizes.by_image.std(0, ddof=1) / 2
+    np.testing.assert_allclose(sizes.standard_error, expected)
+
+
+def test_rank_correlations_are_spearmans():
+    generator = np.random.default_rng(0)
+    values = generator.normal(size=(3, 5, 12))
+    values[2] = np.round(values[2])  # ties
+    measures = [attribution.Importance(each, np.zeros(12)) for each in values]
+    found = attribution.rank_correlations(measures)
+    for i in range(3):
+        for j in range(3):
+            expected = stats.spearmanr(values[i].mean(0), values[j].mean(0)).statistic
+            assert found[i, j] == pytest.approx(expected)
+
+
+def test_one_permutation_has_no_standard_error():
+    assert np.isnan(attribution.shapley([np.ones((4, 3))]).standard_error).all()
+    two = attribution.shapley([np.ones((4, 3)), 3 * np.ones((4, 3))])
+    assert (two.mean == 2).all() and two.standard_error == pytest.approx(1.0)
+
+
+def test_the_network_stays_as_it_was(network, images, labels):
+    with left_as_it_was(network):
+        attribution.true_deletion(network, images, labels)
+        attribution.first_order(network, images, labels)
+        list(attribution.shapley_permutations(network, images, labels, 1))
+
+
+def test_the_first_block_of_a_trained_network_matters_most_but_its_gradient_does_not_show_it():
+    loaded = load(NETWORKS["fashion-resnet20"])
+    images = images_of(loaded.entry, limit=100)
+    settings = loaded.network, loaded.inputs(images), images.labels
+    deleted, slope = attribution.true_deletion(*settings), attribution.first_order(*settings)
+    assert deleted.mean.argmax() == 0 and deleted.mean[0] > 10 * abs(slope.mean).max()
