@@ -7,7 +7,7 @@ import numpy as np
 import plotly.graph_objects as go
 from scipy import stats
 
-from ..experiments.paths import GradientByLength, carrying_range
+from ..experiments.paths import GradientByLength, carrying_range, share_of_paths
 from .palette import Palette, power_of_two, styled
 
 Path = tuple[bool, ...]
@@ -68,7 +68,7 @@ def length_sentences(exact: GradientByLength) -> tuple[str, str]:
     """A title that compares the gradient's paths with the paths themselves, and a sentence with the ranges of both."""
     count = len(exact.paths) - 1
     low, high = carrying_range(exact.mean_norms)
-    share = 100 * (sum(exact.paths[low : high + 1]) / sum(exact.paths))
+    share = 100 * share_of_paths(exact.paths, low, high)
     middle = stats.binom.interval(0.95, count, 0.5)
     length, half = exact.mean_length, count / 2
     than = "shorter than" if length < 0.9 * half else "longer than" if length > 1.1 * half else "about as long as"

@@ -6,11 +6,20 @@ from math import comb
 import numpy as np
 import pytest
 import torch
+from scipy import stats
 from torch import Tensor
 from torch.nn import functional
 
+from resnet_viz.errors import InputError
 from resnet_viz.experiments import paths
-from resnet_viz.experiments.paths import carrying_range, gradient_by_length, path_counts, sampled_path_norms
+from resnet_viz.experiments.paths import (
+    carrying_range,
+    count_times_norm,
+    gradient_by_length,
+    path_counts,
+    sampled_path_norms,
+    share_of_paths,
+)
 from resnet_viz.networks.network import build
 
 from ..conftest import (
@@ -36,18 +45,25 @@ one_case = pytest.mark.parametrize("case", [Case("basic", "B")], ids="-".join)
 
 
 def gradient_of_each_path(
-    case: Case, state: dict[str, Tensor], images: Tensor, labels: Tensor, gates: list[float] | None = None
+    case: Case,
+    state: dict[str, Tensor],
+    images: Tensor,
+    labels: Tensor,
+    gates: list[float] | None = None,
+    first: int = 0,
 ) -> dict[tuple[bool, ...], Tensor]:
-    """Which branches a path takes -> its product of Jacobians with the loss's gradient: one backward walk for each path."""
+    """Which branches a path takes -> its product of Jacobians with the loss's gradient: one backward walk for each path,
+    from the loss down to the input of block ``first``."""
     gates = gates or [1.0] * 4
     streams = [stream.detach() for stream in reference_streams(case, state, images, gates)]
     last = streams[-1].clone().requires_grad_()
     functional.cross_entropy(reference_head(case, state, last), labels, reduction="sum").backward()
     names = [f"layer{stage}.{index}" for stage in (1, 2) for index in (0, 1)]
     gradients = {}
-    for choices in product((False, True), repeat=4):
+    for choices in product((False, True), repeat=4 - first):
         gradient = last.grad
-        for name, gate, stream, branch_taken in reversed(list(zip(names, gates, streams, choices, strict=False))):
+        steps = zip(names[first:], gates[first:], streams[first:-1], choices, strict=True)
+        for name, gate, stream, branch_taken in reversed(list(steps)):
             stream = stream.clone().requires_grad_()
             shortcut, branch = reference_sum(case, *reference_terms(case, state, name, stream), gate)
             total = (shortcut + branch).detach().requires_grad_()
@@ -86,6 +102,30 @@ def test_all_lengths_together_are_autograds_gradient(case, network, images, labe
     functional.cross_entropy(network.head(network.walk(stream, gates)), labels, reduction="sum").backward()
     whole = sum(gradient_of_each_path(case, state, images, labels, gates).values())
     assert (whole - stream.grad).norm() <= 1e-5 * stream.grad.norm()
+
+
+@all_gates
+@pytest.mark.parametrize(("stage", "first"), [("layer1", 0), ("layer2", 2)])
+def test_the_paths_of_a_stage_equal_the_sum_over_all_of_them(case, network, images, labels, gates, stage, first):
+    every = gradient_of_each_path(case, network.state_dict(), images, labels, gates, first)
+    of_length = [
+        sum(gradient for choices, gradient in every.items() if sum(choices[:2]) == length) for length in range(3)
+    ]
+    told = []
+    result = gradient_by_length(network, images, labels, gates, progress=lambda *at: told.append(at), stage=stage)
+    assert result.paths == ((0, 0, 1) if case == PLAIN else (1, 2, 1))
+    assert same_norms(result.norms, np.stack([image_norms(gradient) for gradient in of_length], axis=1))
+    assert result.sum_relative_error <= 1e-5
+    assert told == [(4, 8), (8, 8)]
+    stream = network.walk(network.stem(images), gates, stop=first).detach().requires_grad_()
+    functional.cross_entropy(network.head(network.walk(stream, gates, start=first)), labels, reduction="sum").backward()
+    assert (sum(of_length) - stream.grad).norm() <= 1e-5 * stream.grad.norm()
+
+
+@one_case
+def test_an_unknown_stage_is_refused(network, images, labels):
+    with pytest.raises(InputError, match=r"'layer3' is unknown; this network has layer1, layer2\."):
+        gradient_by_length(network, images, labels, stage="layer3")
 
 
 @pytest.mark.parametrize("wrong", [0.5, 2.0])
@@ -187,8 +227,38 @@ def test_path_counts_are_binomial(image_set):
 def test_the_paths_of_resnet110():
     counts = path_counts(build("basic", (18, 18, 18), (2, 2, 2)))
     assert sum(counts) == 2**54
-    assert 100 * sum(counts[5:18]) / 2**54 == pytest.approx(0.4537, abs=5e-5)
-    assert 100 * sum(counts[19:36]) / 2**54 == pytest.approx(98.02, abs=5e-3)
+    assert 100 * share_of_paths(counts, 5, 17) == pytest.approx(0.4537, abs=5e-5)
+    assert 100 * share_of_paths(counts, 19, 35) == pytest.approx(98.02, abs=5e-3)
+    assert share_of_paths(counts, 0, 54) == 1
+    assert share_of_paths(counts, 27, 27) == pytest.approx(stats.binom.pmf(27, 54, 0.5))
+
+
+def test_shares_of_more_paths_than_a_float_can_count():
+    counts = [comb(2000, length) for length in range(2001)]
+    assert share_of_paths(counts, 0, 999) == pytest.approx((1 - stats.binom.pmf(1000, 2000, 0.5)) / 2)
+
+
+def test_count_times_norm_of_known_arrays():
+    result = count_times_norm((1, 2, 1), np.array([[1.0, 1.0], [2.0, 4.0], [5.0, 5.0]]))
+    np.testing.assert_allclose(result, [1 / 12, 6 / 12, 5 / 12])
+    np.testing.assert_array_equal(count_times_norm((1, 1), np.zeros((2, 3))), [0, 0])
+    assert np.isnan(count_times_norm((1, 1), np.array([[1.0], [np.inf]]))).all()
+
+
+@pytest.mark.parametrize("blocks", [9, 54, 333, 2000])
+def test_norms_that_fall_by_a_factor_a_branch_give_a_binomial_distribution(blocks):
+    # C(n, k) q^k is proportional to the binomial distribution with p = q / (1 + q).
+    counts = [comb(blocks, length) for length in range(blocks + 1)]
+    norms = 1e-3 * 0.8 ** np.arange(blocks + 1.0)
+    result = count_times_norm(counts, np.stack([norms, norms], axis=1))
+    np.testing.assert_allclose(result, stats.binom.pmf(range(blocks + 1), blocks, 0.8 / 1.8), rtol=1e-9)
+    assert result.sum() == pytest.approx(1)
+
+
+@plain_case
+def test_the_single_path_of_a_plain_network_could_carry_everything(network, images, labels):
+    sampled = sampled_path_norms(network, images, labels)
+    np.testing.assert_array_equal(count_times_norm(path_counts(network), sampled), [0, 0, 0, 0, 1])
 
 
 @pytest.mark.parametrize(
