@@ -1,0 +1,148 @@
+"""The strongest single paths of one image, and any path picked by hand.
+
+After Veit, Wilber and Belongie 2016 (arXiv:1605.06431), who looked at single paths drawn at random. The gradient is the
+sum of those of all 2^n paths, for the activations of this forward pass; here are the ones that weigh most in it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..errors import InputError
+from ..networks.network import ResidualNetwork
+from .paths import (
+    add_pulled,
+    backward_ends,
+    block_pulls,
+    path_gradients,
+    paths_at_once,
+    pull_of,
+    zeros_like_stream,
+)
+from .trace import image_norms
+
+WIDTH = 64
+MOST_BLOCKS = 9  # whose 512 paths are walked one by one
+
+
+@dataclass(frozen=True)
+class StrongestPaths:
+    """Single paths, the strongest first. A path's gradient g_p is taken at the first block's input.
+
+    ``takes_branch``: (paths, blocks), bool. ``norms``: (paths,), |g_p|. ``shares``: (paths,), <g_p, g> / <g, g>, g the
+    true gradient: over all 2^n paths they add up to 1, and one may be negative (NaN where g is 0).
+    """
+
+    takes_branch: np.ndarray
+    norms: np.ndarray
+    shares: np.ndarray
+
+
+@dataclass(frozen=True)
+class PathGradient:
+    """The gradient along one path alone. ``picture``: with respect to the normalised image, (channels, height, width);
+    ``norm`` and ``share`` at the first block's input, as in ``StrongestPaths``."""
+
+    picture: np.ndarray
+    norm: float
+    share: float
+
+
+def strongest_paths(
+    network: ResidualNetwork, image: Tensor, label: Tensor, gates: list[float] | None = None, width: int = WIDTH
+) -> StrongestPaths:
+    """Search for the strongest paths of one normalised image (1, channels, height, width) with its label (1,).
+
+    A beam search: partial paths grow from the loss down; at each block the gradient of each goes on through the shortcut
+    and through the branch, and the ``width`` strongest, by their norm at this stream, are kept. So these are the
+    strongest *found*: a path that is weak half-way is lost (``recall`` counts how many). With ``width`` >= 2^n nothing is
+    lost. Paths that carry nothing (in a plain network, all but one) are left out. Raises InputError for several images
+    and for a width below 1. Memory: about three stacks of ``width`` gradients of the widest stream.
+    """
+    if width < 1:
+        raise InputError(f"A width of {width} came; expected 1 or more.")
+    streams, last, true = backward_ends(network, one(image), label, gates)
+    kept = last[None]
+    takes_branch = torch.zeros(1, 0, dtype=torch.bool, device=last.device)
+    for stream, (through_shortcut, through_branch) in zip(
+        reversed(streams[:-1]), block_pulls(network, streams, gates), strict=True
+    ):
+        count = len(kept)
+        grown = zeros_like_stream(stream, 2 * count)
+        add_pulled(kept, through_branch, grown[:count])
+        add_pulled(kept, through_shortcut, grown[count:])
+        norms = image_norms(grown)[:, 0]
+        order = norms.argsort(descending=True, stable=True)[: min(width, max(1, int(norms.count_nonzero())))]
+        kept = grown[order]
+        takes_branch = torch.cat([(order < count)[:, None], takes_branch[order % count]], 1)
+    return StrongestPaths(takes_branch.cpu().numpy(), norms[order].cpu().numpy(), shares_of(kept, true).cpu().numpy())
+
+
+def path_gradient(
+    network: ResidualNetwork,
+    image: Tensor,
+    label: Tensor,
+    takes_branch: Sequence[bool] | np.ndarray,
+    gates: list[float] | None = None,
+) -> PathGradient:
+    """Take the gradient of one image's loss back along one path, and on through the stem to the image.
+
+    ``takes_branch``: one choice for each block, in order. Over all 2^n paths the pictures add up to autograd's gradient
+    of the loss at the image. A path that does not exist (in a plain network, all but one) carries 0. Raises InputError
+    for several images and for another number of choices.
+    """
+    if len(takes_branch) != len(network.blocks):
+        raise InputError(f"{len(takes_branch)} choices came for {len(network.blocks)} blocks; give one for each block.")
+    streams, last, true = backward_ends(network, one(image), label, gates)
+    gradient = path_gradients(network, streams, last, torch.tensor(takes_branch, dtype=torch.bool)[None], gates)
+    picture = pull_of(network.stem, image)(gradient)[0, 0]
+    return PathGradient(picture.cpu().numpy(), image_norms(gradient)[0, 0].item(), shares_of(gradient, true)[0].item())
+
+
+def recall(
+    network: ResidualNetwork, image: Tensor, label: Tensor, gates: list[float] | None = None, width: int = WIDTH
+) -> tuple[int, int]:
+    """Count how many of the m paths that ``strongest_paths`` finds are among the true m strongest: (how many, m).
+
+    All 2^n paths are walked one by one, in portions that stay below MEMORY_BUDGET. Raises InputError for more than
+    MOST_BLOCKS blocks.
+    """
+    blocks = len(network.blocks)
+    if blocks > MOST_BLOCKS:
+        raise InputError(
+            f"A network of {blocks} blocks came; all 2^n paths can be walked for at most {MOST_BLOCKS} blocks."
+        )
+    found = strongest_paths(network, image, label, gates, width)
+    streams, last, _ = backward_ends(network, image, label, gates)
+    every = torch.tensor(list(product((False, True), repeat=blocks)))
+    norms = (
+        torch.cat(
+            [
+                image_norms(path_gradients(network, streams, last, portion, gates))[:, 0]
+                for portion in every.split(paths_at_once(network, image))
+            ]
+        )
+        .cpu()
+        .numpy()
+    )
+    number = len(found.norms)
+    weakest = np.sort(norms)[-number] * (1 - 1e-5)  # two ways of computing one path differ by rounding
+    rows = found.takes_branch @ (1 << np.arange(blocks)[::-1])
+    return int((norms[rows] >= weakest).sum()), number
+
+
+def one(image: Tensor) -> Tensor:
+    """The image. Raises InputError where several came."""
+    if len(image) != 1:
+        raise InputError(f"{len(image)} images came; the paths are those of 1 image.")
+    return image
+
+
+def shares_of(gradients: Tensor, true: Tensor) -> Tensor:
+    """<g_p, g> / <g, g> for a stack of gradients (paths, 1, ...): (paths,), float64."""
+    whole = true.flatten().double()
+    return torch.stack([gradient.flatten().double() @ whole for gradient in gradients]) / (whole @ whole)
