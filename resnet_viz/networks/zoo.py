@@ -169,6 +169,7 @@ NETWORKS = {
         fashion("resnet56", partial(build, "basic", (9, 9, 9), THREE), "plain56"),
         fashion("preact56", partial(build, "preactivation-basic", (9, 9, 9), THREE), "plain56"),
         fashion("resnet110", partial(build, "basic", (18, 18, 18), THREE)),
+        fashion("preact110", partial(build, "preactivation-basic", (18, 18, 18), THREE)),
         fashion("vgg11", build_vgg11),
         *(cifar(depth) for depth in CIFAR_FILES),
         *(imagenet(depth, 1) for depth in (18, 34, 50, 101, 152)),
