@@ -104,35 +104,32 @@ def path_gradient(
 
 
 def recall(
-    network: ResidualNetwork, image: Tensor, label: Tensor, gates: list[float] | None = None, width: int = WIDTH
+    network: ResidualNetwork,
+    image: Tensor,
+    label: Tensor,
+    gates: list[float] | None = None,
+    width: int = WIDTH,
+    looked_at: int | None = None,
 ) -> tuple[int, int]:
-    """Count how many of the m paths that ``strongest_paths`` finds are among the true m strongest: (how many, m).
+    """Count how many of the first m paths that ``strongest_paths`` finds are among the true m strongest: (how many, m).
 
-    All 2^n paths are walked one by one, in portions that stay below MEMORY_BUDGET. Raises InputError for more than
-    MOST_BLOCKS blocks.
+    m is ``looked_at``; all that were found (``width`` at most), if None or fewer. All 2^n paths are walked one by one,
+    in portions that stay below MEMORY_BUDGET. Raises InputError for more than MOST_BLOCKS blocks.
     """
     blocks = len(network.blocks)
     if blocks > MOST_BLOCKS:
         raise InputError(
             f"A network of {blocks} blocks came; all 2^n paths can be walked for at most {MOST_BLOCKS} blocks."
         )
-    found = strongest_paths(network, image, label, gates, width)
+    found = strongest_paths(network, image, label, gates, width).takes_branch[:looked_at]
     streams, last, _ = backward_ends(network, image, label, gates)
     every = torch.tensor(list(product((False, True), repeat=blocks)))
-    norms = (
-        torch.cat(
-            [
-                image_norms(path_gradients(network, streams, last, portion, gates))[:, 0]
-                for portion in every.split(paths_at_once(network, image))
-            ]
-        )
-        .cpu()
-        .numpy()
-    )
-    number = len(found.norms)
-    weakest = np.sort(norms)[-number] * (1 - 1e-5)  # two ways of computing one path differ by rounding
-    rows = found.takes_branch @ (1 << np.arange(blocks)[::-1])
-    return int((norms[rows] >= weakest).sum()), number
+    portions = every.split(paths_at_once(network, image))
+    gradients = (path_gradients(network, streams, last, portion, gates) for portion in portions)
+    norms = torch.cat([image_norms(each)[:, 0] for each in gradients]).cpu().numpy()
+    weakest = np.sort(norms)[-len(found)] * (1 - 1e-5)  # two ways of computing one path differ by rounding
+    rows = found @ (1 << np.arange(blocks)[::-1])
+    return int((norms[rows] >= weakest).sum()), len(found)
 
 
 def one(image: Tensor) -> Tensor:

@@ -113,6 +113,9 @@ def test_recall_counts_the_found_that_are_truly_strongest(network, image, label,
     found = strongest_paths(network, image, label, width=width).takes_branch.tolist()
     hits = sum(path in strongest(network, image, label, width) for path in found)
     assert recall(network, image, label, width=width) == (hits, width)
+    two = min(2, width)
+    hits = sum(path in strongest(network, image, label, two) for path in found[:two])
+    assert recall(network, image, label, width=width, looked_at=2) == (hits, two)
 
 
 @residual_cases
