@@ -11,6 +11,9 @@ pages = [
     st.Page("pages/gradient_flow.py", title="Gradient flow", icon=":material/trending_down:"),
     st.Page("pages/path_unrolling.py", title="Path unrolling", icon=":material/alt_route:"),
     st.Page("pages/layer_deletion.py", title="Layer deletion", icon=":material/content_cut:"),
+    st.Page("pages/lesion_studies.py", title="Lesion studies", icon=":material/healing:"),
+    st.Page("pages/block_importance.py", title="Block importance", icon=":material/leaderboard:"),
+    st.Page("pages/early_stop.py", title="Stopping early", icon=":material/skip_next:"),
     st.Page("pages/lessons.py", title="Lessons", icon=":material/school:"),
     st.Page("pages/about.py", title="Words and sources", icon=":material/menu_book:"),
 ]

@@ -1,6 +1,6 @@
 """How much each block matters, measured in four ways: thin calls into Captum, which takes gates as inputs."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -78,28 +78,27 @@ def branch_size(network: ResidualNetwork, images: Tensor, labels: Tensor) -> Imp
     return of_images(torch.stack(ratios, 1))
 
 
-def shapley_permutations(
-    network: ResidualNetwork, images: Tensor, labels: Tensor, permutations: int = PERMUTATIONS, seed: int = 0
-) -> Iterator[np.ndarray]:
-    """Yield for each of ``permutations`` random orders of the blocks how much each block, added in that order to the network
-    without any, lowers each image's loss: float64 (images, n).
+def shapley_permutation(
+    network: ResidualNetwork, images: Tensor, labels: Tensor, number: int, seed: int = 0
+) -> np.ndarray:
+    """How much each block, added in a random order to the network without any, lowers each image's loss: float64 (images, n).
 
-    Captum's ShapleyValueSampling, one permutation a call, drawn from a generator of its own. Invariant: each sums over the
-    blocks to loss(all deleted) - loss(intact). Their mean estimates the Shapley values.
+    Captum's ShapleyValueSampling with one permutation, the ``number``-th of a seed, drawn from a generator of its own.
+    Invariant: the sum over the blocks is loss(all deleted) - loss(intact). The mean over permutations estimates the
+    Shapley values.
     """
     sampling = ShapleyValueSampling(loss_of_gates(network, images, labels))
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(seed * 100_000 + number)
     sampling.permutation_generator = lambda count, draws: (
         torch.randperm(count, generator=generator).tolist() for _ in range(draws)
     )
-    gates = intact(network, images)
     with torch.no_grad():
-        for _ in range(permutations):
-            yield -sampling.attribute(gates, n_samples=1, perturbations_per_eval=1).double().cpu().numpy()
+        falls = sampling.attribute(intact(network, images), n_samples=1, perturbations_per_eval=1)
+    return -falls.double().cpu().numpy()
 
 
-def shapley(permutations: list[np.ndarray]) -> Importance:
-    """The mean over ``shapley_permutations``; the standard error is of the permutations, NaN for a single one."""
+def shapley(permutations: Sequence[np.ndarray]) -> Importance:
+    """The mean over results of ``shapley_permutation``; the standard error is of the permutations, NaN for a single one."""
     by_permutation = np.stack(permutations)
     means = by_permutation.mean(1)
     error = stats.sem(means, axis=0) if len(means) > 1 else np.full(means.shape[1], np.nan)

@@ -50,6 +50,11 @@ PLANS = {
 }
 
 
+def ten_counts(most: int) -> list[int]:
+    """About ten numbers from 1 to ``most``, the small ones closer together."""
+    return sorted({round(count) for count in np.geomspace(1, most, 10)})
+
+
 @dataclass(frozen=True)
 class Study:
     """A lesion study; m lesions. ``amounts``: float64 (m,), how strong each is: the number of blocks deleted, or for

@@ -6,7 +6,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from ..experiments.deletion import Lesion, Sweep, known, wilson_interval
-from .palette import Palette, stage_axis, styled
+from .palette import Palette, named_line, stage_axis, styled
 
 
 def prediction_change(classes: Sequence[str], before: np.ndarray, after: np.ndarray, palette: Palette) -> go.Figure:
@@ -109,23 +109,6 @@ def wilson_bars(sweep: Sweep, palette: Palette) -> dict[str, object]:
     intervals = [(100 * count / images, *wilson_interval(int(count), images)) for count in wrong]
     return {"type": "data", "symmetric": False, "color": palette.muted, "thickness": 1, "width": 0,
             "array": [high - error for error, _, high in intervals], "arrayminus": [error - low for error, low, _ in intervals]}  # fmt: skip
-
-
-def named_line(
-    figure: go.Figure, value: float, name: str, colour: str, dash: str, palette: Palette, anchor: str
-) -> None:
-    """A horizontal line that carries its own name."""
-    figure.add_hline(y=value, line={"color": colour, "width": 1, "dash": dash})
-    figure.add_annotation(
-        x=1.005,
-        xref="paper",
-        y=value,
-        text=name,
-        showarrow=False,
-        xanchor="left",
-        yanchor=anchor,
-        font={"size": 12, "color": palette.muted},
-    )
 
 
 def class_errors(classes: Sequence[str], lesion: Lesion, palette: Palette) -> go.Figure:

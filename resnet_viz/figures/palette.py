@@ -86,6 +86,23 @@ def stage_axis(figure: go.Figure, blocks: Sequence[str]) -> None:
     )
 
 
+def named_line(
+    figure: go.Figure, value: float, name: str, colour: str, dash: str, palette: Palette, anchor: str
+) -> None:
+    """A horizontal line that carries its own name."""
+    figure.add_hline(y=value, line={"color": colour, "width": 1, "dash": dash})
+    figure.add_annotation(
+        x=1.005,
+        xref="paper",
+        y=value,
+        text=name,
+        showarrow=False,
+        xanchor="left",
+        yanchor=anchor,
+        font={"size": 12, "color": palette.muted},
+    )
+
+
 def power_of_two(exponent: int) -> str:
     """16 -> '2¹⁶'."""
     return "2" + superscript(exponent)

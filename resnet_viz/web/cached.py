@@ -17,7 +17,9 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 from torch import Tensor
 
 from ..errors import InputError
-from ..experiments import deletion, paths, trace
+from ..experiments import attribution, deletion, early_stop, lesion_studies, paths, trace
+from ..experiments.attribution import Importance
+from ..experiments.lesion_studies import Study
 from ..networks import zoo
 from ..networks.description import Description, Part, blank, branch_layers_of, describe
 from ..networks.description import stem_and_head as stem_and_head_of
@@ -29,6 +31,10 @@ CONTENT: dict[str | type[Any], Callable[[Any], Any]] = {
     LoadedNetwork: lambda loaded: loaded.identity,
     ImageSet: lambda images: images.digest,
     Entry: lambda entry: entry.name,
+}
+MEASURES = {
+    measure.__name__: measure
+    for measure in (attribution.true_deletion, attribution.first_order, attribution.branch_size)
 }
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
@@ -200,6 +206,56 @@ def lesion(loaded: LoadedNetwork, images: ImageSet, gates: tuple[float, ...]) ->
 def sweep(loaded: LoadedNetwork, images: ImageSet) -> deletion.Sweep:
     """Every block deleted in turn, over a set or a part of it."""
     return deletion.sweep(loaded.network, loaded.entry.preprocessing, images)
+
+
+@kept(256)
+def random_deletions(loaded: LoadedNetwork, images: ImageSet, count: int, draws: int, seed: int) -> Study:
+    """``count`` random blocks deleted, several draws."""
+    return lesion_studies.random_deletions(loaded.network, loaded.entry.preprocessing, images, [count], draws, seed)
+
+
+@kept(256)
+def random_swaps(loaded: LoadedNetwork, images: ImageSet, count: int, draws: int, seed: int) -> Study:
+    """``count`` random pairs of blocks change places, several draws."""
+    return lesion_studies.random_swaps(loaded.network, loaded.entry.preprocessing, images, [count], draws, seed)
+
+
+@kept(64)
+def stops(loaded: LoadedNetwork, images: ImageSet) -> deletion.Sweep:
+    """A set in the network stopped after each number of blocks."""
+    return early_stop.stop_everywhere(loaded.network, loaded.entry.preprocessing, images)
+
+
+@kept(128)
+def probabilities_by_stop(loaded: LoadedNetwork, image: ImageSet) -> np.ndarray:
+    """Class probabilities of one image after each number of blocks."""
+    return early_stop.probabilities_by_stop(loaded.network, loaded.inputs(image))
+
+
+@kept(128)
+def importance(loaded: LoadedNetwork, images: ImageSet, labels: tuple[int, ...], measure: str) -> Importance:
+    """A measure of experiments.attribution by its function's name."""
+    return MEASURES[measure](loaded.network, loaded.inputs(images), label_tensor(labels))
+
+
+@kept(512)
+def shapley_permutation(
+    loaded: LoadedNetwork, images: ImageSet, labels: tuple[int, ...], number: int, seed: int
+) -> np.ndarray:
+    """One permutation of the blocks."""
+    return attribution.shapley_permutation(loaded.network, loaded.inputs(images), label_tensor(labels), number, seed)
+
+
+@kept(128)
+def losses(loaded: LoadedNetwork, images: ImageSet, gates: tuple[float, ...]) -> np.ndarray:
+    """Each labelled image's loss under gates, (images,)."""
+    return deletion.loss_of_each(loaded.network, loaded.entry.preprocessing, images, [gates])[0]
+
+
+@kept(128)
+def set_probabilities(loaded: LoadedNetwork, images: ImageSet, gates: tuple[float, ...]) -> np.ndarray:
+    """Class probabilities of a set under gates, (images, classes)."""
+    return deletion.probabilities_of_each(loaded.network, loaded.entry.preprocessing, images, [gates])[0]
 
 
 @kept(64)

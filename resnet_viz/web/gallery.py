@@ -68,15 +68,16 @@ def flipped(images: ImageSet, classes: Sequence[str], before: np.ndarray, after:
     changed = np.flatnonzero(before != after)
     more = f", {most} of them:" if len(changed) > most else "."
     st.markdown(f"**{len(changed)} of {len(images):,} predictions change**{more}")
+    shown = changed[[i * len(changed) // most for i in range(most)]] if len(changed) > most else changed
+    pictures(images, shown, [f"{classes[before[index]]} → {classes[after[index]]}" for index in shown])
+
+
+def pictures(images: ImageSet, positions: Sequence[int] | np.ndarray, captions: Sequence[str]) -> None:
+    """Some images of a set, each with its caption."""
     with st.container(horizontal=True):
-        for index in changed[[i * len(changed) // most for i in range(most)] if len(changed) > most else slice(None)]:
-            change = f"{classes[before[index]]} → {classes[after[index]]}"
-            st.image(
-                picture(images.pixels[index]).resize((84, 84)),
-                width=84,
-                caption=change,
-                alt=f"{images.names[index]}: {change}",
-            )
+        for index, caption in zip(positions, captions, strict=True):
+            shown = picture(images.pixels[int(index)]).resize((84, 84))
+            st.image(shown, width=84, caption=caption, alt=f"{images.names[index]}: {caption}")
 
 
 def picture(pixels: torch.Tensor) -> Image.Image:

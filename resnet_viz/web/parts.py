@@ -8,6 +8,7 @@ from typing import TypeVar
 import numpy as np
 import streamlit as st
 
+from ..experiments.plan import Plan
 from ..figures.deletion import seen_sentence
 from ..networks.network import stage_of
 from . import cached
@@ -39,6 +40,13 @@ def question(visit: Visit, title: str, what_to_do: str, source: str) -> None:
     st.title(title, anchor=False)
     st.markdown(f"{what_to_do} &ensp;· {source}")
     untrained_note(visit)
+
+
+def plan_note(plan: Plan) -> None:
+    """What was asked, and what was expected before anything was measured."""
+    with st.expander("What was asked, and what was expected before measuring"):
+        for title, text in vars(plan).items():
+            st.markdown(f"**{title.capitalize()}:** {text}" + ("" if text.endswith("?") else "."))
 
 
 def untrained_note(visit: Visit) -> None:
@@ -198,11 +206,17 @@ def done_in_steps(key: object) -> list | None:
 
 
 def in_steps(
-    key: object, title: str, steps: Sequence[Callable[[], Result]], *, ask_first: bool = False
+    key: object,
+    title: str,
+    steps: Sequence[Callable[[], Result]],
+    *,
+    ask_first: bool = False,
+    show: Callable[[list[Result]], None] | None = None,
 ) -> list[Result] | None:
     """Compute one after the other; None where the visitor has cancelled, or has not begun (``ask_first``) yet.
 
-    What takes more than a second shows a progress bar with the time left and a button to cancel. What is done is kept for
+    What takes more than a second shows a progress bar with the time left and a button to cancel, and below them ``show``
+    draws the results so far (under no fixed key, since it is called again and again). What is done is kept for
     the session under ``key``. The steps should be cached, so that whatever interrupts them (a click elsewhere on the page,
     a page change, Cancel) costs one step at most.
     """
@@ -221,12 +235,16 @@ def in_steps(
             spent = time.monotonic() - started
             if bar is None and spent * len(steps) / done > LONG and done < len(steps):
                 with place.container():
+                    preview = st.empty()
                     bar = st.progress(0.0)
                     st.button("Cancel", key=f"cancel {title}", on_click=waiting.__setitem__, args=(title, True),
                               help="Stop here; what is done is kept.")  # fmt: skip
             if bar is not None:
                 left = spent * (len(steps) - done) / done
                 bar.progress(done / len(steps), f"{title}: {done} of {len(steps)} parts, about {left:.0f} s left")
+                if show:
+                    with preview.container():
+                        show(results)
     place.empty()
     kept: dict[object, tuple[list[Result], float]] = st.session_state.setdefault("done_in_steps", {})
     kept[key] = results, sum(seconds)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from ..experiments.lesion_studies import RANDOM, REORDER
 from ..networks.zoo import NETWORKS, Entry, LoadedNetwork
 
 PREDICTION = """from resnet_viz.experiments.deletion import intact_streams, probabilities
@@ -141,6 +142,60 @@ def unravelled(run: Sequence[str], row: int) -> str:
     return f"""from resnet_viz.figures.paths import unravelled
 
 figure = unravelled({list(run)}, {row}, LIGHT)"""
+
+
+def study(networks: Sequence[LoadedNetwork], kind: str, draws: int, seed: int) -> str:
+    """A lesion study in each network."""
+    compute = {RANDOM: "random_deletions", REORDER: "random_swaps"}[kind]
+    return f"""from resnet_viz.experiments.lesion_studies import {compute}, ten_counts
+from resnet_viz.experiments.paths import is_plain
+from resnet_viz.figures.lesion_studies import errors_by_amount
+
+rows = []
+for each in {loaded_list(networks)}:
+    counts = ten_counts(len(loaded.network.blocks))
+    study = {compute}(each.network, each.entry.preprocessing, images, counts, draws={draws}, seed={seed})
+    rows.append((each.title, study, is_plain(each.network)))
+figure = errors_by_amount(rows, 100 - 100 / len(loaded.entry.classes), LIGHT)"""
+
+
+BY_STOP = """from resnet_viz.experiments.early_stop import probabilities_by_stop
+from resnet_viz.figures.lesion_studies import class_probabilities_by_stop
+
+by_stop = probabilities_by_stop(loaded.network, loaded.inputs(image))
+figure = class_probabilities_by_stop(loaded.entry.classes, by_stop, LIGHT)"""
+
+
+def error_by_stop(networks: Sequence[LoadedNetwork], chance_pct: float) -> str:
+    """A set in each network, stopped after each number of blocks."""
+    return f"""from resnet_viz.experiments.early_stop import stop_everywhere
+from resnet_viz.experiments.paths import is_plain
+from resnet_viz.figures.lesion_studies import error_by_stop
+
+rows = []
+for each in {loaded_list(networks)}:
+    rows.append((each.title, stop_everywhere(each.network, each.entry.preprocessing, images), is_plain(each.network)))
+figure = error_by_stop(rows, {chance_pct:g}, LIGHT)"""
+
+
+def importance(images: int, measures: Mapping[str, str], permutations: int, seed: int) -> str:
+    """Measures of importance by title, each the name of its function."""
+    rows = "".join(
+        f'\nmeasures["{title}"] = attribution.{name}(*settings)'
+        for title, name in measures.items()
+        if name != "shapley"
+    )
+    for title in (title for title, name in measures.items() if name == "shapley"):
+        rows += f"\npermutations = [attribution.shapley_permutation(*settings, number, seed={seed}) for number in range({permutations})]"
+        rows += f'\nmeasures["{title}"] = attribution.shapley(permutations)'
+    return f"""from resnet_viz.experiments import attribution
+from resnet_viz.experiments.deletion import labelled
+from resnet_viz.figures.importance import importance_by_block
+
+batch = {labelled_batch(f"images.limit({images})")}
+settings = loaded.network, loaded.inputs(batch), batch.labels
+measures = {{}}{rows}
+figure = importance_by_block(list(loaded.network.blocks), measures, LIGHT)"""
 
 
 def labelled_batch(batch: str) -> str:

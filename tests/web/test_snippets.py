@@ -11,6 +11,9 @@ FIGURES = {
     "gradient_flow": {"trained", "untrained", "statistics"},
     "path_unrolling": {"share_by_length", "single_paths", "unravelled"},
     "layer_deletion": {"prediction", "set_error", "class_errors", "sweep"},
+    "lesion_studies": {"study"},
+    "block_importance": {"importance", "agreement"},
+    "early_stop": {"by_stop", "error_by_stop"},
 }
 
 

@@ -1,0 +1,73 @@
+"""Which blocks matter? Four measures beside each other, and the images that one block matters most for."""
+
+from functools import partial
+
+import numpy as np
+import streamlit as st
+
+from resnet_viz.experiments.attribution import IMAGES, PERMUTATIONS, PLAN, shapley
+from resnet_viz.figures.importance import correlation_matrix, importance_by_block, importance_sentences
+from resnet_viz.web import cached, settings, snippets
+from resnet_viz.web.card import card, chip
+from resnet_viz.web.gallery import pictures
+from resnet_viz.web.parts import choosing_strip, in_steps, plan_note, question, relative_bars, visit
+from resnet_viz.web.session import LARGEST_SEED
+
+MEASURES = {"deletion, nats": "true_deletion", "first order, nats": "first_order", "|F(x)| / |x|": "branch_size"}
+SHAPLEY, MOST = "Shapley value, nats", 8
+FORMULA = (r"L(g_i = 0) - L(g = 1);\quad -\frac{\partial L}{\partial g_i};\quad "
+           r"\varphi_i = \mathrm{E}_\pi [L(\pi \text{ before } i) - L(\pi \text{ up to } i)]")  # fmt: skip
+now = visit()
+loaded, blocks = now.loaded, list(now.loaded.network.blocks)
+sample = now.images.limit(IMAGES)
+labels, measured = now.labels(sample), f"{len(sample)} images"
+question(now, "Which blocks matter?", "Four ways to ask the same question, and how far they agree.",
+         "[Captum](https://captum.ai); Shapley values after [Castro et al., 2009](https://doi.org/10.1016/j.cor.2008.04.004)")  # fmt: skip
+with cached.timed() as spent, st.spinner("Measuring every block ..."):
+    measures = {title: cached.importance(loaded, sample, labels, name) for title, name in MEASURES.items()}
+with st.container(border=True):
+    rises = dict(zip(blocks, measures["deletion, nats"].mean, strict=True))
+    chosen = choosing_strip(now, relative_bars(rises, "nats more loss", 3), "bars: rise of the mean loss when this block alone is deleted")  # fmt: skip
+with st.container(border=True):
+    seed = settings.number("shapley_seed", "Seed of the permutations", 0, LARGEST_SEED, 0, slider=False, help="The same seed draws the same orders of the blocks.")  # fmt: skip
+    steps = [
+        partial(cached.shapley_permutation, loaded, sample, labels, number, seed) for number in range(PERMUTATIONS)
+    ]
+
+    def so_far(done: list[np.ndarray]) -> None:
+        st.plotly_chart(importance_by_block(blocks, {f"{SHAPLEY}, {len(done)} permutations": shapley(done)}, now.palette), theme=None)  # fmt: skip
+
+    with cached.timed() as spent_more:
+        drawn = in_steps(("shapley", loaded.identity, sample.digest, labels, seed), "Add Shapley values", steps, ask_first=True, show=so_far)  # fmt: skip
+    if drawn:
+        measures[SHAPLEY], spent = shapley(drawn), spent_more
+    title, says = importance_sentences(blocks, measures)
+    facts = [
+        measured,
+        *([f"{PERMUTATIONS} permutations, seed {seed}"] if drawn else []),
+        "± one standard error",
+        *spent,
+    ]
+    python = snippets.importance(
+        len(sample), {**MEASURES, **({SHAPLEY: "shapley"} if drawn else {})}, PERMUTATIONS, seed
+    )
+    card(now, "importance", importance_by_block(blocks, measures, now.palette), "measured", *facts, title=title, says=says, formula=FORMULA, alt=f"{title}. {says}",
+         images=sample, python=python, caption="A bar: how much the mean loss rises without the block, by each measure; the size of the branch is no loss, "
+         "but often taken for importance. Whiskers: one standard error, over the images, for Shapley values over the permutations.")  # fmt: skip
+    card(now, "agreement", correlation_matrix(list(measures), list(measures.values()), now.palette), "measured", *facts, title="Do they agree?",
+         formula=r"\rho = \mathrm{corr}(\mathrm{rank}\,a, \mathrm{rank}\,b)", images=sample, python=f"{python.rsplit('figure = ', 1)[0]}from resnet_viz.figures.importance import correlation_matrix\n\nfigure = correlation_matrix(list(measures), list(measures.values()), LIGHT)",
+         alt="Rank correlations of the measures.", caption="1: the same order of blocks; 0: unrelated; −1: the reverse.")  # fmt: skip
+    plan_note(PLAN)
+with st.container(border=True):
+    st.header(f"The images that {chosen} matters most for", anchor=False)
+    if now.images.labels is None:
+        st.markdown(f"{now.images.title}: nobody labelled them, so no image has a loss.")
+    else:
+        with st.spinner("Deleting the block for every image ..."), cached.timed() as spent:
+            rise = cached.losses(loaded, now.images, now.gates([chosen])) - cached.losses(
+                loaded, now.images, loaded.intact
+            )
+        worst = np.argsort(-rise, kind="stable")[:MOST]
+        pictures(now.images, worst, [f"{now.images.names[i].split(',')[0]}: +{rise[i]:.1f} nats" for i in worst])
+        st.markdown(f"Without it the loss rises on {np.mean(rise > 0):.0%} of {len(rise):,} images, by {np.mean(rise):.2f} nats on average; on the others it helps to lose it.")  # fmt: skip
+        chip("measured", f"{len(rise):,} images", *spent)

@@ -1,0 +1,39 @@
+"""What if the network stopped here? The answer after each number of blocks, for one image and for a set."""
+
+import streamlit as st
+
+from resnet_viz.experiments.early_stop import PLAN
+from resnet_viz.experiments.paths import is_plain
+from resnet_viz.figures.lesion_studies import class_probabilities_by_stop, error_by_stop, stop_sentence
+from resnet_viz.web import cached, snippets
+from resnet_viz.web.card import card
+from resnet_viz.web.parts import VEIT, choosing_strip, plan_note, question, relative_bars, visit
+
+FORMULA = r"g = (1, \dots, 1, 0, \dots, 0)"
+now = visit()
+loaded, images, classes = now.loaded, now.images, now.loaded.entry.classes
+blocks = list(loaded.network.blocks)
+question(now, "What if it stopped here?", "All branches after a block are skipped; the stream goes straight to the head.", f"a lesion in the way of {VEIT}")  # fmt: skip
+with cached.timed() as spent:
+    by_stop = cached.probabilities_by_stop(loaded, now.image)
+with st.container(border=True):
+    label = int(by_stop[-1].argmax())
+    bars = {name: 100 * float(value) for name, value in zip(blocks, by_stop[1:, label], strict=True)}
+    chosen = choosing_strip(now, relative_bars(bars, f"% {classes[label]}", 0, least=100), f"bars: probability of {classes[label]} if it stopped after this block")  # fmt: skip
+    walked = blocks.index(chosen) + 1
+    said = by_stop[walked]
+    title = f"Stopped after {chosen}, it would say {classes[int(said.argmax())]} ({said.max():.2f}); at the end {classes[label]} ({by_stop[-1].max():.2f})"
+    card(now, "by_stop", class_probabilities_by_stop(classes, by_stop, now.palette), "measured", "1 image", *spent, title=title, formula=FORMULA, alt=title,
+         caption="The five classes that are ever likeliest. The head was trained on the last stream only: before it, these are its sums, not calibrated probabilities.",
+         python=snippets.BY_STOP)  # fmt: skip
+with st.container(border=True):
+    if images.labels is None:
+        st.markdown(f"{images.title}: nobody labelled them, so there is no error to measure.")
+    else:
+        with st.spinner("Stopping after every block ..."), cached.timed() as spent:
+            rows = [(each.title, cached.stops(each, images), is_plain(each.network)) for each in now.networks]
+        says = "  \n".join(f"**{name}**: {stop_sentence(swept)}" for name, swept, _ in rows)
+        chance = 100 - 100 / len(classes)
+        card(now, "error_by_stop", error_by_stop(rows, chance, now.palette), "measured", f"{len(images):,} images", *spent, title="The error, stopped after each block",
+             says=says, formula=FORMULA, alt=says, of=now.networks, images=images, python=snippets.error_by_stop(now.networks, chance))  # fmt: skip
+    plan_note(PLAN)

@@ -1,0 +1,76 @@
+"""How the importance of blocks looks: four measures over one axis of blocks, their rank correlations, and calibration."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from ..experiments.attribution import Importance, rank_correlations
+from ..experiments.calibration import Reliability
+from .palette import Palette, stage_axis, styled
+
+
+def importance_by_block(blocks: Sequence[str], measures: Mapping[str, Importance], palette: Palette) -> go.Figure:
+    """A panel for each measure (title -> values), bars with their standard errors in the stage colours."""
+    figure = make_subplots(rows=len(measures), cols=1, shared_xaxes=True, vertical_spacing=0.06)
+    for row, (title, measure) in enumerate(measures.items(), start=1):
+        figure.add_bar(
+            x=list(range(len(blocks))), y=measure.mean, name=title, text=list(blocks), textposition="none", width=0.75, row=row, col=1,
+            marker={"color": [palette.stage(block) for block in blocks]},
+            error_y={"type": "data", "array": measure.standard_error, "arrayminus": measure.standard_error, "symmetric": False,
+                     "color": palette.muted, "thickness": 1, "width": 0},
+            hovertemplate="%{text}: %{y:.3f} ± %{error_y.array:.3f}<extra>" + title + "</extra>",
+        )  # fmt: skip
+        figure.update_yaxes(title_text=title.replace(", ", ",<br>"), nticks=4, row=row, col=1)
+    stage_axis(figure, blocks)
+    styled(figure, palette, 120 * len(measures) + 30)
+    return figure.update_yaxes(zeroline=True, zerolinecolor=palette.line)
+
+
+def correlation_matrix(titles: Sequence[str], measures: Sequence[Importance], palette: Palette) -> go.Figure:
+    """Spearman's rank correlation of each measure with each, as numbers on a diverging scale."""
+    correlations = rank_correlations(list(measures))
+    names = [title.split(",")[0] for title in titles]
+    figure = go.Figure(
+        go.Heatmap(
+            z=correlations, x=names, y=names, zmin=-1, zmax=1, colorscale=palette.diverging, reversescale=True, showscale=False,
+            text=np.round(correlations, 2), texttemplate="%{text:.2f}", textfont={"size": 14},
+            hovertemplate="%{y} with %{x}: %{z:.2f}<extra></extra>", name="Spearman's rank correlation",
+        )
+    )  # fmt: skip
+    figure.update_xaxes(side="top", showgrid=False)
+    figure.update_yaxes(autorange="reversed", showgrid=False)
+    return styled(figure, palette, 80 + 46 * len(names))
+
+
+def importance_sentences(blocks: Sequence[str], measures: Mapping[str, Importance]) -> tuple[str, str]:
+    """A title that names the blocks that matter most by the first measure, true deletion, and how the others agree with it."""
+    (first, deletion), *others = measures.items()
+    order = np.argsort(-deletion.mean, kind="stable")[:3]
+    title = f"By {first.split(',')[0]}, {', '.join(blocks[i] for i in order)} matter most"
+    correlations = rank_correlations([deletion, *(measure for _, measure in others)])[0, 1:]
+    agreement = "; ".join(
+        f"{name.split(',')[0]} {value:.2f}" for (name, _), value in zip(others, correlations, strict=True)
+    )
+    return title, f"Rank correlation with {first.split(',')[0]}: {agreement}."
+
+
+def reliability_diagram(rows: Sequence[tuple[str, Reliability, bool]], palette: Palette) -> go.Figure:
+    """Accuracy over confidence, a point for each bin, its size by the number of images. ``rows``: name, values, hollow."""
+    figure = go.Figure()
+    figure.add_scatter(x=[0, 1], y=[0, 1], mode="lines", line={"color": palette.line, "width": 1.5, "dash": "dot"}, hoverinfo="skip", name="calibrated")  # fmt: skip
+    for name, values, hollow in rows:
+        shown = values.images > 0
+        figure.add_scatter(
+            x=values.confidence[shown], y=values.accuracy[shown], name=name, mode="lines+markers", customdata=values.images[shown],
+            line={"color": palette.muted if hollow else palette.ink, "width": 1, "dash": "dot" if hollow else "solid"},
+            marker={"size": 5 + 22 * np.sqrt(values.images[shown] / values.images.sum()), "color": palette.background if hollow else palette.ink,
+                    "line": {"color": palette.ink, "width": 1.5}, "opacity": 1},
+            hovertemplate="confidence %{x:.2f}: right on %{y:.0%} of %{customdata} images<extra>" + name + "</extra>",
+        )  # fmt: skip
+    figure.update_xaxes(
+        range=[-0.04, 1.06], tickvals=[0, 0.5, 1], title_text="confidence (probability of the predicted class)"
+    )
+    figure.update_yaxes(range=[-0.06, 1.08], tickvals=[0, 0.5, 1], title_text="share that is right")
+    return styled(figure, palette, 300)

@@ -1,0 +1,115 @@
+"""How lesion studies look: error over the strength of the lesion, and what the curves say."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+
+from ..experiments.deletion import Sweep, known
+from ..experiments.lesion_studies import REORDER, Study
+from .palette import Palette, named_line, styled
+
+AMOUNTS = {REORDER: "Kendall's tau of the order, 1 is the network's own"}
+DELETED = "blocks deleted"
+HALF = 50.0  # per cent
+
+
+def errors_by_amount(rows: Sequence[tuple[str, Study, bool]], chance_pct: float, palette: Palette) -> go.Figure:
+    """Error over the amount: a dot for each draw, a line through the medians. ``rows``: title, study, whether plain."""
+    figure = go.Figure()
+    study = rows[0][1]
+    for number, (title, each, plain) in reversed(list(enumerate(rows))):
+        colour = palette.plain if plain else palette.stages[0]
+        symbol = "square" if plain else "circle"
+        hollow = palette.background if number and not plain else colour
+        figure.add_scatter(
+            x=each.amounts, y=each.error_pct, name=f"{title}, each draw", text=each.sweep.blocks, mode="markers",
+            marker={"size": 6, "symbol": symbol, "color": hollow, "opacity": 0.45, "line": {"color": colour, "width": 1}},
+            hovertemplate="%{y:.1f} %<br>%{text}<extra>" + title + "</extra>",
+        )  # fmt: skip
+        steps, amounts, middle, _, _ = each.medians()
+        order = np.argsort(amounts)
+        unit = "swaps" if each.kind == REORDER else "deleted"
+        figure.add_scatter(
+            x=amounts[order], y=middle[order], name=f"{title}, median of the draws", text=[f"{step} {unit}" for step in steps[order]],
+            mode="lines+markers", line={"color": colour, "width": 2, "dash": "dot" if number and not plain else "solid"},
+            marker={"size": 9, "symbol": symbol, "color": hollow, "line": {"color": colour, "width": 1.5}},
+            hovertemplate="%{text}: median %{y:.1f} %<extra>" + title + "</extra>",
+        )  # fmt: skip
+    named_line(figure, known(study.sweep.error_pct), "intact", palette.ink, "solid", palette, "middle")
+    named_line(figure, chance_pct, "chance", palette.muted, "dot", palette, "middle")
+    figure.update_xaxes(title_text=AMOUNTS.get(study.kind, DELETED), showgrid=False)
+    if study.kind == REORDER:
+        figure.update_xaxes(autorange="reversed")
+    figure.update_yaxes(range=[-3, 104], tickvals=[0, 25, 50, 75, 100], title_text="error, %")
+    return styled(figure, palette, 340, right=60)
+
+
+def study_sentences(study: Study) -> tuple[str, str]:
+    """A title that answers, and a sentence with the correlation and with mean, median and the three worst lesions."""
+    steps, _, middle, _, _ = study.medians()
+    done = "random swaps" if study.kind == REORDER else "random deletions"
+    beyond = np.flatnonzero(middle > HALF)
+    title = f"Up to {steps[-1]} {done}, the error stays below {HALF:.0f} %"
+    if len(beyond):
+        first = beyond[0]
+        before = f"; {steps[first - 1]} of them leave it at {middle[first - 1]:.0f} %" if first else ""
+        title = f"The error passes {HALF:.0f} % at {steps[first]} {done if steps[first] > 1 else done[:-1]}{before}"
+    errors = study.error_pct
+    worst = ", ".join(f"{error:.0f} %" for error in np.sort(errors)[:-4:-1])
+    correlation = study.correlation()
+    what = "Kendall's tau" if study.kind == REORDER else "the number of deleted blocks"
+    smooth = "" if np.isnan(correlation) else f" Spearman's correlation of the error with {what}: {correlation:.2f}."
+    return (
+        title,
+        f"Over all {len(errors)} lesions: mean {errors.mean():.1f} %, median {np.median(errors):.1f} %, the three worst {worst}.{smooth}",
+    )
+
+
+def error_by_stop(rows: Sequence[tuple[str, Sweep, bool]], chance_pct: float, palette: Palette) -> go.Figure:
+    """Error of a set when the network stops after k blocks. ``rows``: title, the sweep of all stops, whether plain."""
+    figure = go.Figure()
+    for number, (title, swept, plain) in reversed(list(enumerate(rows))):
+        colour = palette.plain if plain else palette.stages[0]
+        figure.add_scatter(
+            x=list(range(len(swept.blocks))), y=known(swept.error_pct) + swept.rises, name=title, text=swept.blocks, mode="lines+markers",
+            line={"color": colour, "width": 2, "dash": "dot" if number and not plain else "solid"},
+            marker={"size": 7, "symbol": "square" if plain else "circle", "line": {"color": colour, "width": 1.5},
+                    "color": palette.background if number and not plain else colour},
+            hovertemplate="%{text}: %{y:.1f} %<extra>" + title + "</extra>",
+        )  # fmt: skip
+    named_line(figure, chance_pct, "chance", palette.muted, "dot", palette, "middle")
+    figure.update_xaxes(title_text="blocks walked before the rest is skipped", showgrid=False)
+    figure.update_yaxes(range=[-3, 104], tickvals=[0, 25, 50, 75, 100], title_text="error, %")
+    return styled(figure, palette, 320, right=60)
+
+
+def stop_sentence(swept: Sweep) -> str:
+    """How early the network could stop at a cost of less than 5 points, and what the first half alone would do."""
+    count = len(swept.blocks) - 1
+    rises = swept.rises
+    needed = int(np.flatnonzero(rises >= 5).max(initial=-1)) + 1
+    intact = known(swept.error_pct)
+    return (
+        f"It needs {needed} of its {count} blocks to stay within 5 points of its error of {intact:.1f} %; "
+        f"stopped after {count // 2}, it is wrong on {intact + rises[count // 2]:.0f} %."
+    )
+
+
+def class_probabilities_by_stop(classes: Sequence[str], probabilities: np.ndarray, palette: Palette) -> go.Figure:
+    """Probabilities of the five classes that are ever likeliest, over the number of blocks walked; (n + 1, classes)."""
+    order = np.argsort(-probabilities.max(0), kind="stable")[:5]
+    order = order[np.argsort(-probabilities[-1, order], kind="stable")]
+    colours = [palette.ink, *palette.stages]
+    dashes = ["solid", "dash", "dot", "dashdot", "longdash"]
+    figure = go.Figure()
+    for index, colour, dash in zip(order, colours, dashes, strict=True):
+        figure.add_scatter(
+            x=list(range(len(probabilities))), y=probabilities[:, index], name=classes[index], mode="lines+markers",
+            line={"color": colour, "width": 2, "dash": dash}, marker={"size": 5},
+            hovertemplate="after %{x} blocks: %{y:.2f}<extra>" + classes[index] + "</extra>",
+        )  # fmt: skip
+    figure.update_xaxes(title_text="blocks walked before the rest is skipped", showgrid=False)
+    figure.update_yaxes(range=[-0.03, 1.05], tickvals=[0, 0.5, 1], title_text="probability")
+    styled(figure, palette, 320)
+    return figure.update_layout(showlegend=True, legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0})
