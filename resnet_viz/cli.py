@@ -1,5 +1,6 @@
 """The experiments from a shell: ``python -m resnet_viz COMMAND``. JSON goes to stdout, progress to stderr."""
 
+import csv
 import json
 import math
 import sys
@@ -10,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import click
+import numpy as np
 from torch import Tensor
 from tqdm import tqdm
 
 from .errors import InputError
-from .experiments import deletion, paths, trace, training
+from .experiments import deletion, lesion_studies, paths, trace, training
+from .experiments.lesion_studies import Study
 from .networks import datasets, zoo
 from .networks.description import BlockPart, Part, describe
 from .networks.device import device
@@ -277,6 +280,59 @@ def sweep(batch_size: int, **options: Any) -> None:
 
 
 @main.command()
+@network_options
+@click.option(
+    "--study",
+    type=click.Choice(lesion_studies.STUDIES),
+    default=lesion_studies.RANDOM,
+    help="Every block in turn, ever more random blocks, or random swaps of blocks.",
+)
+@click.option(
+    "--draws", type=click.IntRange(1), default=5, metavar="D", help="Draw each number of blocks or swaps D times."
+)
+@click.option("--seed", type=click.IntRange(0, LARGEST_SEED), default=0, help="Of the draws.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print a table of the lesions in place of JSON.")
+@image_options()
+def lesions(study: str, draws: int, seed: int, as_csv: bool, **options: Any) -> None:
+    """Error under many lesions: blocks deleted one by one, at random, or reordered."""
+    loaded, images = chosen(**options)
+    settings = loaded.network, loaded.entry.preprocessing, images
+    if images.labels is None:
+        raise InputError(f"{images.title}: nobody labelled them, so there is no error; give --data FOLDER.")
+    with bar("Images x lesions") as progress:
+        if study == lesion_studies.SINGLE:
+            result = lesion_studies.single_deletions(*settings, progress)
+        else:
+            draw = {
+                lesion_studies.RANDOM: lesion_studies.random_deletions,
+                lesion_studies.REORDER: lesion_studies.random_swaps,
+            }[study]
+            result = draw(*settings, lesion_studies.ten_counts(len(loaded.network.blocks)), draws, seed, progress)
+    rows = lesion_rows(result)
+    if as_csv:
+        table = csv.DictWriter(sys.stdout, list(rows[0]), lineterminator="\n")
+        table.writeheader()
+        table.writerows(rows)
+        return
+    rises, drawn = result.sweep.rises, {} if study == lesion_studies.SINGLE else {"draws": draws, "seed": seed}
+    worst = [{"lesion": name, "error_pct": error} for name, error in result.sweep.worst()]
+    show(
+        {
+            **weights_of(loaded),
+            **images_row(images),
+            "study": study,
+            **drawn,
+            "error_pct": result.sweep.error_pct,
+            "mean_rise": float(rises.mean()),
+            "median_rise": float(np.median(rises)),
+            "worst": worst,
+            "correlation": number(result.correlation()),
+            "lesions": rows,
+        }
+    )
+
+
+@main.command()
 @click.argument("network")
 @click.option(
     "--data",
@@ -364,6 +420,27 @@ def inputs_and_labels(loaded: LoadedNetwork, images: ImageSet) -> tuple[Tensor, 
 
 def weights_of(loaded: LoadedNetwork) -> dict[str, Any]:
     return {"network": loaded.entry.name, "trained": loaded.trained, "weights": loaded.weights}
+
+
+def lesion_rows(study: Study) -> list[dict[str, Any]]:
+    """One row for each lesion, with the paired 95 % interval of the rise in error, in points."""
+    rows = []
+    columns = zip(study.sweep.blocks, study.steps, study.amounts, study.sweep.lesions, study.sweep.rises, strict=True)
+    for name, steps, amount, lesion, rise in columns:
+        low, high = lesion.rise_interval()
+        rows.append(
+            {
+                "lesion": name,
+                "steps": int(steps),
+                "amount": float(amount),
+                "error_pct": lesion.error_pct_after,
+                "rise": float(rise),
+                "rise_low": low,
+                "rise_high": high,
+                "changed_pct": lesion.changed_pct,
+            }
+        )
+    return rows
 
 
 def images_row(images: ImageSet) -> dict[str, Any]:

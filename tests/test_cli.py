@@ -1,5 +1,6 @@
 """The command line: what it prints for each family of networks, which images it takes, and how it refuses."""
 
+import csv
 import json
 import math
 import os
@@ -23,6 +24,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from resnet_viz.cli import main
+from resnet_viz.experiments import lesion_studies
 from resnet_viz.experiments.trace import trace
 from resnet_viz.networks import device as chosen
 from resnet_viz.networks import zoo
@@ -373,6 +375,34 @@ def test_a_state_of_another_recipe_is_refused(few_idx_files, tmp_path):
     assert "belongs to another recipe" in result.stderr.splitlines()[-1]
 
 
+def test_lesions_are_the_librarys_in_json_and_csv():
+    options = ("lesions", FASHION, "--limit", 50, "--draws", 2, "--seed", 7)
+    told = answer(*options)
+    loaded = zoo.load(zoo.NETWORKS[FASHION])
+    images = zoo.images_of(loaded.entry, limit=50)
+    counts = lesion_studies.ten_counts(9)
+    study = lesion_studies.random_deletions(loaded.network, loaded.entry.preprocessing, images, counts, 2, 7)
+    assert [row["lesion"] for row in told["lesions"]] == list(study.sweep.blocks)
+    assert [row["error_pct"] for row in told["lesions"]] == pytest.approx(study.error_pct.tolist())
+    assert told["median_rise"] == pytest.approx(float(np.median(study.sweep.rises)))
+    assert told["correlation"] == pytest.approx(study.correlation())
+    assert all(row["rise_low"] < row["rise"] < row["rise_high"] for row in told["lesions"])
+    rows = list(csv.DictReader(run(*options, "--csv").stdout.splitlines()))
+    assert [float(row["rise"]) for row in rows] == [row["rise"] for row in told["lesions"]]
+    assert answer(*options[:-1], 8)["lesions"] != told["lesions"]
+
+
+def test_the_other_studies():
+    single = answer("lesions", FASHION, "--limit", 50, "--study", "single")
+    swept = answer("sweep", FASHION, "--limit", 50)
+    assert [row["error_pct"] for row in single["lesions"]] == [row["error_pct"] for row in swept["blocks"]]
+    assert single["correlation"] is None and "seed" not in single
+    reordered = answer("lesions", FASHION, "--limit", 50, "--study", "reorder", "--draws", 1)
+    assert (
+        all(row["amount"] <= 1 for row in reordered["lesions"]) and reordered["lesions"][0]["lesion"].count(" at ") == 2
+    )
+
+
 # Refusals.
 
 
@@ -403,6 +433,9 @@ def test_a_state_of_another_recipe_is_refused(few_idx_files, tmp_path):
             ["--blocks-per-batch", "--longest-path", "one of them"],
         ),
         (("train", FASHION, "--blocks-per-batch", 10), ["--blocks-per-batch 10", "9 blocks"]),
+        (("lesions", CIFAR, "--untrained", 0), ["sample photos", "--data FOLDER"]),
+        (("lesions", "fashion-vgg11", "--limit", 5, "--study", "reorder"), ["change places"]),
+        (("lesions", FASHION, "--study", "all"), ["'all'", "single", "random", "reorder"]),
         (("train", CIFAR, "--data", "nowhere"), [CIFAR, "fashion-resnet20, "]),
         (("train", FASHION, "--epochs", 0), ["--epochs", "0 ", "x>=1"]),
     ],

@@ -112,7 +112,7 @@ class Sweep:
     def rises(self) -> np.ndarray:
         """The rise in error for each block deleted, in percentage points."""
         labels = known(self.labels)
-        return 100 * ((self.predictions != labels).mean(1) - (self.intact != labels).mean())
+        return 100 * ((self.predictions != labels).sum(1) - (self.intact != labels).sum()) / len(labels)
 
     def worst(self, count: int = 3) -> list[tuple[str, float]]:
         """The blocks whose deletion raises the error most, with the error then in per cent."""
