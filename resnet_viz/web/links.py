@@ -1,23 +1,21 @@
 """A view as a link: page, network, image, lesion and settings in a query short enough for a QR code, and back.
 
-A query holds only what differs from the defaults. One that this session did not write itself (an opened link, Back,
-Forward) is applied; one that it wrote is left alone.
+A query holds only what differs from the defaults. It is applied when the visitor came by it (an opened link, a link to
+another page, Back, Forward); after anything else what is chosen is written into the address.
 """
 
 import re
-import time
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
 from typing import TypeVar
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from ..networks.zoo import DEFAULT_NETWORK, block_names
 from . import cached
 from .session import BUNDLED, ITSELF, LARGEST_SEED, NOTHING, TWIN, Choices, change_lesion, choices
 
 READABLE = 24  # characters of ranges that a person may want to read
-LATE = 1.0  # seconds
 LONGEST_QUERY = 2000  # characters of an incoming query; a longer one is none of this app's
 PARAMETERS = ("network", "seed", "beside", "image", "block", "deleted", "gate")
 Value = TypeVar("Value")
@@ -127,46 +125,35 @@ def apply(query: Query, page: str, chosen: Choices) -> list[str]:
     return faults
 
 
-@dataclass(frozen=True)
-class Written:
-    """The query that this session wrote last, on which page and when, and the one in the address bar before it."""
-
-    page: str
-    query: Query
-    before: Query
-    at: float
-
-
 def receive(page: str) -> list[str]:
-    """Apply the address bar's query if this session did not write it: an opened link, Back or Forward."""
-    query, written = st.query_params.to_dict(), st.session_state.get("written_query")
-    if written is None:
+    """Apply the address bar's query if the visitor came by it: an opened link, Back or Forward."""
+    query, written_on = st.query_params.to_dict(), st.session_state.get("query_written_on")
+    if written_on is None or by_history():
         return take(query, page)
-    if written.page != page:  # a page that is reached without a query: everything chosen stays
+    if written_on != page:  # a page that is reached without a query: everything chosen stays
         return take(query, page) if query else []
-    # The query comes with what the visitor does, as the browser had it then. Of two quick clicks, the second may still
-    # bring the query from before the first one.
-    has_acted = query_of(page, choices()) != written.query
-    is_late = query == written.before and time.monotonic() - written.at < LATE
-    return [] if query == written.query or has_acted or is_late else take(query, page)
+    return []  # what the visitor has done counts: of two quick clicks, the second still brings the query from before the first
+
+
+def by_history() -> bool:
+    """Whether the browser's Back or Forward has led here. Streamlit keeps that to itself."""
+    context = get_script_run_ctx()
+    return context is not None and context.is_history_navigation
 
 
 def forget() -> None:
     """Let the next query be applied whatever it is: also an empty one, which stands for the defaults."""
-    st.session_state.pop("written_query", None)
+    st.session_state.pop("query_written_on", None)
 
 
 def take(query: Query, page: str) -> list[str]:
-    """Apply a query and remember it as this session's own."""
-    st.session_state["written_query"] = Written(page, query, query, time.monotonic())
+    """Apply a query."""
+    st.session_state["query_written_on"] = page
     return apply(query, page, choices())
 
 
 def send(page: str) -> None:
     """Write the query of what is chosen: in one call, and only when it is another, since each call adds to the history."""
-    query, shown = query_of(page, choices()), st.query_params.to_dict()
-    written = st.session_state.get("written_query")
-    if query != shown:
+    if (query := query_of(page, choices())) != st.query_params.to_dict():
         st.query_params.from_dict(query)
-    if written is None or (written.page, written.query) != (page, query):
-        st.session_state["written_query"] = Written(page, query, shown, time.monotonic())
+    st.session_state["query_written_on"] = page

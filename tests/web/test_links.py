@@ -6,7 +6,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from resnet_viz.networks.zoo import NETWORKS, block_names
-from resnet_viz.web import frame, links
+from resnet_viz.web import frame
 from resnet_viz.web.links import blocks_code, blocks_of_code
 from resnet_viz.web.session import Choices
 from tests.web.test_pages import button, opened, texts
@@ -79,35 +79,16 @@ def test_the_start_has_an_empty_query() -> None:
     assert query(opened("start")) == {}
 
 
-def test_a_query_that_was_not_written_here_is_applied() -> None:
-    app = opened("layer_deletion", {"deleted": "2"})
-    assert "deleted: layer1.2" in texts(app)
-    app.query_params["deleted"] = "4"  # as Back and Forward do
-    app.run()
-    assert "deleted: layer2.1" in texts(app)
-    app.query_params.clear()
-    app.run()
-    assert "Nothing deleted" in texts(app)
-
-
-def test_a_second_act_that_brings_the_old_query_is_kept(monkeypatch) -> None:
-    monkeypatch.setattr(links, "LATE", 0.0)
+def test_an_act_that_brings_the_old_query_is_kept() -> None:
     app = opened("layer_deletion")
     app.button(key="delete_layer2").click().run()
     assert query(app) == {"deleted": "3-6"}
     app.query_params.clear()  # the browser sent the second click before it had the new address
     app.button(key="delete_layer4").click().run()
     assert query(app) == {"deleted": "3-6.13-15"}
-
-
-@pytest.mark.parametrize(("seconds", "deleted"), [(60.0, "deleted: layer2.0"), (0.0, "Nothing deleted")])
-def test_the_query_from_before_is_late_at_first_and_later_it_is_back(monkeypatch, seconds: float, deleted: str) -> None:
-    monkeypatch.setattr(links, "LATE", seconds)
-    app = opened("layer_deletion")
-    app.button(key="delete_layer2").click().run()
     app.query_params.clear()
     app.run()
-    assert deleted in texts(app)
+    assert query(app) == {"deleted": "3-6.13-15"}
 
 
 @pytest.mark.parametrize(
