@@ -214,6 +214,43 @@ def test_a_rotated_photo_is_turned_upright_and_a_broken_one_is_told(server: Serv
     expect(page.get_by_text("Your own image is not in it")).to_be_visible()
 
 
+def test_several_photos_become_a_batch_that_a_reload_forgets(server: Server, page: Page) -> None:
+    drawn = io.BytesIO()
+    Image.radial_gradient("L").save(drawn, "PNG")
+    files = [
+        {"name": "one.jpg", "mimeType": "image/jpeg", "buffer": photo(1)},
+        {"name": "two.png", "mimeType": "image/png", "buffer": drawn.getvalue()},
+    ]
+    opened(page, f"{server.address}/gradient_flow?network=fashion-resnet20")
+    expect(page.get_by_text(re.compile("measured · 32 images")).first).to_be_visible(timeout=SOON)
+    page.get_by_role("radio", name="upload").click()
+    page.locator("input[type=file]").set_input_files(files)
+    expect(page.get_by_text("one.jpg, as the network sees it")).to_be_visible(timeout=SOON)
+    expect(page.get_by_text(re.compile("measured · 2 images")).first).to_be_visible(timeout=SOON)
+    choice = page.get_by_role("radiogroup", name="Image").get_by_role("radio", name=re.compile("one.jpg|two.png"))
+    expect(choice).to_have_count(2)
+    choice.nth(1).click()
+    expect(page.get_by_text("two.png, as the network sees it")).to_be_visible(timeout=SOON)
+    finished(page)  # a new run closes the list
+    page.get_by_role("combobox", name="Its class").press("ArrowDown")  # a click scrolls there, which closes the list
+    page.get_by_role("option", name="Sneaker", exact=True).click()
+    expect(page.get_by_text("Nobody labelled this image")).to_have_count(0, timeout=SOON)
+    choice.nth(0).click()  # the label belongs to the other one
+    expect(page.get_by_text("Nobody labelled this image")).to_be_visible(timeout=SOON)
+    choice.nth(1).click()
+    expect(page.get_by_role("combobox", name="Its class")).to_have_value("Sneaker", timeout=SOON)
+    page.get_by_role("radio", name="this image").click()
+    expect(page.get_by_text(re.compile("measured · 1 image ")).first).to_be_visible(timeout=SOON)
+    page.get_by_role("button", name="Share").click()
+    expect(page.get_by_text("Your own image is not in it")).to_be_visible(timeout=SOON)
+    page.keyboard.press("Escape")
+    page.reload()
+    expect(page.get_by_role("heading", name="Trained", exact=True)).to_be_visible(timeout=SOON)
+    finished(page)
+    expect(page.get_by_role("radio", name="bundled")).to_be_checked()
+    expect(page.get_by_text("as the network sees it")).to_have_count(0)
+
+
 def test_the_camera(server: Server, playwright: Playwright) -> None:
     options = browser_options()
     fake = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
