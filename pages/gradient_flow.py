@@ -62,7 +62,7 @@ def show_lines(
         steps = [partial(line, network, name, hollow=hollow) for network, name, hollow in rows]
         lines = in_steps(
             (key, *(network.identity for network, *_ in rows), images.digest, labels, what, scale),
-            f"Trace: {title}",
+            f"Trace the {key} networks",
             steps,
         )
     if lines is None:

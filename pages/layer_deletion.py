@@ -24,6 +24,7 @@ from resnet_viz.web.parts import (
 )
 from resnet_viz.web.session import choices
 
+SHOWN = ["prediction", "set_error", "sweep", "class_errors", "pictures"]  # top to bottom; computed in another order
 PARTS = 4  # the sweep is done in parts of the images, so that a click in the middle of it costs at most one of them
 GATED = r"y = x + g\,F(x)\text{; plain: }y = g\,F(x) + (1 - g)\,x"
 now = visit()
@@ -125,6 +126,7 @@ if labelled:
         else:
             st.markdown("**Try this.** Choose three blocks that do little harm one by one (short bars), and say what deleting all "
                         "three will cost. Then delete them: do the harms add up?")  # fmt: skip
+st.session_state["cards"].sort(key=lambda card: SHOWN.index(card.key))
 if not swept:
     steps = [partial(sweep_part, first) for first in range(min(PARTS, len(images)))]
     with sweep_place:

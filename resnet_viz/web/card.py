@@ -23,17 +23,21 @@ FILES = st.components.v2.component(
 
 @dataclass(frozen=True)
 class Card:
-    """A figure of this page with all that belongs to it, as the export of the page needs it. Texts are Markdown."""
+    """A figure of this page with all that belongs to it, as the export of the page needs it. Texts are Markdown.
+
+    ``pictures``: in place of a figure, data URIs with what each shows.
+    """
 
     key: str
     title: str
     formula: str
     says: str
-    figure: go.Figure
+    figure: go.Figure | None
     caption: str
     facts: tuple[str, ...]
     provenance: tuple[str, ...]
     python: str
+    pictures: tuple[tuple[str, str], ...] = ()
 
 
 def card(

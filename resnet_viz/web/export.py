@@ -16,6 +16,7 @@ STYLE = """
 body {{ font: 16px/1.5 "Source Sans", "Source Sans 3", sans-serif; max-width: 1100px; margin: 2rem auto; padding: 0 1rem; background: {background}; color: {ink}; }}
 section {{ border: 1px solid {line}; border-radius: 8px; padding: 0.5rem 1rem; margin: 1rem 0; }}
 small, .chip {{ color: {muted}; }} h2 {{ font-size: 1.2rem; }} pre {{ overflow-x: auto; }} a {{ color: inherit; }}
+figure {{ display: inline-block; width: 84px; margin: 0.3rem; vertical-align: top; }}
 """
 
 
@@ -31,9 +32,11 @@ def page_html(title: str, cards: list[Card], visit: Visit) -> str:
         f"<a href='{html.escape(visit.link)}'>{html.escape(visit.link)}</a> · {date.today()}</p>",
     ]  # fmt: skip
     for card in cards:
-        figure = card.figure.to_html(
-            full_html=False, include_plotlyjs=False, config={"displayModeBar": False, "responsive": True}
-        )
+        figure = "".join(
+            f"<figure><img src='{uri}' alt=''><figcaption><small>{html.escape(shows)}</small></figcaption></figure>" for uri, shows in card.pictures
+        )  # fmt: skip
+        if card.figure:
+            figure = card.figure.to_html(full_html=False, include_plotlyjs=False, config={"displayModeBar": False, "responsive": True})  # fmt: skip
         python = (
             f"<details><summary>Python</summary><pre>{html.escape(card.python)}</pre></details>" if card.python else ""
         )

@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 
 from ..networks.images import ImageSet
+from .card import Card
 
 CSS = """
 .grid { display: grid; grid-template-columns: repeat(5, 1fr); gap: 6px; }
@@ -67,13 +68,19 @@ def flipped(images: ImageSet, classes: Sequence[str], before: np.ndarray, after:
     """Images whose predicted class has changed, spread over all of them; predicted classes (images,)."""
     changed = np.flatnonzero(before != after)
     more = f", {most} of them:" if len(changed) > most else "."
-    st.markdown(f"**{len(changed)} of {len(images):,} predictions change**{more}")
     shown = changed[[i * len(changed) // most for i in range(most)]] if len(changed) > most else changed
-    pictures(images, shown, [f"{classes[before[index]]} → {classes[after[index]]}" for index in shown])
+    says = f"**{len(changed)} of {len(images):,} predictions change**{more}"
+    pictures(images, shown, [f"{classes[before[index]]} → {classes[after[index]]}" for index in shown], says)
 
 
-def pictures(images: ImageSet, positions: Sequence[int] | np.ndarray, captions: Sequence[str]) -> None:
-    """Some images of a set, each with its caption."""
+def pictures(images: ImageSet, positions: Sequence[int] | np.ndarray, captions: Sequence[str], says: str = "") -> None:
+    """What some images of a set say together, and each with its caption; a saved page has them, too."""
+    if says:
+        st.markdown(says)
+    saved = tuple(
+        (data_uri(images.pixels[int(index)], 84), caption) for index, caption in zip(positions, captions, strict=True)
+    )
+    st.session_state["cards"].append(Card("pictures", "", "", says, None, "", (), (), "", saved))
     with st.container(horizontal=True):
         for index, caption in zip(positions, captions, strict=True):
             shown = picture(images.pixels[int(index)]).resize((84, 84))

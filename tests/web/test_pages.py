@@ -180,6 +180,27 @@ def test_formulas_stand_at_their_figures_and_in_the_saved_page(
         assert f"<code>{cards[key].formula}</code>" in saved
 
 
+def test_the_saved_page_has_its_figures_and_pictures_in_their_order() -> None:
+    app = opened("layer_deletion", {"network": "fashion-resnet20", "deleted": "0"})
+    app.run()  # once more, now that every block has been deleted in turn
+    saved = page_html("", app.session_state["cards"], app.session_state["visit"])
+    order = ["This image: ", "1,000 images: ", "Every block deleted in turn", "Who suffers?", " predictions change"]
+    shown = saved[saved.index("</script></head>") :]
+    at = [shown.index(part) for part in order]
+    assert at == sorted(at)
+    assert shown.count("<img src='data:image/png;base64,") == 12
+    assert "→ " in shown[at[-1] :]
+
+
+def test_the_button_after_cancel_says_what_it_does() -> None:
+    app = opened("gradient_flow", {"network": "fashion-resnet20"})
+    app.session_state["waiting_in_steps"] = {"Trace the trained networks": True}  # as Cancel leaves it
+    app.segmented_control(key="/gradient").set_value("branch").run()
+    assert "Trained" not in [header.value for header in app.header]
+    button(app, "Trace the trained networks").click().run()
+    assert "Trained" in [header.value for header in app.header]
+
+
 def test_the_formula_follows_what_the_figure_shows() -> None:
     assert "$y = x + F(x)$" in texts(opened("stage_diagram", {"network": "fashion-resnet20"}))
     assert "$y = F(x)$" in texts(opened("stage_diagram", {"network": "fashion-plain20"}))
