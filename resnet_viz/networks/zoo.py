@@ -214,18 +214,11 @@ def local_entries(place: Path) -> tuple[list[Entry], list[str]]:
     return entries, faults
 
 
-def same_architecture(entry: Entry, networks: Iterable[Entry]) -> list[Entry]:
-    """The other rows that are built alike and look at the same images: other weights for the same blocks."""
-
-    def made_of(row: Entry) -> tuple[object, ...]:
-        build = row.build
-        return (
-            (build.func, build.args, build.keywords, row.dataset)
-            if isinstance(build, partial)
-            else (build, row.dataset)
-        )
-
-    return [row for row in networks if row.name != entry.name and made_of(row) == made_of(entry)]
+def with_the_same_blocks(entry: Entry, networks: Iterable[Entry]) -> list[Entry]:
+    """The other rows whose blocks have the same names and that look at the same images: other weights of one architecture,
+    or another kind of block in each place."""
+    alike = block_names(entry), entry.dataset
+    return [row for row in networks if row.name != entry.name and (block_names(row), row.dataset) == alike]
 
 
 @cache

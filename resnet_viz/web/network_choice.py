@@ -70,15 +70,16 @@ def load(entry: Entry, untrained: int | None) -> LoadedNetwork:
 
 def beside(chosen: Choices, loaded: LoadedNetwork) -> LoadedNetwork | None:
     """The network that stands beside the chosen one on every page: its twin with or without shortcuts, itself before
-    training, or other weights of the same architecture."""
+    training, or another whose blocks have the same names."""
     entry, twin = loaded.entry, zoo.counterpart(loaded.entry)
     choice: dict[str, Callable[[], LoadedNetwork | None]] = {NOTHING: lambda: None}
     if loaded.trained:
         choice = {ITSELF: lambda: cached.network(entry, 0)} | choice
         if twin is not None and twin.weights is not None:
             choice = {TWIN: lambda: cached.network(twin)} | choice
-    for row in zoo.same_architecture(entry, cached.networks().values()):
-        choice[row.name] = partial(load, row, None)
+    for row in zoo.with_the_same_blocks(entry, cached.networks().values()):
+        if TWIN not in choice or row != twin:
+            choice[row.name] = partial(load, row, None)
     default = TWIN if TWIN in choice else NOTHING
     st.session_state["beside_box"] = chosen.beside if chosen.beside in choice else default
 

@@ -254,7 +254,14 @@ def test_a_folder_without_weights_and_a_file_that_fits_nothing_are_refused(tmp_p
     assert ["broken.pt" in faults[0], "odd.pt fits no network of the table" in faults[1]] == [True, True]
 
 
-def test_other_weights_of_one_architecture():
-    names = [entry.name for entry in zoo.same_architecture(NETWORKS["imagenet-resnet50"], NETWORKS.values())]
-    assert names == ["imagenet-resnet50-v2"]
-    assert zoo.same_architecture(NETWORKS["fashion-resnet34"], NETWORKS.values()) == []
+@pytest.mark.parametrize(
+    ("name", "others"),
+    [
+        ("imagenet-resnet50", ["imagenet-resnet34", "imagenet-resnet50-v2"]),
+        ("fashion-resnet110", ["fashion-preact110"]),
+        ("fashion-resnet20", ["fashion-plain20"]),
+        ("fashion-vgg11", []),
+    ],
+)
+def test_networks_with_the_same_blocks(name, others):
+    assert [entry.name for entry in zoo.with_the_same_blocks(NETWORKS[name], NETWORKS.values())] == others
