@@ -17,6 +17,22 @@ from . import links
 from .session import choices
 
 BUNDLED_LESSONS = Path(__file__).parents[1] / "lessons"
+FOCUS = st.components.v2.component(
+    "resnet_viz_lesson_focus",
+    html="<span></span>",
+    js="""
+// The button that led to a step may be gone: who reads or steers by keyboard goes on at the step's heading.
+let shown;
+export default function ({ data }) {
+  const box = document.querySelector(".st-key-lesson"), heading = box?.querySelector("h2");
+  if (!heading || shown === data.step) return;
+  shown = data.step;
+  if (box.contains(document.activeElement)) return;
+  heading.tabIndex = -1;
+  heading.focus();
+}
+""",
+)
 HELP = {  # of each text of a step
     "heading": "It stands in large type above the view.",
     "note": "What the class reads above the view, in Markdown.",
@@ -153,6 +169,7 @@ def presenter(pages: Sequence[StreamlitPage]) -> bool:
             if st.button("End the lesson", help="What you see stays; the lesson's box goes."):
                 del st.session_state["lesson"]
                 st.rerun()
+            FOCUS(key="lesson_focus", data={"step": f"{running.lesson.title} {running.step}"}, width="content")
     return not waits
 
 

@@ -385,6 +385,8 @@ def test_a_step_without_a_query_shows_the_defaults(server: Server, page: Page) -
     )
     page.get_by_role("button", name="Start").nth(3).click(timeout=SOON)
     expect(page.get_by_role("heading", name="fashion-resnet20: 20 layers")).to_be_visible(timeout=SOON)
+    finished(page)
+    expect(page.get_by_role("heading", name="A", exact=True)).to_be_focused()  # the button that led here is gone
     page.get_by_role("button", name="Next").click()
     heading(page, PAGES["gradient_flow"])
     expect(page.get_by_text("fashion-resnet34: grows").first).to_be_visible(timeout=SOON)
