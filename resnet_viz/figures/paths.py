@@ -1,12 +1,15 @@
 """How the paths of a residual network look: unravelled one by one, and counted by length beside the gradient they carry."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import product
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
+from plotly.subplots import make_subplots
 from scipy import stats
 
+from ..experiments import paths as computed
 from ..experiments.paths import GradientByLength, carrying_range, share_of_paths
 from .palette import Palette, power_of_two, styled
 
@@ -157,22 +160,98 @@ def single_path_norms(exact: np.ndarray, sampled: np.ndarray, paths: Sequence[in
         x=lengths, y=exact[lengths], name="all paths of this length", mode="lines+markers", line={"color": palette.stages[0], "width": 1.5}, marker={"size": 6},
         hovertemplate="all paths of length %{x} together: %{y:.3g}<extra></extra>",
     )  # fmt: skip
-    points = [(length, value) for length in lengths for value in sampled[length] if value > 0]
-    figure.add_scatter(
-        x=[x for x, _ in points], y=[y for _, y in points], name="one path", mode="markers",
-        marker={"size": 5, "color": palette.background, "line": {"color": palette.ink, "width": 1.2}},
-        hovertemplate="one path of length %{x}: %{y:.3g}<extra></extra>",
-    )  # fmt: skip
-    for shift, text, colour in (
-        (18, "─ all paths of a length together", palette.stages[0]),
-        (2, "○ single paths, sampled", palette.ink),
-    ):
-        figure.add_annotation(
-            x=1, y=1, xref="paper", yref="paper", xanchor="right", yanchor="bottom", yshift=shift, text=text, showarrow=False,
-            font={"color": colour},
-        )  # fmt: skip
+    add_single_paths(figure, lengths, sampled, palette)
+    label_above(figure, 1, "─ all paths of a length together", palette.stages[0])
+    label_above(figure, 0, "○ single paths, sampled", palette.ink)
     figure.update_xaxes(
         title_text="path length: number of branches taken", showgrid=False, range=[-0.8, len(paths) - 0.2]
     )
     figure.update_yaxes(type="log", title_text="gradient norm", exponentformat="power")
     return styled(figure, palette, 330, top=42)
+
+
+def add_single_paths(
+    figure: go.Figure, lengths: Sequence[int], sampled: np.ndarray, palette: Palette, **where: int
+) -> None:
+    """The norms of sampled paths, those above 0, as hollow circles over their lengths."""
+    points = [(length, value) for length in lengths for value in sampled[length] if value > 0]
+    figure.add_scatter(
+        x=[x for x, _ in points], y=[y for _, y in points], name="one path", mode="markers",
+        marker={"size": 5, "color": palette.background, "line": {"color": palette.ink, "width": 1.2}},
+        hovertemplate="one path of length %{x}: %{y:.3g}<extra></extra>", **where,
+    )  # fmt: skip
+
+
+def log_axis(values: Sequence[int] | np.ndarray) -> dict[str, Any]:
+    """A log axis with about five ticks: at whole decades, or at 1, 2, 5 where there are few."""
+    positive = np.array([float(value) for value in np.ravel(values) if value > 0])
+    decades = np.ptp(np.log10(positive)) if len(positive) else 0
+    return {"type": "log", "exponentformat": "power", "dtick": "D2" if decades < 2 else int(np.ceil(decades / 5))}
+
+
+def label_above(figure: go.Figure, line: int, text: str, colour: str, panel: str = "paper") -> None:
+    """What is what, at the right above a figure or one panel of it; line 0 is the lowest."""
+    figure.add_annotation(
+        x=1, y=1, xref="paper", yref=panel, xanchor="right", yanchor="bottom", yshift=2 + 16 * line, text=text, showarrow=False,
+        font={"color": colour},
+    )  # fmt: skip
+
+
+def count_times_norm(exact: GradientByLength, sampled: np.ndarray, palette: Palette) -> go.Figure:
+    """Veit et al. 2016 (arXiv:1605.06431), figure 6, in three panels over one axis of lengths: how many paths there are,
+    the norm of single ones, and the product of both beside the exact share of the gradient.
+
+    ``sampled``: (n + 1, samples), as ``sampled_path_norms`` gives them.
+    """
+    lengths = [length for length, count in enumerate(exact.paths) if count]
+    figure = make_subplots(rows=3, shared_xaxes=True, vertical_spacing=0.085)
+    figure.add_scatter(
+        x=lengths, y=[float(exact.paths[length]) for length in lengths], name="number of paths", mode="lines+markers",
+        line={"color": palette.plain, "width": 1.5}, marker={"size": 5}, customdata=[f"{exact.paths[length]:,}" for length in lengths],
+        hovertemplate="length %{x}: %{customdata} paths<extra></extra>", row=1, col=1,
+    )  # fmt: skip
+    add_single_paths(figure, lengths, sampled, palette, row=2, col=1)
+    figure.add_bar(
+        x=lengths, y=100 * computed.count_times_norm(exact.paths, sampled)[lengths], name="number × norm, share, %", width=0.8,
+        marker={"color": palette.plain, "opacity": 0.75}, hovertemplate="length %{x}: %{y:.2f} % of number × norm<extra></extra>", row=3, col=1,
+    )  # fmt: skip
+    gradient = exact.mean_norms[lengths]
+    figure.add_scatter(
+        x=lengths, y=100 * gradient / gradient.sum(), name="share of the gradient, exact, %", mode="lines+markers",
+        line={"color": palette.stages[0], "width": 1.5}, marker={"size": 5},
+        hovertemplate="length %{x}: %{y:.2f} % of the gradient<extra></extra>", row=3, col=1,
+    )  # fmt: skip
+    figure.update_yaxes(title_text="number of paths", row=1, **log_axis([exact.paths[length] for length in lengths]))
+    figure.update_yaxes(title_text="norm of one path", row=2, **log_axis(sampled[lengths]))
+    figure.update_yaxes(title_text="share, %", rangemode="tozero", row=3)
+    figure.update_xaxes(showgrid=False, range=[-0.8, len(exact.paths) - 0.2])
+    figure.update_xaxes(title_text="path length: number of branches taken", row=3, col=1)
+    label_above(figure, 1, "■ number × norm", palette.muted, "y3 domain")
+    label_above(figure, 0, "─ gradient, exact", palette.stages[0], "y3 domain")
+    return styled(figure, palette, 560)
+
+
+def lengths_by_stage(stages: Mapping[str, GradientByLength], palette: Palette) -> go.Figure:
+    """The share of the gradient by the number of branches taken within each stage, a line in the stage's colour.
+
+    ``stages``: 'layer1' -> ``gradient_by_length(..., stage='layer1')``.
+    """
+    figure = go.Figure()
+    for above, (stage, exact) in enumerate(reversed(list(stages.items()))):
+        lengths, norms = np.flatnonzero(exact.paths), exact.mean_norms
+        figure.add_scatter(
+            x=lengths, y=(100 * norms / norms.sum())[lengths], name=stage, mode="lines+markers",
+            line={"color": palette.stage(stage), "width": 1.5}, marker={"size": 6},
+            hovertemplate="%{x} branches: %{y:.2f} % of the gradient<extra>" + stage + "</extra>",
+        )  # fmt: skip
+        text = f"─ {stage}: {exact.mean_length:.1f} of {len(exact.paths) - 1} branches on average"
+        label_above(figure, above, text, palette.stage(stage))
+    longest = max(len(exact.paths) for exact in stages.values())
+    figure.update_xaxes(
+        title_text="branches taken within the stage",
+        showgrid=False,
+        range=[-0.5, longest - 0.5],
+        dtick=-(-longest // 12),
+    )
+    figure.update_yaxes(title_text="share of the gradient, %", rangemode="tozero")
+    return styled(figure, palette, 330, top=10 + 16 * len(stages))

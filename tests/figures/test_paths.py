@@ -1,0 +1,91 @@
+"""Figures of path lengths: the numbers that they draw, and what they say of themselves."""
+
+from math import comb
+
+import numpy as np
+import plotly.graph_objects as go
+import pytest
+
+from resnet_viz.experiments.paths import GradientByLength
+from resnet_viz.figures.palette import DARK, LIGHT
+from resnet_viz.figures.paths import count_times_norm, length_sentences, lengths_by_stage
+
+LENGTHS = np.arange(5)
+EXACT = GradientByLength((1, 4, 6, 4, 1), np.array([[1.0, 4.0, 3.0, 1.5, 0.5], [1.0, 2.0, 3.0, 2.5, 1.5]]), 1e-7)
+PLAIN = GradientByLength((0, 0, 0, 0, 1), np.array([[0.0, 0.0, 0.0, 0.0, 3.0]]), 1e-7)
+SAMPLED = np.outer(0.5**LENGTHS, [0.9, 1.0, 1.1])
+
+
+def traces(figure: go.Figure) -> dict[str, go.Figure]:
+    """By name: each has one, that no other has."""
+    named = {trace.name: trace for trace in figure.data}
+    assert len(named) == len(figure.data)
+    assert None not in named
+    return named
+
+
+def titles(figure: go.Figure) -> list[str]:
+    """Of the axes that have one."""
+    axes = [*figure.select_xaxes(), *figure.select_yaxes()]
+    return [axis.title.text for axis in axes if axis.title.text]
+
+
+def test_count_times_norm_draws_number_norm_and_product():
+    figure = count_times_norm(EXACT, SAMPLED, LIGHT)
+    number, one, product, exact = traces(figure).values()
+    assert list(number.x) == list(product.x) == list(exact.x) == [0, 1, 2, 3, 4]
+    assert list(number.y) == [1, 4, 6, 4, 1]
+    assert sorted(zip(one.x, one.y, strict=True)) == sorted((k, norm) for k in LENGTHS for norm in SAMPLED[k])
+    expected = np.array([comb(4, k) * 0.5**k for k in range(5)])
+    np.testing.assert_allclose(product.y, 100 * expected / 1.5**4)
+    np.testing.assert_allclose(exact.y, [10, 30, 30, 20, 10])
+    assert [axis.type for axis in figure.select_yaxes()] == ["log", "log", None]
+    assert [trace.yaxis for trace in figure.data] == ["y", "y2", "y3", "y3"]
+    assert [axis.showticklabels for axis in figure.select_xaxes()] == [False, False, None]  # one axis for all three
+    assert titles(figure) == [
+        "path length: number of branches taken",
+        "number of paths",
+        "norm of one path",
+        "share, %",
+    ]
+
+
+def test_count_times_norm_of_more_paths_than_int64_holds():
+    counts = tuple(comb(333, k) for k in range(334))
+    norms = 0.1 ** np.arange(334.0)
+    figure = count_times_norm(GradientByLength(counts, norms[None], 0.0), norms[:, None], LIGHT)
+    assert traces(figure)["number of paths"].y[166] == pytest.approx(float(counts[166]))
+    assert np.sum(traces(figure)["number × norm, share, %"].y) == pytest.approx(100)
+    assert traces(figure)["number of paths"].customdata[2] == "55,278"
+
+
+def test_count_times_norm_of_a_plain_network_draws_its_single_path():
+    sampled = np.full((5, 3), np.nan)
+    sampled[4] = 3.0
+    named = traces(count_times_norm(PLAIN, sampled, DARK))
+    assert all(set(trace.x) == {4} for trace in named.values())
+    assert list(named["number × norm, share, %"].y) == [100]
+
+
+def test_lengths_by_stage_draws_a_line_in_each_stages_colour():
+    short = GradientByLength((1, 2, 1), np.array([[1.0, 2.0, 1.0]]), 0.0)
+    figure = lengths_by_stage({"layer1": EXACT, "layer2": short}, LIGHT)
+    named = traces(figure)
+    np.testing.assert_allclose(named["layer1"].y, [10, 30, 30, 20, 10])
+    np.testing.assert_allclose(named["layer2"].y, [25, 50, 25])
+    assert list(named["layer2"].x) == [0, 1, 2]
+    assert [named[stage].line.color for stage in ("layer1", "layer2")] == list(LIGHT.stages[:2])
+    texts = [annotation.text for annotation in sorted(figure.layout.annotations, key=lambda each: -each.yshift)]
+    assert texts == [
+        "─ layer1: 1.9 of 4 branches on average",
+        "─ layer2: 1.0 of 2 branches on average",
+    ]
+    assert titles(figure) == ["branches taken within the stage", "share of the gradient, %"]
+    assert figure.layout.xaxis.range == (-0.5, 4.5)
+
+
+def test_the_sentence_names_the_share_of_the_paths_in_the_range():
+    narrow = GradientByLength(EXACT.paths, np.array([[0.0, 1.0, 1.0, 0.0, 0.0]]), 0.0)
+    title, says = length_sentences(narrow)
+    assert "1.5 branches on average against 2" in title
+    assert "paths of 1 to 2 branches, which are 62 % of the 2⁴ paths" in says
