@@ -10,6 +10,8 @@ pages = [
     st.Page("pages/stage_diagram.py", title="Stage diagram", icon=":material/account_tree:"),
     st.Page("pages/gradient_flow.py", title="Gradient flow", icon=":material/trending_down:"),
     st.Page("pages/path_unrolling.py", title="Path unrolling", icon=":material/alt_route:"),
+    st.Page("pages/strongest_paths.py", title="Strongest paths", icon=":material/timeline:"),
+    st.Page("pages/short_paths.py", title="Short paths", icon=":material/shortcut:"),
     st.Page("pages/layer_deletion.py", title="Layer deletion", icon=":material/content_cut:"),
     st.Page("pages/lesion_studies.py", title="Lesion studies", icon=":material/healing:"),
     st.Page("pages/block_importance.py", title="Block importance", icon=":material/leaderboard:"),

@@ -25,6 +25,9 @@ question(now, "Which blocks matter?", "Four ways to ask the same question, and h
          "[Captum](https://captum.ai); Shapley values after [Castro et al., 2009](https://doi.org/10.1016/j.cor.2008.04.004)")  # fmt: skip
 with cached.timed() as spent, st.spinner("Measuring every block ..."):
     measures = {title: cached.importance(loaded, sample, labels, name) for title, name in MEASURES.items()}
+    beside = {
+        f"in {each.title}, nats": cached.importance(each, sample, labels, "true_deletion") for each in now.networks[1:]
+    }
 with st.container(border=True):
     rises = dict(zip(blocks, measures["deletion, nats"].mean, strict=True))
     chosen = choosing_strip(now, relative_bars(rises, "nats more loss", 3), "bars: rise of the mean loss when this block alone is deleted")  # fmt: skip
@@ -49,13 +52,15 @@ with st.container(border=True):
         *spent,
     ]
     python = snippets.importance(
-        len(sample), {**MEASURES, **({SHAPLEY: "shapley"} if drawn else {})}, PERMUTATIONS, seed
+        len(sample), {**MEASURES, **({SHAPLEY: "shapley"} if drawn else {})}, PERMUTATIONS, seed, now.networks
     )
-    card(now, "importance", importance_by_block(blocks, measures, now.palette), "measured", *facts, title=title, says=says, formula=FORMULA, alt=f"{title}. {says}",
-         images=sample, python=python, caption="A bar: how much the mean loss rises without the block, by each measure; the size of the branch is no loss, "
+    if beside:
+        says += f" {now.networks[1].title} without {chosen}: {next(iter(beside.values())).mean[blocks.index(chosen)]:+.2f} nats."
+    card(now, "importance", importance_by_block(blocks, measures | beside, now.palette), "measured", *facts, title=title, says=says, formula=FORMULA, alt=f"{title}. {says}",
+         of=now.networks, images=sample, python=python, caption="A bar: how much the mean loss rises without the block, by each measure; the size of the branch is no loss, "
          "but often taken for importance. Whiskers: one standard error, over the images, for Shapley values over the permutations.")  # fmt: skip
     card(now, "agreement", correlation_matrix(list(measures), list(measures.values()), now.palette), "measured", *facts, title="Do they agree?",
-         formula=r"\rho = \mathrm{corr}(\mathrm{rank}\,a, \mathrm{rank}\,b)", images=sample, python=f"{python.rsplit('figure = ', 1)[0]}from resnet_viz.figures.importance import correlation_matrix\n\nfigure = correlation_matrix(list(measures), list(measures.values()), LIGHT)",
+         formula=r"\rho = \mathrm{corr}(\mathrm{rank}\,a, \mathrm{rank}\,b)", images=sample, python=snippets.agreement(python),
          alt="Rank correlations of the measures.", caption="1: the same order of blocks; 0: unrelated; −1: the reverse.")  # fmt: skip
     plan_note(PLAN)
 with st.container(border=True):

@@ -22,11 +22,11 @@ PANELS = {
     "share of zeros": "stream_zeros",
     "|F(x)| / |x|": "branch_to_stream",
 }
-FORMULAS = {  # by what the gradient is taken with respect to
-    "stream": r"\frac{\partial L}{\partial x} = \frac{\partial L}{\partial y}\left(I + \frac{\partial F}{\partial x}\right)\text{; plain: }"
-              r"\frac{\partial L}{\partial x} = \frac{\partial L}{\partial y}\,\frac{\partial F}{\partial x}",
-    "branch": r"\frac{\partial L}{\partial F} = \frac{\partial L}{\partial y}",
-    "parameters": r"\frac{\partial L}{\partial \theta} = \frac{\partial L}{\partial y}\,\frac{\partial F}{\partial \theta}",
+FORMULAS = {  # by what the gradient is taken with respect to; z is the sum, before the block's last activation
+    "stream": r"z = x + F(x):\ \frac{\partial L}{\partial x} = \frac{\partial L}{\partial z}\left(I + \frac{\partial F}{\partial x}\right)\text{; plain, }z = F(x):\ "
+              r"\frac{\partial L}{\partial x} = \frac{\partial L}{\partial z}\,\frac{\partial F}{\partial x}",
+    "branch": r"z = x + F(x):\ \frac{\partial L}{\partial F} = \frac{\partial L}{\partial z}",
+    "parameters": r"z = x + F(x):\ \frac{\partial L}{\partial \theta} = \frac{\partial L}{\partial z}\,\frac{\partial F}{\partial \theta}",
 }  # fmt: skip
 now = visit()
 entry, loaded, seed = now.loaded.entry, now.loaded, choices().untrained or 0

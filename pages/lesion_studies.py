@@ -63,10 +63,10 @@ chance = 100 - 100 / len(loaded.entry.classes)
 networks = [network for network in now.networks if able(network)]
 with st.container(border=True):
     if images.labels is None:
-        st.markdown(
-            f"{images.title}: nobody labelled them, so there is no error to measure. Choose a fashion-* network."
-        )
+        st.header("No labels, no error", anchor=False)
+        st.markdown(f"{images.title}: nobody labelled them. Choose a fashion-* network.")
     elif loaded not in networks:
+        st.header("Nothing to swap", anchor=False)
         st.markdown(f"No two blocks of {loaded.title} have the same shape within a stage, so none can change places.")
     else:
         show_study()

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from resnet_viz import report
 from resnet_viz.figures.deletion import prediction_change, seen_sentence
 from resnet_viz.web import cached, links, snippets
 from resnet_viz.web.card import card, chip
@@ -61,3 +62,32 @@ for number, (claim, text, (page, title)) in enumerate(CLAIMS, start=1):
         PAGES / f"{page}.py", label=title, icon=":material/arrow_forward:", query_params=links.query_of(page, choices())
     )
 chip("precomputed", "training errors: all 60,000 training images, without augmentation, one seed")
+st.header("What was asked of these networks, and what came out", anchor=False)
+st.markdown(
+    "What was expected stood in the code before anything was measured; an effect that did not come is told as plainly as one that did."
+)
+for finding in report.bundled():
+    said, link = st.columns([5, 1], vertical_alignment="center")
+    badge = ":green-badge[as expected]" if finding.as_expected else ":orange-badge[not as expected]"
+    said.markdown(f"**{finding.plan.question}** {badge}")
+    with said.expander("The numbers"):
+        st.markdown(
+            "\n".join(
+                f"- {report.measured_text(each)}{'' if each.as_expected else ': **not as expected**'}"
+                for each in finding.measurements
+            )
+        )
+        st.caption(
+            f"{finding.notes}.  \nExpected: {finding.plan.expected}. Published: {finding.plan.published}. {finding.plan.images}; {finding.plan.seeds}."
+        )
+    name = next(page.title for page in st.session_state["pages"] if page.url_path == finding.page)
+    link.page_link(
+        PAGES / f"{finding.page}.py",
+        label=name,
+        icon=":material/arrow_forward:",
+        query_params=links.query_of(finding.page, choices()),
+    )
+chip(
+    "precomputed",
+    f"python -m resnet_viz report: {sum(finding.seconds for finding in report.bundled()):.0f} s on two cores",
+)

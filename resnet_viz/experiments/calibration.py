@@ -5,7 +5,17 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
+from .plan import Plan
+
 BINS = 10
+PLAN = Plan(
+    "Does a damaged network know that it is damaged?",
+    "expected calibration error over ten bins, intact and with a tenth of the blocks deleted at random",
+    "fashion-resnet56; control fashion-plain56",
+    "the 1,000 bundled test images, 100 a class",
+    "blocks drawn with seed 0",
+    "no: with the lesion, the calibration error grows, and confidence stays above accuracy",
+)
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,12 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from copy import deepcopy
 from dataclasses import dataclass
+from dataclasses import replace as changed
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import save_file
@@ -20,7 +22,7 @@ from ..networks.images import ImageSet, Preprocessing
 from ..networks.network import ResidualNetwork
 from ..networks.zoo import Entry
 from ..progress import Progress, no_progress
-from .short_paths import backward_over_paths, random_gates
+from .short_paths import BLOCKS_PER_BATCH, LONGEST_PATH, SEEDS, backward_over_paths, random_gates
 from .trace import stream_gradient_norms
 
 HISTORY_IMAGES = 10_000  # training images behind the error of each epoch; the last epoch's is over all of them
@@ -75,6 +77,19 @@ class Recipe:
         parts = {"blocks": self.blocks_per_batch, "longest": self.longest_path, "seed": self.seed or None}
         changes = [f"-{part}{value}" for part, value in parts.items() if value is not None]
         return folder / HISTORIES / "".join([entry.name, *changes]) if changes else folder / entry.name
+
+
+SHORT_PATHS = {
+    "all paths": Recipe(),
+    f"{BLOCKS_PER_BATCH} of 9 blocks a batch": Recipe(blocks_per_batch=BLOCKS_PER_BATCH),
+    f"paths of at most {LONGEST_PATH}": Recipe(longest_path=LONGEST_PATH),
+}
+
+
+def histories(entry: Entry, recipe: Recipe, folder: Path, seeds: Iterable[int] = SEEDS) -> list[dict[str, Any]]:
+    """The histories of a recipe that lie in a folder, one for each seed that has been run."""
+    paths = [changed(recipe, seed=seed).path(entry, folder).with_suffix(".json") for seed in seeds]
+    return [json.loads(path.read_text()) for path in paths if path.is_file()]
 
 
 def augment(pixels: Tensor, shift: int, generator: torch.Generator) -> Tensor:

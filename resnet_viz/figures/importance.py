@@ -74,3 +74,14 @@ def reliability_diagram(rows: Sequence[tuple[str, Reliability, bool]], palette: 
     )
     figure.update_yaxes(range=[-0.06, 1.08], tickvals=[0, 0.5, 1], title_text="share that is right")
     return styled(figure, palette, 300)
+
+
+def calibration_sentence(before: Reliability, after: Reliability) -> str:
+    """How sure and how right the network is with the lesion, and what that does to its calibration."""
+    accuracy = float(np.nansum(after.images * after.accuracy) / after.images.sum())
+    gap = after.mean_confidence - accuracy
+    says = "too sure" if gap > 0.02 else "not sure enough" if gap < -0.02 else "about as sure as it is right"
+    return (
+        f"With the lesion it is {says}: confidence {after.mean_confidence:.2f}, right on {accuracy:.0%}; "
+        f"calibration error {before.expected_calibration_error:.3f} → {after.expected_calibration_error:.3f}"
+    )

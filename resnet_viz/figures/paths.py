@@ -152,24 +152,6 @@ def share_by_length(
     return styled(figure, palette, 330)
 
 
-def single_path_norms(exact: np.ndarray, sampled: np.ndarray, paths: Sequence[int], palette: Palette) -> go.Figure:
-    """On a log axis: the summed gradient of all paths of one length, and the norm of single sampled paths of it."""
-    lengths = [length for length, count in enumerate(paths) if count]
-    figure = go.Figure()
-    figure.add_scatter(
-        x=lengths, y=exact[lengths], name="all paths of this length", mode="lines+markers", line={"color": palette.stages[0], "width": 1.5}, marker={"size": 6},
-        hovertemplate="all paths of length %{x} together: %{y:.3g}<extra></extra>",
-    )  # fmt: skip
-    add_single_paths(figure, lengths, sampled, palette)
-    label_above(figure, 1, "─ all paths of a length together", palette.stages[0])
-    label_above(figure, 0, "○ single paths, sampled", palette.ink)
-    figure.update_xaxes(
-        title_text="path length: number of branches taken", showgrid=False, range=[-0.8, len(paths) - 0.2]
-    )
-    figure.update_yaxes(type="log", title_text="gradient norm", exponentformat="power")
-    return styled(figure, palette, 330, top=42)
-
-
 def add_single_paths(
     figure: go.Figure, lengths: Sequence[int], sampled: np.ndarray, palette: Palette, **where: int
 ) -> None:
@@ -229,6 +211,18 @@ def count_times_norm(exact: GradientByLength, sampled: np.ndarray, palette: Pale
     label_above(figure, 1, "■ number × norm", palette.muted, "y3 domain")
     label_above(figure, 0, "─ gradient, exact", palette.stages[0], "y3 domain")
     return styled(figure, palette, 560)
+
+
+def product_sentence(exact: GradientByLength, sampled: np.ndarray) -> str:
+    """Where the number of paths times the norm of one is largest, and where the exact gradient is."""
+    peak = int(computed.count_times_norm(exact.paths, sampled).argmax())
+    return f"Many long paths, but weak ones: number times norm is largest at {peak} branches, the exact gradient at {exact.mean_norms.argmax()}"
+
+
+def stage_sentence(stages: Mapping[str, GradientByLength]) -> str:
+    """The stage in which the gradient takes most branches."""
+    longest = max(stages, key=lambda stage: stages[stage].mean_length)
+    return f"Within the stages, the gradient takes most branches in {longest}: {stages[longest].mean_length:.1f} on average"
 
 
 def lengths_by_stage(stages: Mapping[str, GradientByLength], palette: Palette) -> go.Figure:

@@ -17,9 +17,11 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 from torch import Tensor
 
 from ..errors import InputError
-from ..experiments import attribution, deletion, early_stop, lesion_studies, paths, trace
+from ..experiments import attribution, calibration, deletion, early_stop, lesion_studies, paths, trace
+from ..experiments import strongest_paths as strongest
 from ..experiments.attribution import Importance
 from ..experiments.lesion_studies import Study
+from ..experiments.strongest_paths import PathGradient, StrongestPaths
 from ..networks import zoo
 from ..networks.description import Description, Part, blank, branch_layers_of, describe
 from ..networks.description import stem_and_head as stem_and_head_of
@@ -253,9 +255,10 @@ def losses(loaded: LoadedNetwork, images: ImageSet, gates: tuple[float, ...]) ->
 
 
 @kept(128)
-def set_probabilities(loaded: LoadedNetwork, images: ImageSet, gates: tuple[float, ...]) -> np.ndarray:
-    """Class probabilities of a set under gates, (images, classes)."""
-    return deletion.probabilities_of_each(loaded.network, loaded.entry.preprocessing, images, [gates])[0]
+def reliability(loaded: LoadedNetwork, images: ImageSet, gates: tuple[float, ...]) -> calibration.Reliability:
+    """Confidence against accuracy of a labelled set under gates."""
+    (given,) = deletion.probabilities_of_each(loaded.network, loaded.entry.preprocessing, images, [gates])
+    return calibration.reliability(given, deletion.known(deletion.label_array(images)))
 
 
 @kept(64)
@@ -265,8 +268,10 @@ def traced(loaded: LoadedNetwork, images: ImageSet, labels: tuple[int, ...]) -> 
 
 
 @kept(64)
-def gradient_by_length(loaded: LoadedNetwork, images: ImageSet, labels: tuple[int, ...]) -> paths.GradientByLength:
-    return paths.gradient_by_length(loaded.network, loaded.inputs(images), label_tensor(labels))
+def gradient_by_length(
+    loaded: LoadedNetwork, images: ImageSet, labels: tuple[int, ...], stage: str | None = None
+) -> paths.GradientByLength:
+    return paths.gradient_by_length(loaded.network, loaded.inputs(images), label_tensor(labels), stage=stage)
 
 
 @kept(64)
@@ -274,6 +279,24 @@ def sampled_path_norms(
     loaded: LoadedNetwork, images: ImageSet, labels: tuple[int, ...], samples: int, seed: int
 ) -> np.ndarray:
     return paths.sampled_path_norms(loaded.network, loaded.inputs(images), label_tensor(labels), samples, seed)
+
+
+@kept(128)
+def strongest_paths(loaded: LoadedNetwork, image: ImageSet, label: int) -> StrongestPaths:
+    """The strongest paths that a search finds for one image."""
+    return strongest.strongest_paths(loaded.network, loaded.inputs(image), label_tensor((label,)))
+
+
+@kept(256)
+def path_gradient(loaded: LoadedNetwork, image: ImageSet, label: int, takes_branch: tuple[bool, ...]) -> PathGradient:
+    """The gradient of one image along one path."""
+    return strongest.path_gradient(loaded.network, loaded.inputs(image), label_tensor((label,)), takes_branch)
+
+
+@kept(128)
+def recall(loaded: LoadedNetwork, image: ImageSet, label: int) -> tuple[int, int]:
+    """How many of the paths found are among the strongest of all, in a network of few blocks."""
+    return strongest.recall(loaded.network, loaded.inputs(image), label_tensor((label,)))
 
 
 def label_tensor(labels: tuple[int, ...]) -> Tensor:

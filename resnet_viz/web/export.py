@@ -5,29 +5,17 @@ from datetime import date
 
 import streamlit as st
 from markdown_it import MarkdownIt
-from plotly.offline import get_plotlyjs
 from streamlit.navigation.page import StreamlitPage
 
-from ..citation import CITE
+from ..figures.document import html_document, html_figure
 from .card import Card
 from .session import Visit
-
-STYLE = """
-body {{ font: 16px/1.5 "Source Sans", "Source Sans 3", sans-serif; max-width: 1100px; margin: 2rem auto; padding: 0 1rem; background: {background}; color: {ink}; }}
-section {{ border: 1px solid {line}; border-radius: 8px; padding: 0.5rem 1rem; margin: 1rem 0; }}
-small, .chip {{ color: {muted}; }} h2 {{ font-size: 1.2rem; }} pre {{ overflow-x: auto; }} a {{ color: inherit; }}
-figure {{ display: inline-block; width: 84px; margin: 0.3rem; vertical-align: top; }}
-"""
 
 
 def page_html(title: str, cards: list[Card], visit: Visit) -> str:
     """The figures of a page, alive, with their texts, provenance and Python; plotly.js stands in it once."""
-    palette = visit.palette
     text = MarkdownIt("commonmark", {"html": False}).render
-    style = STYLE.format(background=palette.background, ink=palette.ink, line=palette.line, muted=palette.muted)
     parts = [
-        f"<!doctype html><html lang='en'><head><meta charset='utf-8'><meta name='viewport' content='width=device-width'><title>{html.escape(title)}</title>",
-        f"<style>{style}</style><script>{get_plotlyjs()}</script></head><body><h1>{html.escape(title)}</h1>",
         f"<p>{html.escape(visit.loaded.title)}, {html.escape(visit.loaded.weights)} · weights {visit.loaded.digest} · {html.escape(visit.image.names[0])} · "
         f"<a href='{html.escape(visit.link)}'>{html.escape(visit.link)}</a> · {date.today()}</p>",
     ]  # fmt: skip
@@ -36,7 +24,7 @@ def page_html(title: str, cards: list[Card], visit: Visit) -> str:
             f"<figure><img src='{uri}' alt=''><figcaption><small>{html.escape(shows)}</small></figcaption></figure>" for uri, shows in card.pictures
         )  # fmt: skip
         if card.figure:
-            figure = card.figure.to_html(full_html=False, include_plotlyjs=False, config={"displayModeBar": False, "responsive": True})  # fmt: skip
+            figure = html_figure(card.figure)
         python = (
             f"<details><summary>Python</summary><pre>{html.escape(card.python)}</pre></details>" if card.python else ""
         )
@@ -46,8 +34,7 @@ def page_html(title: str, cards: list[Card], visit: Visit) -> str:
         parts.append(
             f"<section>{heading}{formula}{text(card.says)}{figure}<small>{text(card.caption)}</small><p class='chip'>{text(' · '.join(card.facts))}</p>{python}</section>"
         )
-    parts.append(f"<footer><small>How to cite: {html.escape(CITE)}</small></footer></body></html>")
-    return "\n".join(parts)
+    return html_document(title, parts, visit.palette)
 
 
 def export_button(page: StreamlitPage, visit: Visit) -> None:

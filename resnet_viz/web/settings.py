@@ -1,15 +1,18 @@
 """Controls of a page: what is set stays when the page is left, and stands in its link."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TypeVar
 
 import streamlit as st
 
 from ..networks.images import ImageSet
+from .links import blocks_code, blocks_of_code
 from .session import Visit, choices, notice
 
+NONE = "none"
 ONE, SEVERAL = "this image", "several images"
-Value = TypeVar("Value", str, int)
+Value = TypeVar("Value", str, int, tuple[str, ...])
 
 
 def one_of(name: str, label: str, options: Sequence[str], default: str, help: str) -> str:
@@ -41,6 +44,22 @@ def number(name: str, label: str, smallest: int, largest: int, default: int, hel
     widget = st.slider if slider else st.number_input
     widget(label, smallest, largest, key=key, on_change=store, help=help, width=260 if slider else 130)
     return value
+
+
+def blocks(name: str, label: str, options: Sequence[str], default: tuple[str, ...], help: str) -> tuple[str, ...]:
+    """Some of a network's blocks, in their order. A link says them as positions."""
+
+    def parse(text: str) -> tuple[str, ...]:
+        return tuple(options[index] for index in blocks_of_code(text, len(options))) if text != NONE else ()
+
+    value, key, store = setting(name, default, parse, partial(code_of_blocks, options=options))
+    st.multiselect(label, options, key=key, on_change=store, help=help)
+    return value
+
+
+def code_of_blocks(chosen: Sequence[str], options: Sequence[str]) -> str:
+    """Blocks as a link says them."""
+    return blocks_code([options.index(block) for block in chosen]) if chosen else NONE
 
 
 def set_value(name: str, value: Value, default: Value, code: Callable[[Value], str] = str) -> None:

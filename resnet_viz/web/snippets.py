@@ -20,6 +20,16 @@ lesion = delete(loaded.network, loaded.entry.preprocessing, images, gates)
 figure = class_errors(loaded.entry.classes, lesion, LIGHT)"""
 
 
+RELIABILITY = """from resnet_viz.experiments.calibration import reliability
+from resnet_viz.experiments.deletion import probabilities_of_each
+from resnet_viz.figures.importance import reliability_diagram
+
+lesions = [[1.0] * len(gates), gates]
+given = probabilities_of_each(loaded.network, loaded.entry.preprocessing, images, lesions)
+before, after = (reliability(each, images.labels.numpy()) for each in given)
+figure = reliability_diagram([("intact", before, True), ("with the lesion", after, False)], LIGHT)"""
+
+
 def set_error(networks: Sequence[LoadedNetwork]) -> str:
     """The error of a set in each network."""
     return f"""from resnet_viz.experiments.deletion import delete
@@ -125,16 +135,29 @@ for each in {loaded_list(networks)}:
 figure = share_by_length(rows[0][1], LIGHT, {"rows[1]" if len(networks) > 1 else "None"})"""
 
 
-def single_paths(batch: str, samples: int, seed: int) -> str:
-    """Sampled single paths beside all of a length."""
+def count_times_norm(batch: str, samples: int, seed: int) -> str:
+    """The number of paths, the norm of single ones, and their product."""
     return f"""from resnet_viz.experiments.deletion import labelled
 from resnet_viz.experiments.paths import gradient_by_length, sampled_path_norms
-from resnet_viz.figures.paths import single_path_norms
+from resnet_viz.figures.paths import count_times_norm
 
 batch = {labelled_batch(batch)}
 exact = gradient_by_length(loaded.network, loaded.inputs(batch), batch.labels)
 sampled = sampled_path_norms(loaded.network, loaded.inputs(batch), batch.labels, samples={samples}, seed={seed})
-figure = single_path_norms(exact.mean_norms, sampled, exact.paths, LIGHT)"""
+figure = count_times_norm(exact, sampled, LIGHT)"""
+
+
+def lengths_by_stage(batch: str) -> str:
+    """The exact gradient by path length within each stage."""
+    return f"""from resnet_viz.experiments.deletion import labelled
+from resnet_viz.experiments.paths import gradient_by_length
+from resnet_viz.figures.paths import lengths_by_stage
+
+batch = {labelled_batch(batch)}
+stages = {{}}
+for stage in loaded.network.stage_sizes():
+    stages[stage] = gradient_by_length(loaded.network, loaded.inputs(batch), batch.labels, stage=stage)
+figure = lengths_by_stage(stages, LIGHT)"""
 
 
 def unravelled(run: Sequence[str], row: int) -> str:
@@ -166,6 +189,33 @@ by_stop = probabilities_by_stop(loaded.network, loaded.inputs(image))
 figure = class_probabilities_by_stop(loaded.entry.classes, by_stop, LIGHT)"""
 
 
+SHORT_PATHS = """from resnet_viz.experiments.training import SHORT_PATHS, histories
+from resnet_viz.figures.training import error_by_epoch
+from resnet_viz.networks.zoo import CHECKPOINTS
+
+network = NETWORKS["fashion-resnet20"]
+ways = {name: histories(network, recipe, CHECKPOINTS) for name, recipe in SHORT_PATHS.items()}
+figure = error_by_epoch(ways, LIGHT)"""
+
+
+STRONGEST = """from resnet_viz.experiments.deletion import labelled
+from resnet_viz.experiments.strongest_paths import strongest_paths
+from resnet_viz.figures.strongest_paths import paths_on_blocks
+
+batch = labelled(loaded.network, loaded.entry.preprocessing, image)
+found = strongest_paths(loaded.network, loaded.inputs(batch), batch.labels)
+figure = paths_on_blocks(found, list(loaded.network.blocks), {row}, LIGHT)"""
+
+PATH_PICTURE = """from resnet_viz.experiments.deletion import labelled
+from resnet_viz.experiments.strongest_paths import path_gradient
+from resnet_viz.figures.diagram import feature_maps
+
+batch = labelled(loaded.network, loaded.entry.preprocessing, image)
+takes_branch = [name in {taken} for name in loaded.network.blocks]
+path = path_gradient(loaded.network, loaded.inputs(batch), batch.labels, takes_branch)
+figure = feature_maps("gradient", path.picture, LIGHT)"""
+
+
 def error_by_stop(networks: Sequence[LoadedNetwork], chance_pct: float) -> str:
     """A set in each network, stopped after each number of blocks."""
     return f"""from resnet_viz.experiments.early_stop import stop_everywhere
@@ -178,8 +228,10 @@ for each in {loaded_list(networks)}:
 figure = error_by_stop(rows, {chance_pct:g}, LIGHT)"""
 
 
-def importance(images: int, measures: Mapping[str, str], permutations: int, seed: int) -> str:
-    """Measures of importance by title, each the name of its function."""
+def importance(
+    images: int, measures: Mapping[str, str], permutations: int, seed: int, networks: Sequence[LoadedNetwork]
+) -> str:
+    """Measures of importance by title, each the name of its function; true deletion in the network beside."""
     rows = "".join(
         f'\nmeasures["{title}"] = attribution.{name}(*settings)'
         for title, name in measures.items()
@@ -194,8 +246,21 @@ from resnet_viz.figures.importance import importance_by_block
 
 batch = {labelled_batch(f"images.limit({images})")}
 settings = loaded.network, loaded.inputs(batch), batch.labels
-measures = {{}}{rows}
-figure = importance_by_block(list(loaded.network.blocks), measures, LIGHT)"""
+measures, beside = {{}}, {{}}{rows}
+for each in {loaded_list(networks)}[1:]:
+    deleted = attribution.true_deletion(each.network, each.inputs(batch), batch.labels)
+    beside[f"in {{each.title}}, nats"] = deleted
+figure = importance_by_block(list(loaded.network.blocks), measures | beside, LIGHT)"""
+
+
+def agreement(measured: str) -> str:
+    """The rank correlations of what ``importance`` measures."""
+    return (
+        measured[: measured.rindex("figure = ")]
+        + """from resnet_viz.figures.importance import correlation_matrix
+
+figure = correlation_matrix(list(measures), list(measures.values()), LIGHT)"""
+    )
 
 
 def labelled_batch(batch: str) -> str:

@@ -160,7 +160,7 @@ def test_a_figure_names_the_networks_and_images_it_was_made_from() -> None:
         ("start", {"start_prediction": "e^{z_c}"}),
         ("stage_diagram", {"stages": "F(x)"}),
         ("gradient_flow", {"trained": r"\partial L", "untrained": r"\partial L", "statistics": r"\lVert F(x) \rVert"}),
-        ("path_unrolling", {"share_by_length": "d_{k-1}", "single_paths": r"J_F^\top d", "unravelled": "2^n"}),
+        ("path_unrolling", {"share_by_length": "d_{k-1}", "count_times_norm": r"J_F^\top d", "unravelled": "2^n"}),
         ("layer_deletion", {"prediction": "e^{z_c}", "set_error": r"g\,F(x)", "sweep": "g = 0"}),
     ],
 )
@@ -286,7 +286,7 @@ def test_two_files_of_one_architecture_stand_beside_each_other_on_every_page(mon
         assert not app.warning
         assert "your file first.safetensors" in texts(app)
         shown = texts(app) + str([chart.proto.spec for chart in app.get("plotly_chart")])
-        assert "fashion-resnet20:second" in shown or page == "stage_diagram"
+        assert "fashion-resnet20:second" in shown or page in ("stage_diagram", "short_paths")
         for card in app.session_state["cards"]:
             if card.python:
                 exec(compile(card.python, card.key, "exec"), {})  # it names the files

@@ -1,0 +1,81 @@
+"""Which single paths carry most? The strongest that a search finds, and any path picked by hand."""
+
+import numpy as np
+import streamlit as st
+
+from resnet_viz.experiments.strongest_paths import MOST_BLOCKS, PLAN, WIDTH
+from resnet_viz.figures.diagram import feature_maps
+from resnet_viz.figures.palette import power_of_two
+from resnet_viz.figures.strongest_paths import MOST_ROWS, branches_by_stage, paths_on_blocks
+from resnet_viz.web import cached, settings, snippets
+from resnet_viz.web.card import card
+from resnet_viz.web.gallery import picture
+from resnet_viz.web.parts import VEIT, choosing_strip, plan_note, question, relative_bars, visit
+
+SHARE = r"\text{share of } p = \frac{\langle g_p, g\rangle}{\langle g, g\rangle},\quad g = \sum_p g_p"
+now = visit()
+loaded, blocks = now.loaded, list(now.loaded.network.blocks)
+question(
+    now,
+    "Which single paths carry most?",
+    "One image, its gradient taken apart into paths. Click one, or pick a path of your own.",
+    f"after {VEIT}",
+)
+with cached.timed() as spent, st.spinner("Searching for the strongest paths ..."):
+    found = cached.strongest_paths(loaded, now.image, now.label)
+best = tuple(block for block, branch in zip(blocks, found.takes_branch[0], strict=True) if branch)
+with st.container(border=True):
+    through = dict(zip(blocks, 100 * found.takes_branch.mean(0), strict=True))
+    choosing_strip(now, relative_bars(through, "% of these paths take its branch", 0, least=100), f"bars: share of the {len(found.norms)} paths found that take the branch")  # fmt: skip
+with st.container(border=True):
+    taken = settings.blocks(
+        "branches",
+        "Branches of the path",
+        blocks,
+        best,
+        help="The path takes these branches, and the shortcut at every other block.",
+    )
+    takes_branch = tuple(block in taken for block in blocks)
+    rows = np.flatnonzero((found.takes_branch[:MOST_ROWS] == takes_branch).all(1))
+    row = int(rows[0]) if len(rows) else -1
+
+    def choose_path() -> None:
+        if points := st.session_state["strongest"]["selection"]["points"]:
+            clicked = found.takes_branch[points[0]["customdata"][0]]
+            settings.set_value(
+                "branches",
+                tuple(np.array(blocks)[clicked].tolist()),
+                best,
+                lambda chosen: settings.code_of_blocks(chosen, blocks),
+            )
+
+    shares = 100 * found.shares
+    title = f"The strongest path found takes {found.takes_branch[0].sum()} of {len(blocks)} branches and carries {shares[0]:+.2f} % of the gradient"
+    says = (f"The {len(shares)} strongest of {power_of_two(len(blocks))} paths have {found.takes_branch.sum(1).min()} to {found.takes_branch.sum(1).max()} branches and carry "
+            f"{shares.sum():+.1f} % together.")  # fmt: skip
+    if len(blocks) <= MOST_BLOCKS:
+        right, looked_at = cached.recall(loaded, now.image, now.label)
+        says += f" All {2 ** len(blocks)} paths walked one by one: {right} of the {looked_at} found are among the {looked_at} strongest."
+    else:
+        says += " Strongest found, not proven: a path that is weak half-way is lost to the search."
+    for each in now.networks[1:]:
+        there = cached.strongest_paths(each, now.image, now.label)
+        says += f" Beside it {each.title}: the strongest takes {there.takes_branch[0].sum()} branches and carries {100 * there.shares[0]:+.2f} %."
+    card(now, "strongest", paths_on_blocks(found, blocks, row, now.palette), "measured", "1 image", f"search of width {WIDTH}", *spent, title=title, says=says, formula=SHARE,
+         alt=f"{title}. {says}", on_select=choose_path, python=snippets.STRONGEST.replace("{row}", str(row)),
+         caption=f"The {min(MOST_ROWS, len(shares))} strongest, one a row: ■ the branch is taken, ─ the shortcut. Shares add up to 100 % over all paths; one may be negative, where it works against the sum.")  # fmt: skip
+with st.container(border=True):
+    with cached.timed() as spent:
+        path = cached.path_gradient(loaded, now.image, now.label, takes_branch)
+    rank = f"rank {row + 1} of those found" if row >= 0 else "not among the strongest found"
+    st.header(f"The chosen path, of {len(taken)} branches: {100 * path.share:+.3g} % of the gradient", anchor=False)
+    st.markdown(
+        f"{branches_by_stage(np.array(takes_branch), blocks)} ({rank}); norm {path.norm:.3g} at the first block."
+    )
+    seen, gradient = st.columns([1, 2])
+    seen.image(picture(now.image.pixels[0]).resize((220, 220)), caption=now.image.names[0], alt=now.image.names[0])
+    with gradient:
+        card(now, "path_picture", feature_maps("gradient", path.picture, now.palette), "measured", "1 image", *spent, formula=r"\partial L / \partial \text{image, along } p",
+             alt="The gradient along the chosen path, as a picture on the input.", python=snippets.PATH_PICTURE.replace("{taken}", str(list(taken))),
+             caption="The gradient of the loss with respect to each pixel of the normalised image, along this path alone: blue, the loss would rise with a brighter pixel; red, it would fall.")  # fmt: skip
+    plan_note(PLAN)

@@ -1,0 +1,38 @@
+"""How training histories look: error by epoch, several seeds of several recipes."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+
+from .palette import Palette, styled
+
+History = Mapping[str, Any]
+
+
+def error_by_epoch(arms: Mapping[str, Sequence[History]], palette: Palette, which: str = "test_error_pct") -> go.Figure:
+    """Error after each epoch on a log axis: the mean over the seeds as a line, from the least to the largest as a band.
+
+    ``arms``: the histories (as checkpoints/ holds them) of each recipe, by its name.
+    """
+    figure = go.Figure()
+    colours = [palette.ink, *palette.stages]
+    symbols = ("circle", "square", "diamond", "cross", "triangle-up")
+    for (name, histories), colour, symbol in zip(arms.items(), colours, symbols, strict=False):
+        errors = np.array([[epoch[which] for epoch in history["epochs"]] for history in histories])
+        epochs = list(range(1, errors.shape[1] + 1))
+        if len(errors) > 1:
+            figure.add_scatter(
+                x=[*epochs, *epochs[::-1]], y=[*errors.max(0), *errors.min(0)[::-1]], fill="toself", opacity=0.2, mode="none",
+                fillcolor=colour, hoverinfo="skip", showlegend=False, name=f"{name}, range",
+            )  # fmt: skip
+        figure.add_scatter(
+            x=epochs, y=errors.mean(0), name=f"{name} ({len(errors)} seed{'s' if len(errors) > 1 else ''})", mode="lines+markers",
+            line={"color": colour, "width": 2}, marker={"size": 7, "symbol": symbol},
+            hovertemplate="epoch %{x}: %{y:.2f} %<extra>" + name + "</extra>",
+        )  # fmt: skip
+    figure.update_xaxes(title_text="epoch", dtick=1, showgrid=False)
+    figure.update_yaxes(type="log", title_text="test error, %", tickvals=[5, 10, 20, 50, 100])
+    styled(figure, palette, 340)
+    return figure.update_layout(showlegend=True, legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0})

@@ -1,0 +1,83 @@
+"""The report: what is bundled is what its questions give, and its forms say the same."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from resnet_viz import report
+from resnet_viz.cli import main
+from resnet_viz.errors import InputError
+
+QUICK = [report.counted, report.calibrated, report.trained_on_short_paths]
+README = Path(__file__).parents[1] / "README.md"
+
+
+@pytest.fixture
+def quick_questions(monkeypatch):
+    """Only those that take a few seconds."""
+    monkeypatch.setattr(report, "QUESTIONS", [row for row in report.QUESTIONS if row[2] in QUICK])
+
+
+@pytest.mark.usefixtures("quick_questions")
+def test_the_bundled_report_is_what_its_questions_give():
+    bundled = {finding.plan.question: finding for finding in report.bundled()}
+    findings, _ = report.report()
+    assert len(findings) == 3
+    for finding in findings:
+        known = bundled[finding.plan.question]
+        assert finding.plan == known.plan and finding.page == known.page
+        for measured, expected in zip(finding.measurements, known.measurements, strict=True):
+            assert (measured.network, measured.what, measured.as_expected) == (
+                expected.network,
+                expected.what,
+                expected.as_expected,
+            )
+            assert measured.value == pytest.approx(expected.value, abs=0.02)
+
+
+def test_every_question_is_in_the_bundled_report_with_what_was_expected_of_it():
+    bundled = report.bundled()
+    assert [(finding.plan, finding.page) for finding in bundled] == [(plan, page) for plan, page, _ in report.QUESTIONS]
+    assert all(finding.measurements for finding in bundled)
+    for measured in (each for finding in bundled for each in finding.measurements):
+        if measured.low is not None:
+            assert measured.low <= measured.value <= measured.high
+
+
+def test_effects_are_there_with_margins_well_outside_sampling_error():
+    values = {(each.network, each.what): each for finding in report.bundled() for each in finding.measurements}
+    rise = "median rise, points"
+    assert max(values[name, rise].high for name in ("fashion-resnet56", "fashion-resnet110", "fashion-preact110")) < 10
+    assert min(values[name, rise].low for name in ("fashion-plain56", "fashion-vgg11")) > 60
+    for name in report.RESIDUAL:
+        assert values[name, "mean length, branches"].high < 13.5
+    assert values["any network of 54 blocks", "paths of 5 to 17 branches, %"].value == pytest.approx(0.4537, abs=1e-4)
+
+
+def test_the_readme_shows_the_table():
+    table = report.as_table(report.bundled(), lambda page: f"pages/{page}.py")
+    assert table in README.read_text()
+
+
+@pytest.mark.usefixtures("quick_questions")
+def test_the_files_say_the_same(tmp_path):
+    files = [tmp_path / "report.json", tmp_path / "report.html"]
+    result = CliRunner().invoke(main, ["report", "--json", str(files[0]), "--html", str(files[1])])
+    assert result.exit_code == 0, result.output
+    written, page = json.loads(files[0].read_text()), files[1].read_text()
+    assert [finding["plan"]["question"] for finding in written["findings"]] == [
+        row[0].question for row in report.QUESTIONS
+    ]
+    for plan, _, _ in report.QUESTIONS:
+        assert page.count(f"<h2>{plan.question}</h2>") == 1
+    assert not re.search(r"<(script|link|img)[^>]+(src|href)=.https?:", page), "it opens without internet"
+    assert page.count("plotly.js v") == 1
+
+
+def test_a_missing_report_says_how_to_make_it(monkeypatch, tmp_path):
+    monkeypatch.setattr(report, "REPORT", tmp_path / "report.json")
+    with pytest.raises(InputError, match="python -m resnet_viz report"):
+        report.bundled()
