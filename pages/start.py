@@ -1,5 +1,7 @@
 """The first screen: a real network to touch, and the seven claims with the page that tests each."""
 
+from urllib.parse import parse_qsl
+
 import streamlit as st
 
 from resnet_viz import report
@@ -70,22 +72,17 @@ for finding in report.bundled():
     said, link = st.columns([5, 1], vertical_alignment="center")
     badge = ":green-badge[as expected]" if finding.as_expected else ":orange-badge[not as expected]"
     said.markdown(f"**{finding.plan.question}** {badge}")
-    with said.expander("The numbers"):
+    said.caption("  \n".join(f"{report.measured_text(each)}{'' if each.as_expected else ' ✗'}" for each in finding.measurements))  # fmt: skip
+    with said.expander("Expected, published, on what"):
         st.markdown(
-            "\n".join(
-                f"- {report.measured_text(each)}{'' if each.as_expected else ': **not as expected**'}"
-                for each in finding.measurements
-            )
-        )
-        st.caption(
-            f"{finding.notes}.  \nExpected: {finding.plan.expected}. Published: {finding.plan.published}. {finding.plan.images}; {finding.plan.seeds}."
+            f"- Expected: {finding.plan.expected}.\n- Published: {finding.plan.published}.\n- Measured: {finding.plan.measure}; on {finding.plan.images}; seeds: {finding.plan.seeds}.\n- Also: {finding.notes}."
         )
     name = next(page.title for page in st.session_state["pages"] if page.url_path == finding.page)
     link.page_link(
         PAGES / f"{finding.page}.py",
         label=name,
         icon=":material/arrow_forward:",
-        query_params=links.query_of(finding.page, choices()),
+        query_params=dict(parse_qsl(finding.view.partition("?")[2])),
     )
 chip(
     "precomputed",

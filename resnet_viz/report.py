@@ -63,13 +63,17 @@ class Measurement:
 
 @dataclass(frozen=True)
 class Finding:
-    """A question, its answer in numbers, and the page that tests it."""
+    """A question, its answer in numbers, and the view that tests it: 'early_stop?network=fashion-resnet56'."""
 
     plan: Plan
-    page: str
+    view: str
     measurements: tuple[Measurement, ...]
     notes: str
     seconds: float
+
+    @property
+    def page(self) -> str:
+        return self.view.split("?")[0]
 
     @property
     def as_expected(self) -> bool:
@@ -380,28 +384,28 @@ def trained_on_short_paths() -> Answer:
 
 
 QUESTIONS: list[tuple[Plan, str, Callable[[], Answer]]] = [
-    (lesion_studies.PLANS[SINGLE], "layer_deletion", single),
-    (lesion_studies.PLANS[RANDOM], "lesion_studies", lambda: many(RANDOM)),
-    (lesion_studies.PLANS[REORDER], "lesion_studies", lambda: many(REORDER)),
-    (early_stop.PLAN, "early_stop", early),
-    (attribution.PLAN, "block_importance", importance),
-    (calibration.PLAN, "layer_deletion", calibrated),
-    (paths.COUNT_PLAN, "path_unrolling", counted),
-    (paths.LENGTH_PLAN, "path_unrolling", gradient),
-    (paths.SINGLE_PATH_PLAN, "path_unrolling", one_path),
-    (strongest_paths.PLAN, "strongest_paths", strongest),
-    (short_paths.PLAN, "short_paths", trained_on_short_paths),
+    (lesion_studies.PLANS[SINGLE], "layer_deletion?network=fashion-resnet56", single),
+    (lesion_studies.PLANS[RANDOM], "lesion_studies?network=fashion-resnet56", lambda: many(RANDOM)),
+    (lesion_studies.PLANS[REORDER], "lesion_studies?network=fashion-resnet56&study=swap-places", lambda: many(REORDER)),
+    (early_stop.PLAN, "early_stop?network=fashion-resnet56", early),
+    (attribution.PLAN, "block_importance?network=fashion-resnet20", importance),
+    (calibration.PLAN, "layer_deletion?network=fashion-resnet56&deleted=13.16.21", calibrated),
+    (paths.COUNT_PLAN, "path_unrolling?network=fashion-resnet110", counted),
+    (paths.LENGTH_PLAN, "path_unrolling?network=fashion-resnet110&beside=fashion-preact110", gradient),
+    (paths.SINGLE_PATH_PLAN, "path_unrolling?network=fashion-resnet110", one_path),
+    (strongest_paths.PLAN, "strongest_paths?network=fashion-resnet20", strongest),
+    (short_paths.PLAN, "short_paths?network=fashion-resnet20", trained_on_short_paths),
 ]
 
 
 def report(progress: Progress = no_progress) -> tuple[list[Finding], list[go.Figure | None]]:
     """Ask every question of the bundled networks. Returns the findings and a figure for each that has one."""
     findings, figures = [], []
-    for number, (plan, page, answer) in enumerate(QUESTIONS):
+    for number, (plan, view, answer) in enumerate(QUESTIONS):
         progress(number, len(QUESTIONS))
         started = time.monotonic()
         measured, notes, figure = answer()
-        findings.append(Finding(plan, page, tuple(measured), notes, round(time.monotonic() - started, 1)))
+        findings.append(Finding(plan, view, tuple(measured), notes, round(time.monotonic() - started, 1)))
         figures.append(figure)
     progress(len(QUESTIONS), len(QUESTIONS))
     return findings, figures
@@ -421,7 +425,7 @@ def bundled() -> list[Finding]:
     return [
         Finding(
             Plan(**row["plan"]),
-            row["page"],
+            row["view"],
             tuple(Measurement(**each) for each in row["measurements"]),
             row["notes"],
             row["seconds"],
@@ -434,11 +438,11 @@ def as_html(findings: Iterable[Finding], figures: Iterable[go.Figure | None]) ->
     """The report as one self-contained file."""
     findings = list(findings)
     text = MarkdownIt("commonmark").enable("table").render
-    parts = [text(as_table(findings, lambda page: f"#{page}"))]
-    for finding, figure in zip(findings, figures, strict=True):
+    parts = [text(as_table(findings, lambda finding: f"#question-{findings.index(finding)}"))]
+    for number, (finding, figure) in enumerate(zip(findings, figures, strict=True)):
         facts = "".join(f"<li>{name}: {html.escape(value)}</li>" for name, value in vars(finding.plan).items())
         drawn = html_figure(figure) if figure else ""
-        parts.append(f"<section id='{finding.page}'><h2>{html.escape(finding.plan.question)}</h2><p>{html.escape(finding.notes)}</p>{drawn}"
+        parts.append(f"<section id='question-{number}'><h2>{html.escape(finding.plan.question)}</h2><p>{html.escape(finding.notes)}</p>{drawn}"
                      f"<small><ul>{facts}</ul>{finding.seconds:.0f} s</small></section>")  # fmt: skip
     return html_document("What residual networks do when they are damaged", parts, LIGHT)
 
@@ -454,8 +458,8 @@ def measured_text(measurement: Measurement) -> str:
     return f"{measurement.network}: {measurement.what} {number}"
 
 
-def as_table(findings: Iterable[Finding], link: Callable[[str], str]) -> str:
-    """A Markdown table; ``link`` gives a page's address."""
+def as_table(findings: Iterable[Finding], link: Callable[[Finding], str]) -> str:
+    """A Markdown table; ``link`` gives the address of what tests it."""
     lines = ["| question | measured | expected beforehand | published |", "|---|---|---|---|"]
     for finding in findings:
         measured = "<br>".join(
@@ -463,7 +467,7 @@ def as_table(findings: Iterable[Finding], link: Callable[[str], str]) -> str:
         )
         verdict = "as expected" if finding.as_expected else "**not as expected**"
         cells = [
-            f"[{finding.plan.question}]({link(finding.page)})",
+            f"[{finding.plan.question}]({link(finding)})",
             measured,
             f"{finding.plan.expected}: {verdict}",
             finding.plan.published,

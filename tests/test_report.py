@@ -28,7 +28,7 @@ def test_the_bundled_report_is_what_its_questions_give():
     assert len(findings) == 3
     for finding in findings:
         known = bundled[finding.plan.question]
-        assert finding.plan == known.plan and finding.page == known.page
+        assert finding.plan == known.plan and finding.view == known.view
         for measured, expected in zip(finding.measurements, known.measurements, strict=True):
             assert (measured.network, measured.what, measured.as_expected) == (
                 expected.network,
@@ -40,7 +40,7 @@ def test_the_bundled_report_is_what_its_questions_give():
 
 def test_every_question_is_in_the_bundled_report_with_what_was_expected_of_it():
     bundled = report.bundled()
-    assert [(finding.plan, finding.page) for finding in bundled] == [(plan, page) for plan, page, _ in report.QUESTIONS]
+    assert [(finding.plan, finding.view) for finding in bundled] == [(plan, view) for plan, view, _ in report.QUESTIONS]
     assert all(finding.measurements for finding in bundled)
     for measured in (each for finding in bundled for each in finding.measurements):
         if measured.low is not None:
@@ -58,7 +58,7 @@ def test_effects_are_there_with_margins_well_outside_sampling_error():
 
 
 def test_the_readme_shows_the_table():
-    table = report.as_table(report.bundled(), lambda page: f"pages/{page}.py")
+    table = report.as_table(report.bundled(), lambda finding: f"pages/{finding.page}.py")
     assert table in README.read_text()
 
 

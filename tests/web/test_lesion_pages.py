@@ -2,10 +2,14 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 
+from resnet_viz import report
 from resnet_viz.experiments.lesion_studies import random_deletions, random_swaps, ten_counts
+from resnet_viz.experiments.training import SHORT_PATHS, histories
+from resnet_viz.figures.importance import calibration_sentence
 from resnet_viz.figures.lesion_studies import study_sentences
-from resnet_viz.networks.zoo import NETWORKS, images_of
+from resnet_viz.networks.zoo import CHECKPOINTS, NETWORKS, images_of
 from resnet_viz.web import cached
 
 from .test_pages import button, opened, texts
@@ -66,3 +70,58 @@ def test_the_page_says_what_the_network_would_say_after_the_chosen_block() -> No
     said = cached.probabilities(loaded, app.session_state["visit"].image, (1.0,) * 5 + (0.0,) * 4)
     expected = f"Stopped after layer2.1, it would say {loaded.entry.classes[said.argmax()]} ({said.max():.2f})"
     assert any(expected in each.value for each in app.header)
+
+
+def test_a_path_is_picked_by_hand_and_stands_in_the_link() -> None:
+    app = opened("strongest_paths", SMALL)
+    loaded = cached.network(NETWORKS["fashion-resnet20"])
+    image, label = app.session_state["visit"].image, app.session_state["visit"].label
+    found = cached.strongest_paths(loaded, image, label)
+    assert "rank 1 of those found" in texts(app)
+    right, looked_at = cached.recall(loaded, image, label)
+    assert f"{right} of the {looked_at} found are among the {looked_at} strongest" in texts(app)
+    app.multiselect(key="/branches").set_value(["layer1.1", "layer3.2"]).run()
+    assert not app.exception and app.query_params["branches"] == "1.8"
+    path = cached.path_gradient(loaded, image, label, tuple(index in (1, 8) for index in range(9)))
+    assert f"The chosen path, of 2 branches: {100 * path.share:+.3g} % of the gradient" in [
+        each.value for each in app.header
+    ]
+    app.multiselect(key="/branches").set_value([]).run()
+    assert app.query_params["branches"] == "none" and "no branch: shortcuts only" in texts(app)
+    again = opened("strongest_paths", {**SMALL, "branches": "1.8"})
+    assert again.multiselect(key="/branches").value == ["layer1.1", "layer3.2"]
+    assert found.takes_branch.shape[1] == 9
+    broken = opened("strongest_paths", {**SMALL, "branches": "3-99"})
+    assert any("branches = '3-99' was not used" in warning.value for warning in broken.warning)
+
+
+def test_the_histories_of_short_paths_are_compared_as_scipy_compares_them() -> None:
+    page = opened("short_paths")
+    entry = NETWORKS["fashion-resnet20"]
+    ways = [
+        [each["test_error_pct"] for each in histories(entry, recipe, CHECKPOINTS)] for recipe in SHORT_PATHS.values()
+    ]
+    assert [len(errors) for errors in ways] == [3, 3, 3]
+    test = stats.ttest_ind(ways[2], ways[0], equal_var=False)
+    low, high = test.confidence_interval()
+    assert f"{np.mean(ways[2]) - np.mean(ways[0]):+.2f} points (95 % interval {low:+.2f} to {high:+.2f})" in texts(page)
+    assert (test.pvalue > 0.05) == ("no difference beyond that between seeds" in texts(page))
+    assert "precomputed" in texts(page)
+
+
+def test_the_first_page_tells_every_finding_also_those_that_were_not_expected() -> None:
+    page = texts(opened("start"))
+    for finding in report.bundled():
+        badge = ":green-badge[as expected]" if finding.as_expected else ":orange-badge[not as expected]"
+        assert f"**{finding.plan.question}** {badge}" in page
+        for measured in finding.measurements:
+            assert report.measured_text(measured) in page
+    assert ":orange-badge[not as expected]" in page
+
+
+def test_calibration_is_told_with_the_lesion() -> None:
+    page = opened("layer_deletion", {**SMALL, "deleted": "1"})
+    loaded = cached.network(NETWORKS["fashion-resnet20"])
+    gates = tuple(loaded.network.gates_without(["layer1.1"]))
+    both = [cached.reliability(loaded, images_of(loaded.entry), each) for each in (loaded.intact, gates)]
+    assert calibration_sentence(*both) in [each.value for each in page.header]

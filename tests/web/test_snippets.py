@@ -11,6 +11,7 @@ FIGURES = {
     "gradient_flow": {"trained", "untrained", "statistics"},
     "path_unrolling": {"share_by_length", "count_times_norm", "lengths_by_stage", "unravelled"},
     "layer_deletion": {"prediction", "set_error", "class_errors", "sweep", "reliability"},
+    "short_paths": {"short_paths"},
     "strongest_paths": {"strongest", "path_picture"},
     "lesion_studies": {"study"},
     "block_importance": {"importance", "agreement"},
