@@ -23,7 +23,7 @@ question(
 )
 with cached.timed() as spent, st.spinner("Searching for the strongest paths ..."):
     found = cached.strongest_paths(loaded, now.image, now.label)
-best = tuple(block for block, branch in zip(blocks, found.takes_branch[0], strict=True) if branch)
+best = [block for block, branch in zip(blocks, found.takes_branch[0], strict=True) if branch]
 with st.container(border=True):
     through = dict(zip(blocks, 100 * found.takes_branch.mean(0), strict=True))
     choosing_strip(now, relative_bars(through, "% of these paths take its branch", 0, least=100), f"bars: share of the {len(found.norms)} paths found that take the branch")  # fmt: skip
@@ -44,7 +44,7 @@ with st.container(border=True):
             clicked = found.takes_branch[points[0]["customdata"][0]]
             settings.set_value(
                 "branches",
-                tuple(np.array(blocks)[clicked].tolist()),
+                np.array(blocks)[clicked].tolist(),
                 best,
                 lambda chosen: settings.code_of_blocks(chosen, blocks),
             )
@@ -76,6 +76,6 @@ with st.container(border=True):
     seen.image(picture(now.image.pixels[0]).resize((220, 220)), caption=now.image.names[0], alt=now.image.names[0])
     with gradient:
         card(now, "path_picture", feature_maps("gradient", path.picture, now.palette), "measured", "1 image", *spent, formula=r"\partial L / \partial \text{image, along } p",
-             alt="The gradient along the chosen path, as a picture on the input.", python=snippets.PATH_PICTURE.replace("{taken}", str(list(taken))),
+             alt="The gradient along the chosen path, as a picture on the input.", python=snippets.PATH_PICTURE.replace("{taken}", str(taken)),
              caption="The gradient of the loss with respect to each pixel of the normalised image, along this path alone: blue, the loss would rise with a brighter pixel; red, it would fall.")  # fmt: skip
     plan_note(PLAN)

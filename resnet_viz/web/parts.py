@@ -228,6 +228,7 @@ def in_steps(
         if not place.button(title, type="primary", help="It takes a while; a bar shows how far it is."):
             return None
         waiting[title] = False
+    place.caption(f"{title} ...")
     started, results, bar = time.monotonic(), [], None
     with cached.timed_seconds() as seconds:
         for done, step in enumerate(steps, start=1):

@@ -12,7 +12,7 @@ from .session import Visit, choices, notice
 
 NONE = "none"
 ONE, SEVERAL = "this image", "several images"
-Value = TypeVar("Value", str, int, tuple[str, ...])
+Value = TypeVar("Value", str, int, list[str])
 
 
 def one_of(name: str, label: str, options: Sequence[str], default: str, help: str) -> str:
@@ -46,11 +46,11 @@ def number(name: str, label: str, smallest: int, largest: int, default: int, hel
     return value
 
 
-def blocks(name: str, label: str, options: Sequence[str], default: tuple[str, ...], help: str) -> tuple[str, ...]:
+def blocks(name: str, label: str, options: Sequence[str], default: list[str], help: str) -> list[str]:
     """Some of a network's blocks, in their order. A link says them as positions."""
 
-    def parse(text: str) -> tuple[str, ...]:
-        return tuple(options[index] for index in blocks_of_code(text, len(options))) if text != NONE else ()
+    def parse(text: str) -> list[str]:
+        return [options[index] for index in blocks_of_code(text, len(options))] if text != NONE else []
 
     value, key, store = setting(name, default, parse, partial(code_of_blocks, options=options))
     st.multiselect(label, options, key=key, on_change=store, help=help)

@@ -11,6 +11,7 @@ PAGES = {
     "stage_diagram": "What is a residual network made of?",
     "gradient_flow": "How much gradient reaches the first block?",
     "path_unrolling": "Which paths carry the gradient?",
+    "strongest_paths": "Which single paths carry most?",
     "layer_deletion": "What happens when a block is deleted?",
 }
 pytestmark = pytest.mark.browser
@@ -43,10 +44,12 @@ def test_deleting_by_click_changes_the_prediction(server: Server, page: Page) ->
     page.goto(f"{server.address}/layer_deletion")
     expect(page.get_by_text("Nothing deleted")).to_be_visible(timeout=SOON)
     before = page.get_by_role("heading", name=re.compile("^This image: ")).inner_text()
-    for name in ("layer1.0", "layer2.0", "layer3.0"):
+    names = ["layer1.0", "layer2.0", "layer3.0"]
+    for number, name in enumerate(names, start=1):
         block(page, name).click()
         expect(block(page, name)).to_have_attribute("aria-pressed", "true", timeout=1000)
-    expect(page.get_by_text("deleted: layer1.0, layer2.0, layer3.0")).to_be_visible(timeout=SOON)
+        # A busy server may take two quick clicks for one step of Undo.
+        expect(page.get_by_text(f"deleted: {', '.join(names[:number])}", exact=True)).to_be_visible(timeout=SOON)
     expect(page.get_by_role("heading", name=re.compile("^This image: .*→"))).to_be_visible(timeout=SOON)
     expect(page.get_by_text("paired by image")).to_be_visible(timeout=SOON)
     page.get_by_role("button", name="Undo").click()
@@ -107,3 +110,29 @@ def test_a_file_that_is_no_picture_gets_one_sentence(server: Server, page: Page)
     )
     expect(page.get_by_text("notes.txt is no picture that can be read")).to_be_visible(timeout=SOON)
     expect(page.get_by_role("heading", name=re.compile("^This image: "))).to_be_visible(timeout=SOON)
+
+
+def test_a_path_is_chosen_by_a_click_on_its_row(server: Server, page: Page) -> None:
+    page.goto(f"{server.address}/strongest_paths?network=fashion-resnet20")
+    expect(page.get_by_text("(rank 1 of those found)")).to_be_visible(timeout=SOON)
+    finished(page)
+    area = page.locator(".st-key-strongest .nsewdrag").first
+    box = area.bounding_box()
+    row = box["height"] / 24.2  # 24 rows, ranks 0.4 to 24.6
+    area.click(position={"x": box["width"] / 2, "y": 2.6 * row})
+    expect(page.get_by_text("(rank 3 of those found)")).to_be_visible(timeout=SOON)
+    expect(page).to_have_url(re.compile("branches="), timeout=SOON)
+    address = page.url
+    page.goto(address)
+    expect(page.get_by_text("(rank 3 of those found)")).to_be_visible(timeout=SOON)
+
+
+def test_a_study_draws_what_it_has_and_can_be_left(server: Server, page: Page) -> None:
+    page.goto(f"{server.address}/lesion_studies?network=fashion-resnet110&draws=9")
+    heading(page, "How much damage can it take?")
+    expect(page.get_by_text(re.compile(r"Run the study: \d of 9 parts"))).to_be_visible(timeout=SOON)
+    expect(page.locator(".js-plotly-plot").first).to_be_visible(timeout=SOON)
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.get_by_role("button", name="Run the study")).to_be_visible(timeout=SOON)
+    expect(page.locator(".js-plotly-plot")).to_have_count(0, timeout=SOON)
+    finished(page)

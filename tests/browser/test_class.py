@@ -15,7 +15,9 @@ from resnet_viz.web.address import own_address
 from tests.browser.conftest import SOON, Server, block, browser_options, finished, heading
 from tests.browser.test_app import PAGES
 
-EVERY_PAGE = {"": "Why can a residual network lose a layer and still see?", **PAGES, "lessons": "Which lesson today?",
+EVERY_PAGE = {"": "Why can a residual network lose a layer and still see?", **PAGES, "short_paths": "Are the long paths needed for training?",
+              "lesion_studies?draws=1": "How much damage can it take?", "block_importance": "Which blocks matter?", "early_stop": "What if it stopped here?",
+              "lessons": "Which lesson today?",
               "about": "What do the words mean, and where does it come from?"}  # fmt: skip
 pytestmark = pytest.mark.browser
 
