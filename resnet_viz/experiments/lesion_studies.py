@@ -207,8 +207,8 @@ def swappable_pairs(network: ResidualNetwork, images: ImageSet, preprocessing: P
         parameter = next(network.parameters())
         streams = network.streams(preprocessing.normalise(images.pixels[:1].to(parameter.device)))
     places = [
-        (stage_of(name), before.shape) if before.shape == after.shape else None
+        (stage_of(name), before.shape, after.shape)
         for name, before, after in zip(network.blocks, streams[:-1], streams[1:], strict=True)
     ]
     positions = range(len(places))
-    return [(i, j) for i in positions for j in positions if i < j and places[i] is not None and places[i] == places[j]]
+    return [(i, j) for i in positions for j in positions if i < j and places[i] == places[j]]

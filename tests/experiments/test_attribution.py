@@ -97,8 +97,8 @@ def test_rank_correlations_are_spearmans():
 
 def test_one_permutation_has_no_standard_error():
     assert np.isnan(attribution.shapley([np.ones((4, 3))]).standard_error).all()
-    two = attribution.shapley([np.ones((4, 3)), 3 * np.ones((4, 3))])
-    assert (two.mean == 2).all() and two.standard_error == pytest.approx(1.0)
+    three = attribution.shapley([np.ones((4, 3)), 3 * np.ones((4, 3)), 5 * np.ones((4, 3))])
+    assert (three.mean == 3).all() and three.standard_error == pytest.approx(2 / np.sqrt(3))
 
 
 def test_the_network_stays_as_it_was(network, images, labels):

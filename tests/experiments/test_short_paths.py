@@ -25,6 +25,10 @@ def gradient(network: nn.Module, images, labels, lengths, without: str = "") -> 
     """All of .grad as one vector, zeros where there is none; without the parameters whose name begins with ``without``."""
     network.zero_grad()
     backward_over_paths(network, images, labels, lengths)
+    return gradients(network, without)
+
+
+def gradients(network: nn.Module, without: str) -> torch.Tensor:
     parts = [
         parameter.new_zeros(parameter.shape) if parameter.grad is None else parameter.grad
         for name, parameter in network.named_parameters()
@@ -53,7 +57,8 @@ def test_complementary_lengths_add_up(training, images, labels, lengths):
 def test_one_length_is_the_sum_over_its_paths(training, images, labels):
     """Brute force: the gradient over paths of length k is a coefficient of a polynomial in a factor on every branch.
 
-    A branch whose gradient, not its value, is multiplied by t gives each path of length k the factor t^k.
+    A branch whose gradient, not its value, is multiplied by t gives each path of length k the factor t^k: from the loss
+    down to a parameter's own branch, or to its projection or the stem.
     """
     factors = torch.linspace(0.5, 1.5, 5, dtype=torch.float64)
     training, images = training.double(), images.double()
@@ -66,13 +71,11 @@ def test_one_length_is_the_sum_over_its_paths(training, images, labels):
             branch = block.branch(entering)
             stream = block.activation(shortcut + branch.detach() + factor * (branch - branch.detach()))
         functional.cross_entropy(training.head(stream), labels).backward()
-        found.append(training.stem[0].weight.grad.clone())
+        found.append(gradients(training, "head"))
     powers = torch.stack([factors**power for power in ALL], 1)
-    coefficients = torch.linalg.solve(powers, torch.stack(found).flatten(1)).view(5, *found[0].shape)
-    for length in ALL:
-        training.zero_grad()
-        backward_over_paths(training, images, labels, {length})
-        assert relative_error(training.stem[0].weight.grad, coefficients[length]) <= 1e-6
+    coefficients = torch.linalg.solve(powers, torch.stack(found))
+    for length, expected in zip(ALL, coefficients, strict=True):
+        assert relative_error(gradient(training, images, labels, {length}, "head"), expected) <= 1e-6
 
 
 def test_the_head_is_always_trained(training, images, labels):

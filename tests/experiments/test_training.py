@@ -194,6 +194,22 @@ def test_another_recipe_trains_otherwise_and_is_kept_apart(tmp_path, uninterrupt
     assert (tmp_path / "again" / "histories" / f"{name}.safetensors").read_bytes() == weights
 
 
+def test_statistics_taken_anew_are_those_of_all_blocks(tmp_path):
+    run(tmp_path, recipe=replace(RECIPE, blocks_per_batch=1))
+    path = tmp_path / "histories" / "tiny-blocks1.json"
+    network = ENTRY.build()
+    network.load_state_dict(load_file(path.with_suffix(".safetensors")))
+    training, test = images_to_learn(70, 1), images_to_learn(30, 2)
+    for norm in (module for module in network.modules() if isinstance(module, torch.nn.BatchNorm2d)):
+        norm.momentum = 1.0
+    with torch.no_grad():
+        network.train()(SMALL_PREPROCESSING.normalise(training.pixels))
+    expected = loss_and_error(network, test, SMALL_PREPROCESSING)[1]
+    summary = json.loads(path.read_text())
+    assert summary["test_error_reestimated_pct"] == pytest.approx(expected)
+    assert summary["test_error_reestimated_pct"] != summary["test_error_pct"]
+
+
 def test_the_gradient_over_all_paths_trains_as_autograd_does(tmp_path, uninterrupted):
     run(tmp_path, recipe=replace(RECIPE, longest_path=2))
     own = load_file(tmp_path / "histories" / "tiny-longest2.safetensors")

@@ -5,12 +5,14 @@ import pytest
 from scipy import stats
 
 from resnet_viz import report
+from resnet_viz.experiments.deletion import Sweep
 from resnet_viz.experiments.lesion_studies import random_deletions, random_swaps, ten_counts
 from resnet_viz.experiments.training import SHORT_PATHS, histories
 from resnet_viz.figures.importance import calibration_sentence
 from resnet_viz.figures.lesion_studies import study_sentences
 from resnet_viz.networks.zoo import CHECKPOINTS, NETWORKS, images_of
 from resnet_viz.web import cached
+from resnet_viz.web.sweeps import bars_of
 
 from .test_pages import button, opened, texts
 
@@ -125,3 +127,15 @@ def test_calibration_is_told_with_the_lesion() -> None:
     gates = tuple(loaded.network.gates_without(["layer1.1"]))
     both = [cached.reliability(loaded, images_of(loaded.entry), each) for each in (loaded.intact, gates)]
     assert calibration_sentence(*both) in [each.value for each in page.header]
+
+
+def test_bars_are_shares_of_the_worst_deletion_but_small_rises_stay_small() -> None:
+    labels = np.zeros(100, np.int64)
+
+    def bars(*wrong: int) -> list[float]:
+        predictions = np.stack([(np.arange(100) < count).astype(np.int64) for count in wrong])
+        return [share for share, _ in bars_of(Sweep(("a", "b"), labels, predictions, labels)).values()]
+
+    assert bars(40, 10) == [1.0, 0.25]
+    assert bars(2, 1) == [0.4, 0.2], "of 5 points at least"
+    assert bars_of(Sweep(("a",), labels, labels[None], None)) == {}
