@@ -24,7 +24,7 @@ with st.container(border=True):
     said = by_stop[walked]
     title = f"Stopped after {chosen}, it would say {classes[int(said.argmax())]} ({said.max():.2f}); at the end {classes[label]} ({by_stop[-1].max():.2f})"
     card(now, "by_stop", class_probabilities_by_stop(classes, by_stop, now.palette), "measured", "1 image", *spent, title=title, formula=FORMULA, alt=title,
-         caption="The five classes that are ever likeliest. The head was trained on the last stream only: before it, these are its sums, not calibrated probabilities.",
+         caption="The five classes that come out likeliest at some block. The head was trained on the last stream only, so what it says before is not calibrated.",
          python=snippets.BY_STOP)  # fmt: skip
 with st.container(border=True):
     if images.labels is None:

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from resnet_viz.experiments.calibration import PLAN
 from resnet_viz.experiments.deletion import Lesion
 from resnet_viz.experiments.paths import is_plain
 from resnet_viz.figures import deletion as figures
@@ -22,8 +23,7 @@ SHOWN = [
 ]  # top to bottom; computed in another order
 CALIBRATION = r"\mathrm{ECE} = \sum_b \frac{n_b}{n}\,|\mathrm{accuracy}_b - \mathrm{confidence}_b|"
 now = parts.visit()
-entry, loaded, images = now.loaded.entry, now.loaded, now.images
-networks = now.networks
+entry, loaded, images, networks = now.loaded.entry, now.loaded, now.images, now.networks
 labelled, measured = images.labels is not None, f"{len(images):,} images"
 
 
@@ -60,8 +60,7 @@ def show_set() -> list[Lesion]:
 def show_consequences(lesion: Lesion) -> None:
     by_class, changed = st.columns([1, 1.3])
     with by_class:
-        figure = figures.class_errors(entry.classes, lesion, now.palette)
-        card(now, "class_errors", figure, "measured", f"{lesion.images // len(entry.classes)} images a class", title="Who suffers?",
+        card(now, "class_errors", figures.class_errors(entry.classes, lesion, now.palette), "measured", f"{lesion.images // len(entry.classes)} images a class", title="Who suffers?",
              alt="Error of each class before and after.", caption="○ intact ● with the lesion; the class that suffers most is on top",
              images=images, python=snippets.CLASS_ERRORS)  # fmt: skip
     with changed:
@@ -71,6 +70,7 @@ def show_consequences(lesion: Lesion) -> None:
     card(now, "reliability", reliability_diagram([("intact", both[0], True), ("with the lesion", both[1], False)], now.palette), "measured", measured, *spent,
          title=calibration_sentence(*both), formula=CALIBRATION, alt="Accuracy over confidence, before and after.", images=images, python=snippets.RELIABILITY,
          caption="○ intact ● with the lesion; the larger, the more images. On the dotted line the network is right as often as it says; below it, it is too sure.")  # fmt: skip
+    parts.plan_note(PLAN)
 
 
 what_to_do, source = (

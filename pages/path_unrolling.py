@@ -58,7 +58,7 @@ def by_length() -> None:
          title=figures.product_sentence(exact, sampled),
          alt="Number of paths, norm of single paths, and their product by length, beside the exact gradient.", images=images,
          python=snippets.count_times_norm(now.python_of(images), samples, seed),
-         caption="○ one path, drawn at random: the longer, the weaker. The product counts the paths of a length as if they all pointed one way (with few draws, a single path can stand out); the exact gradient lets them cancel.")  # fmt: skip
+         caption="○ one path, drawn at random. The product counts the paths of a length as if they all pointed one way (with few draws, a single path can stand out); the exact gradient lets them cancel.")  # fmt: skip
     with st.spinner("Looking at each stage ..."), cached.timed() as spent:
         stages = {
             stage: cached.gradient_by_length(loaded, images, labels, stage) for stage in loaded.network.stage_sizes()

@@ -30,11 +30,11 @@ with st.container(border=True):
     rise, low, high = difference(anew, ordinary)
     sentences.append(f"With the batch norms' statistics taken anew with all blocks, the error after training on random blocks is {sum(anew) / len(anew):.2f} %: "
                      f"{rise:+.2f} points ({low:+.2f} to {high:+.2f}).")  # fmt: skip
-    title = "Test error, tested with all blocks: " + "; ".join(f"{name} {sum(errors) / len(errors):.2f} %" for name, errors in zip(ways, [ordinary, *others], strict=True))  # fmt: skip
+    title = "Test error, with all blocks: " + ", ".join(f"{name} {sum(errors) / len(errors):.2f} %" for name, errors in zip(ways, [ordinary, *others], strict=True))  # fmt: skip
     card(now, "short_paths", error_by_epoch(ways, now.palette), "precomputed", "10,000 test images", "3 seeds each", "Welch 95 %", title=title, says="  \n".join(sentences),
          formula=r"\nabla_\theta L = \sum_{|p| \le 4} g_p", alt=title, python=snippets.SHORT_PATHS,
-         caption="The lines are means over the seeds, the bands reach from the best to the worst. Trained with some of the blocks, the network meets at the test a stream to "
-         "which all blocks have added: more than its batch norms have learned to expect.")  # fmt: skip
+         caption="The lines are means over the seeds, the bands reach from the best to the worst. Trained with some of the blocks, the network is tested with "
+         "all of them: more is added to the stream than its batch norms were trained on.")  # fmt: skip
     plan_note(PLAN)
     st.caption(
         "Reproduced by `python -m resnet_viz train fashion-resnet20 --seed S`, with `--blocks-per-batch 4` or `--longest-path 4`."

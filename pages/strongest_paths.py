@@ -3,6 +3,7 @@
 import numpy as np
 import streamlit as st
 
+from resnet_viz.experiments.paths import is_plain
 from resnet_viz.experiments.strongest_paths import MOST_BLOCKS, PLAN, WIDTH
 from resnet_viz.figures.diagram import feature_maps
 from resnet_viz.figures.palette import power_of_two
@@ -18,7 +19,7 @@ loaded, blocks = now.loaded, list(now.loaded.network.blocks)
 question(
     now,
     "Which single paths carry most?",
-    "One image, its gradient taken apart into paths. Click one, or pick a path of your own.",
+    "One image, its gradient taken apart into paths. Click one, or choose the branches of a path of your own.",
     f"after {VEIT}",
 )
 with cached.timed() as spent, st.spinner("Searching for the strongest paths ..."):
@@ -50,20 +51,22 @@ with st.container(border=True):
             )
 
     shares = 100 * found.shares
-    title = f"The strongest path found takes {found.takes_branch[0].sum()} of {len(blocks)} branches and carries {shares[0]:+.2f} % of the gradient"
-    says = (f"The {len(shares)} strongest of {power_of_two(len(blocks))} paths have {found.takes_branch.sum(1).min()} to {found.takes_branch.sum(1).max()} branches and carry "
-            f"{shares.sum():+.1f} % together.")  # fmt: skip
-    if len(blocks) <= MOST_BLOCKS:
+    title = f"The path with the largest gradient takes {found.takes_branch[0].sum()} of {len(blocks)} branches; its share of the whole gradient is {shares[0]:.2f} %"
+    lengths = found.takes_branch.sum(1)
+    says = f"The {len(shares)} strongest of {power_of_two(len(blocks))} paths have {lengths.min()} to {lengths.max()} branches; together their share is {shares.sum():.1f} %."
+    if is_plain(loaded.network):
+        says = f"{loaded.title} has no shortcuts: this is its only path."
+    elif len(blocks) <= MOST_BLOCKS:
         right, looked_at = cached.recall(loaded, now.image, now.label)
         says += f" All {2 ** len(blocks)} paths walked one by one: {right} of the {looked_at} found are among the {looked_at} strongest."
     else:
         says += " Strongest found, not proven: a path that is weak half-way is lost to the search."
     for each in now.networks[1:]:
         there = cached.strongest_paths(each, now.image, now.label)
-        says += f" Beside it {each.title}: the strongest takes {there.takes_branch[0].sum()} branches and carries {100 * there.shares[0]:+.2f} %."
+        says += f" Beside it {each.title}: the strongest takes {there.takes_branch[0].sum()} branches, its share is {100 * there.shares[0]:.2f} %."
     card(now, "strongest", paths_on_blocks(found, blocks, row, now.palette), "measured", "1 image", f"search of width {WIDTH}", *spent, title=title, says=says, formula=SHARE,
          alt=f"{title}. {says}", on_select=choose_path, python=snippets.STRONGEST.replace("{row}", str(row)),
-         caption=f"The {min(MOST_ROWS, len(shares))} strongest, one a row: ■ the branch is taken, ─ the shortcut. Shares add up to 100 % over all paths; one may be negative, where it works against the sum.")  # fmt: skip
+         caption=f"The {min(MOST_ROWS, len(shares))} strongest, by the norm of their gradient, one a row: ■ the branch is taken, ─ the shortcut. Shares are of the sum, not of the norms: they add up to 100 % over all paths; a strong path may have a small or negative one, where it points elsewhere than the sum.")  # fmt: skip
 with st.container(border=True):
     with cached.timed() as spent:
         path = cached.path_gradient(loaded, now.image, now.label, takes_branch)

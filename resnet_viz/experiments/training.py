@@ -82,7 +82,7 @@ class Recipe:
 SHORT_PATHS = {
     "all paths": Recipe(),
     f"{BLOCKS_PER_BATCH} of 9 blocks a batch": Recipe(blocks_per_batch=BLOCKS_PER_BATCH),
-    f"paths of at most {LONGEST_PATH}": Recipe(longest_path=LONGEST_PATH),
+    f"paths of at most {LONGEST_PATH} branches": Recipe(longest_path=LONGEST_PATH),
 }
 
 

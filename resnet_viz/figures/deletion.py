@@ -153,9 +153,7 @@ def sweep_sentence(sweep: Sweep) -> str:
     if sweep.labels is None:
         return f"{np.mean([lesion.changed_pct for lesion in sweep.lesions]):.0f} % of predictions change on average; nobody labelled these images."
     worst = ", ".join(f"{name} ({error:.1f} %)" for name, error in sweep.worst())
-    return (
-        f"{sweep.rises.mean():+.1f} points on average, median {np.median(sweep.rises):+.1f}; the three worst: {worst}."
-    )
+    return f"{sweep.rises.mean():+.1f} points on average, median {np.median(sweep.rises):+.1f}; the three worst, by error: {worst}."
 
 
 def set_sentence(lesion: Lesion) -> str:

@@ -59,7 +59,7 @@ def importance_sentences(blocks: Sequence[str], measures: Mapping[str, Importanc
 def reliability_diagram(rows: Sequence[tuple[str, Reliability, bool]], palette: Palette) -> go.Figure:
     """Accuracy over confidence, a point for each bin, its size by the number of images. ``rows``: name, values, hollow."""
     figure = go.Figure()
-    figure.add_scatter(x=[0, 1], y=[0, 1], mode="lines", line={"color": palette.line, "width": 1.5, "dash": "dot"}, hoverinfo="skip", name="calibrated")  # fmt: skip
+    figure.add_scatter(x=[0, 1], y=[0, 1], mode="lines", line={"color": palette.muted, "width": 1.5, "dash": "dot"}, hoverinfo="skip", name="calibrated")  # fmt: skip
     for name, values, hollow in rows:
         shown = values.images > 0
         figure.add_scatter(
@@ -82,6 +82,6 @@ def calibration_sentence(before: Reliability, after: Reliability) -> str:
     gap = after.mean_confidence - accuracy
     says = "too sure" if gap > 0.02 else "not sure enough" if gap < -0.02 else "about as sure as it is right"
     return (
-        f"With the lesion it is {says}: confidence {after.mean_confidence:.2f}, right on {accuracy:.0%}; "
+        f"With the lesion it is {says}: confidence {after.mean_confidence:.2f}, right on {100 * accuracy:.0f} %; "
         f"calibration error {before.expected_calibration_error:.3f} → {after.expected_calibration_error:.3f}"
     )

@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 
 from ..experiments.deletion import Sweep, known
 from ..experiments.lesion_studies import REORDER, Study
-from .palette import Palette, named_line, styled
+from .palette import Palette, named_above, named_line, styled
 
 AMOUNTS = {REORDER: "Kendall's tau of the order, 1 is the network's own"}
 DELETED = "blocks deleted"
@@ -23,7 +23,7 @@ def errors_by_amount(rows: Sequence[tuple[str, Study, bool]], chance_pct: float,
         symbol = "square" if plain else "circle"
         hollow = palette.background if number and not plain else colour
         figure.add_scatter(
-            x=each.amounts, y=each.error_pct, name=f"{title}, each draw", text=each.sweep.blocks, mode="markers",
+            x=each.amounts, y=each.error_pct, name=f"{title}, each draw", showlegend=False, text=each.sweep.blocks, mode="markers",
             marker={"size": 6, "symbol": symbol, "color": hollow, "opacity": 0.45, "line": {"color": colour, "width": 1}},
             hovertemplate="%{y:.1f} %<br>%{text}<extra>" + title + "</extra>",
         )  # fmt: skip
@@ -32,17 +32,25 @@ def errors_by_amount(rows: Sequence[tuple[str, Study, bool]], chance_pct: float,
         unit = "swaps" if each.kind == REORDER else "deleted"
         figure.add_scatter(
             x=amounts[order], y=middle[order], name=f"{title}, median of the draws", text=[f"{step} {unit}" for step in steps[order]],
-            mode="lines+markers", line={"color": colour, "width": 2, "dash": "dot" if number and not plain else "solid"},
+            mode="markers" if each.kind == REORDER else "lines+markers", line={"color": colour, "width": 2, "dash": "dot" if number and not plain else "solid"},
             marker={"size": 9, "symbol": symbol, "color": hollow, "line": {"color": colour, "width": 1.5}},
             hovertemplate="%{text}: median %{y:.1f} %<extra>" + title + "</extra>",
         )  # fmt: skip
-    named_line(figure, known(study.sweep.error_pct), "intact", palette.ink, "solid", palette, "middle")
+    named_line(
+        figure,
+        known(study.sweep.error_pct),
+        f"intact {study.sweep.error_pct:.1f} %",
+        palette.ink,
+        "solid",
+        palette,
+        "middle",
+    )
     named_line(figure, chance_pct, "chance", palette.muted, "dot", palette, "middle")
     figure.update_xaxes(title_text=AMOUNTS.get(study.kind, DELETED), showgrid=False)
     if study.kind == REORDER:
         figure.update_xaxes(autorange="reversed")
     figure.update_yaxes(range=[-3, 104], tickvals=[0, 25, 50, 75, 100], title_text="error, %")
-    return styled(figure, palette, 340, right=60)
+    return named_above(styled(figure, palette, 360, right=60))
 
 
 def study_sentences(study: Study) -> tuple[str, str]:
@@ -51,10 +59,16 @@ def study_sentences(study: Study) -> tuple[str, str]:
     done = "random swaps" if study.kind == REORDER else "random deletions"
     beyond = np.flatnonzero(middle > HALF)
     title = f"Up to {steps[-1]} {done}, the error stays below {HALF:.0f} %"
-    if len(beyond):
+    if known(study.sweep.error_pct) > HALF:
+        title = f"Intact, it is wrong on {study.sweep.error_pct:.0f} % already"
+    elif len(beyond):
         first = beyond[0]
-        before = f"; {steps[first - 1]} of them leave it at {middle[first - 1]:.0f} %" if first else ""
-        title = f"The error passes {HALF:.0f} % at {steps[first]} {done if steps[first] > 1 else done[:-1]}{before}"
+        fewer = (
+            f"; {steps[first - 1]} {'leaves' if steps[first - 1] == 1 else 'leave'} it at {middle[first - 1]:.0f} %"
+            if first
+            else ""
+        )
+        title = f"The error passes {HALF:.0f} % at {steps[first]} {done if steps[first] > 1 else done[:-1]}{fewer} (medians)"
     errors = study.error_pct
     worst = ", ".join(f"{error:.0f} %" for error in np.sort(errors)[:-4:-1])
     correlation = study.correlation()
@@ -81,7 +95,7 @@ def error_by_stop(rows: Sequence[tuple[str, Sweep, bool]], chance_pct: float, pa
     named_line(figure, chance_pct, "chance", palette.muted, "dot", palette, "middle")
     figure.update_xaxes(title_text="blocks walked before the rest is skipped", showgrid=False)
     figure.update_yaxes(range=[-3, 104], tickvals=[0, 25, 50, 75, 100], title_text="error, %")
-    return styled(figure, palette, 320, right=60)
+    return named_above(styled(figure, palette, 340, right=60))
 
 
 def stop_sentence(swept: Sweep) -> str:
@@ -90,6 +104,8 @@ def stop_sentence(swept: Sweep) -> str:
     rises = swept.rises
     needed = int(np.flatnonzero(rises >= 5).max(initial=-1)) + 1
     intact = known(swept.error_pct)
+    if intact > HALF:
+        return f"Intact, it is wrong on {intact:.0f} % already."
     return (
         f"It needs {needed} of its {count} blocks to stay within 5 points of its error of {intact:.1f} %; "
         f"stopped after {count // 2}, it is wrong on {intact + rises[count // 2]:.0f} %."
@@ -111,5 +127,4 @@ def class_probabilities_by_stop(classes: Sequence[str], probabilities: np.ndarra
         )  # fmt: skip
     figure.update_xaxes(title_text="blocks walked before the rest is skipped", showgrid=False)
     figure.update_yaxes(range=[-0.03, 1.05], tickvals=[0, 0.5, 1], title_text="probability")
-    styled(figure, palette, 320)
-    return figure.update_layout(showlegend=True, legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0})
+    return named_above(styled(figure, palette, 340))

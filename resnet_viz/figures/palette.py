@@ -86,6 +86,11 @@ def stage_axis(figure: go.Figure, blocks: Sequence[str]) -> None:
     )
 
 
+def named_above(figure: go.Figure) -> go.Figure:
+    """Name the lines in a row above the figure, where labels on the data would lie on each other."""
+    return figure.update_layout(showlegend=True, legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0})
+
+
 def named_line(
     figure: go.Figure, value: float, name: str, colour: str, dash: str, palette: Palette, anchor: str
 ) -> None:

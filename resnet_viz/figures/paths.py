@@ -216,7 +216,7 @@ def count_times_norm(exact: GradientByLength, sampled: np.ndarray, palette: Pale
 def product_sentence(exact: GradientByLength, sampled: np.ndarray) -> str:
     """Where the number of paths times the norm of one is largest, and where the exact gradient is."""
     peak = int(computed.count_times_norm(exact.paths, sampled).argmax())
-    return f"Many long paths, but weak ones: number times norm is largest at {peak} branches, the exact gradient at {exact.mean_norms.argmax()}"
+    return f"Number of paths times the norm of one is largest at {peak} branches, the exact gradient at {exact.mean_norms.argmax()}"
 
 
 def stage_sentence(stages: Mapping[str, GradientByLength]) -> str:

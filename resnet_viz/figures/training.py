@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from .palette import Palette, styled
+from .palette import Palette, named_above, styled
 
 History = Mapping[str, Any]
 
@@ -33,6 +33,5 @@ def error_by_epoch(arms: Mapping[str, Sequence[History]], palette: Palette, whic
             hovertemplate="epoch %{x}: %{y:.2f} %<extra>" + name + "</extra>",
         )  # fmt: skip
     figure.update_xaxes(title_text="epoch", dtick=1, showgrid=False)
-    figure.update_yaxes(type="log", title_text="test error, %", tickvals=[5, 10, 20, 50, 100])
-    styled(figure, palette, 340)
-    return figure.update_layout(showlegend=True, legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0})
+    figure.update_yaxes(type="log", title_text="test error, %, log scale", tickvals=[5, 10, 20, 50, 100])
+    return named_above(styled(figure, palette, 340))

@@ -3,11 +3,12 @@
 from functools import partial
 
 from ..experiments.deletion import Sweep, joined
+from ..experiments.lesion_studies import PLANS, SINGLE
 from ..experiments.paths import is_plain
 from ..figures.deletion import sweep_errors, sweep_sentence
 from . import cached, snippets
 from .card import card
-from .parts import done_in_steps, in_steps, relative_bars
+from .parts import done_in_steps, in_steps, plan_note, relative_bars
 from .session import Visit
 
 GATED = r"y = x + g\,F(x)\text{; plain: }y = g\,F(x) + (1 - g)\,x"
@@ -42,6 +43,7 @@ def show_sweeps(visit: Visit, swept: list[Sweep], spent: list[str]) -> None:
     facts = [f"{len(swept[0].blocks)} lesions × {len(images):,} images", *(["Wilson 95 %"] if images.labels is not None else []), *spent]  # fmt: skip
     card(visit, "sweep", sweep_errors(rows, 100 - 100 / classes, visit.palette), "measured", *facts, title="Every block deleted in turn", formula=rf"{GATED},\ g = 0", says=says,
          alt=f"What each deletion does. {says}", of=networks, images=images, python=snippets.sweep(networks, classes))  # fmt: skip
+    plan_note(PLANS[SINGLE])
 
 
 def key(visit: Visit) -> tuple[object, ...]:
