@@ -38,7 +38,7 @@ def take():
 
 palette = DARK if st.context.theme.type == "dark" else LIGHT
 if not st.toggle("Another page"):
-    network_strip(Description(end, tuple(blocks), end, 1), state["chosen"], state["sequence"], palette, key="strip",
+    network_strip(Description(end, tuple(blocks), end, 1, 1), state["chosen"], state["sequence"], palette, key="strip",
                   mode=case.get("mode", "delete"), bars=case.get("bars"), bars_title="bars: points more error",
                   on_change=take, deleted=case.get("deleted", ()))
 if st.button("Restore all"):
