@@ -4,7 +4,7 @@ from urllib.parse import parse_qsl
 
 import streamlit as st
 
-from resnet_viz import report
+from resnet_viz import findings
 from resnet_viz.figures.deletion import prediction_change, seen_sentence
 from resnet_viz.web import cached, links, snippets
 from resnet_viz.web.card import card, chip
@@ -66,13 +66,13 @@ for number, (claim, text, (page, title)) in enumerate(CLAIMS, start=1):
 chip("precomputed", "training errors: all 60,000 training images, without augmentation, one seed")
 st.header("What was asked of these networks, and what came out", anchor=False)
 st.markdown(
-    "What was expected stood in the code before anything was measured; an effect that did not come is told as plainly as one that did."
+    "What was expected stood in the code before the report was run; an effect that did not come is told as plainly as one that did."
 )
-for finding in report.bundled():
+for finding in findings.bundled():
     said, link = st.columns([5, 1], vertical_alignment="center")
     badge = ":green-badge[as expected]" if finding.as_expected else ":orange-badge[not as expected]"
     said.markdown(f"**{finding.plan.question}** {badge}")
-    said.caption("  \n".join(f"{report.measured_text(each)}{'' if each.as_expected else ' ✗'}" for each in finding.measurements))  # fmt: skip
+    said.caption("  \n".join(f"{findings.measured_text(each)}{'' if each.as_expected else ' ✗'}" for each in finding.measurements))  # fmt: skip
     with said.expander("Expected, published, on what"):
         st.markdown(
             f"- Expected: {finding.plan.expected}.\n- Published: {finding.plan.published}.\n- Measured: {finding.plan.measure}; on {finding.plan.images}; seeds: {finding.plan.seeds}.\n- Also: {finding.notes}."
@@ -86,5 +86,5 @@ for finding in report.bundled():
     )
 chip(
     "precomputed",
-    f"python -m resnet_viz report: {sum(finding.seconds for finding in report.bundled()):.0f} s on two cores",
+    f"python -m resnet_viz report: {sum(finding.seconds for finding in findings.bundled()):.0f} s on two cores",
 )

@@ -15,7 +15,7 @@ import numpy as np
 from torch import Tensor
 from tqdm import tqdm
 
-from . import report
+from . import findings, report
 from .errors import InputError
 from .experiments import deletion, lesion_studies, paths, trace, training
 from .experiments.lesion_studies import Study
@@ -338,7 +338,7 @@ def lesions(study: str, draws: int, seed: int, as_csv: bool, **options: Any) -> 
     "--json",
     "json_file",
     type=click.Path(path_type=Path, dir_okay=False),
-    default=report.REPORT,
+    default=findings.REPORT,
     metavar="FILE",
     help="Where the numbers go.",
 )
@@ -353,12 +353,12 @@ def lesions(study: str, draws: int, seed: int, as_csv: bool, **options: Any) -> 
 def report_command(json_file: Path, html_file: Path) -> None:
     """Ask every question about lesions and paths of the bundled networks; write the answers as JSON and as one HTML file."""
     with bar("Questions", always=True) as progress:
-        findings, figures = report.report(progress)
-    training.replace(json_file, lambda path: path.write_text(report.as_json(findings)))
-    training.replace(html_file, lambda path: path.write_text(report.as_html(findings, figures)))
+        found, figures = report.report(progress)
+    training.replace(json_file, lambda path: path.write_text(findings.as_json(found)))
+    training.replace(html_file, lambda path: path.write_text(findings.as_html(found, figures)))
     asked = [
         {"question": finding.plan.question, "as_expected": finding.as_expected, "seconds": finding.seconds}
-        for finding in findings
+        for finding in found
     ]
     show({"json": str(json_file), "html": str(html_file), "findings": asked})
 

@@ -1,20 +1,15 @@
 """The report: every question about lesions and paths, asked of the bundled networks, with what was expected and what came."""
 
-import html
-import json
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 import plotly.graph_objects as go
-from markdown_it import MarkdownIt
 from scipy import stats
+from torch import Tensor
 
-from .citation import CITE
-from .errors import InputError
 from .experiments import (
     attribution,
     calibration,
@@ -34,50 +29,18 @@ from .figures import deletion as deletion_figures
 from .figures import importance as importance_figures
 from .figures import lesion_studies as study_figures
 from .figures import paths as path_figures
-from .figures.document import html_document, html_figure
 from .figures.palette import LIGHT
 from .figures.training import error_by_epoch
+from .findings import Finding, Measurement
 from .networks.images import ImageSet
+from .networks.network import ResidualNetwork
 from .networks.zoo import CHECKPOINTS, NETWORKS, LoadedNetwork, images_of, load
 from .progress import Progress, no_progress
 
-REPORT = Path(__file__).with_suffix(".json")
 CHANCE = 90.0  # per cent, of ten classes
 BACKWARD_IMAGES = 32
 RESAMPLES = 1000
 RESIDUAL, CONTROL = ("fashion-resnet56", "fashion-resnet110"), "fashion-plain56"
-
-
-@dataclass(frozen=True)
-class Measurement:
-    """One number. ``low``, ``high``: its 95 % interval, None where it is exact. ``as_expected``: whether it falls where the
-    plan said before measuring."""
-
-    network: str
-    what: str
-    value: float
-    low: float | None
-    high: float | None
-    as_expected: bool
-
-
-@dataclass(frozen=True)
-class Finding:
-    """A question, its answer in numbers, and the view that tests it: 'early_stop?network=fashion-resnet56'."""
-
-    plan: Plan
-    view: str
-    measurements: tuple[Measurement, ...]
-    notes: str
-    seconds: float
-
-    @property
-    def page(self) -> str:
-        return self.view.split("?")[0]
-
-    @property
-    def as_expected(self) -> bool:
-        return all(each.as_expected for each in self.measurements)
 
 
 Answer = tuple[list[Measurement], str, go.Figure | None]
@@ -91,6 +54,13 @@ def network(name: str) -> LoadedNetwork:
 @cache
 def lesion_set() -> ImageSet:
     return images_of(NETWORKS[CONTROL])
+
+
+def batch(name: str, count: int) -> tuple[ResidualNetwork, Tensor, Tensor]:
+    """A network, some of the lesion set as its input, and their labels."""
+    images = lesion_set().limit(count)
+    inputs = network(name).inputs(images)
+    return network(name).network, inputs, deletion.known(images.labels).to(inputs.device)
 
 
 def bootstrapped(statistic: Callable[[np.ndarray], float], units: int) -> tuple[float, float]:
@@ -165,9 +135,7 @@ def many(kind: str) -> Answer:
                 errors = study.error_pct[study.steps == steps[tenth]]
                 error = float(middle[tenth])
                 measured.append(Measurement(name, f"median error with {steps[tenth]} deleted, %", error, float(errors.min()), float(errors.max()), error < 50))  # fmt: skip
-        errors = study.error_pct
-        worst = ", ".join(f"{error:.0f} %" for error in np.sort(errors)[:-4:-1])
-        notes.append(f"{name}: mean {errors.mean():.1f} %, median {np.median(errors):.1f} %, the three worst {worst}")
+        notes.append(f"{name}: {study_figures.spread(study.error_pct)}")
         rows.append((name, study, plain))
     return measured, "; ".join(notes), study_figures.errors_by_amount([rows[0], rows[2]], CHANCE, LIGHT)
 
@@ -176,9 +144,7 @@ def importance() -> Answer:
     """Four measures of importance, on the smaller networks."""
     measured, figure = [], None
     for name in ("fashion-resnet20", "fashion-resnet56"):
-        loaded = network(name)
-        batch = lesion_set().limit(attribution.IMAGES)
-        settings = loaded.network, loaded.inputs(batch), deletion.known(batch.labels).to(loaded.inputs(batch).device)
+        settings = batch(name, attribution.IMAGES)
         deleted = attribution.true_deletion(*settings)
         drawn = [attribution.shapley_permutation(*settings, number) for number in range(attribution.PERMUTATIONS)]
         others = {"Shapley value, nats": attribution.shapley(drawn), "first order, nats": attribution.first_order(*settings),
@@ -200,7 +166,7 @@ def importance() -> Answer:
                 )
             )
         figure = importance_figures.importance_by_block(
-            list(loaded.network.blocks), {"deletion, nats": deleted, **others}, LIGHT
+            list(settings[0].blocks), {"deletion, nats": deleted, **others}, LIGHT
         )
     return (
         measured,
@@ -234,10 +200,11 @@ def calibrated() -> Answer:
         loaded = network(name)
         count = len(loaded.network.blocks)
         chosen = np.random.default_rng(0).choice(count, round(count / 10), replace=False)
-        gates = [0.0 if index in chosen else 1.0 for index in range(count)]
+        names = list(loaded.network.blocks)
+        gates = loaded.network.gates_without(names[index] for index in chosen)
         labels = deletion.known(deletion.label_array(lesion_set()))
         both = deletion.probabilities_of_each(
-            loaded.network, loaded.entry.preprocessing, lesion_set(), [[1.0] * count, gates]
+            loaded.network, loaded.entry.preprocessing, lesion_set(), [loaded.intact, gates]
         )
         before, after = (calibration.reliability(each, labels) for each in both)
 
@@ -248,7 +215,7 @@ def calibrated() -> Answer:
             return damaged - intact
 
         value = growth(np.arange(len(lesion_set())))
-        accuracy = float((both[1].argmax(1) == labels).mean())
+        accuracy = after.mean_accuracy
         overconfident = after.mean_confidence > accuracy
         measured.append(
             Measurement(
@@ -268,10 +235,10 @@ def calibrated() -> Answer:
 @cache
 def lengths(name: str, untrained: bool = False) -> GradientByLength:
     """The exact gradient by path length over 32 images."""
-    loaded = load(NETWORKS[name], untrained=0) if untrained else network(name)
-    batch = lesion_set().limit(BACKWARD_IMAGES)
-    labels = deletion.known(batch.labels)
-    return paths.gradient_by_length(loaded.network, loaded.inputs(batch), labels.to(loaded.inputs(batch).device))
+    walked, inputs, labels = batch(name, BACKWARD_IMAGES)
+    if untrained:
+        walked = load(NETWORKS[name], untrained=0).network
+    return paths.gradient_by_length(walked, inputs, labels)
 
 
 def counted() -> Answer:
@@ -297,8 +264,7 @@ def gradient() -> Answer:
         half = (len(exact.paths) - 1) / 2
 
         def mean_length(chosen: np.ndarray, exact: GradientByLength = exact) -> float:
-            norms = exact.norms[chosen].mean(0)
-            return float(np.arange(len(norms)) @ norms / norms.sum())
+            return replace(exact, norms=exact.norms[chosen]).mean_length
 
         interval = bootstrapped(mean_length, len(exact.norms))
         measured.append(
@@ -318,10 +284,7 @@ def gradient() -> Answer:
 
 def one_path() -> Answer:
     """Single paths, drawn at random: the longer, the weaker."""
-    loaded = network("fashion-resnet110")
-    batch = lesion_set().limit(BACKWARD_IMAGES)
-    inputs = loaded.inputs(batch)
-    sampled = paths.sampled_path_norms(loaded.network, inputs, deletion.known(batch.labels).to(inputs.device))
+    sampled = paths.sampled_path_norms(*batch("fashion-resnet110", BACKWARD_IMAGES))
     length = np.repeat(np.arange(len(sampled)), sampled.shape[1])
 
     def correlation(chosen: np.ndarray) -> float:
@@ -346,12 +309,10 @@ def one_path() -> Answer:
 
 def strongest() -> Answer:
     """The strongest single paths that a search finds."""
-    loaded = network("fashion-resnet20")
-    batch = lesion_set().limit(10)
-    inputs, labels = loaded.inputs(batch), deletion.known(batch.labels)
+    walked, inputs, labels = batch("fashion-resnet20", 10)
     recalls = []
-    for image, label in zip(inputs.split(1), labels.to(inputs.device).split(1), strict=True):
-        right, looked_at = strongest_paths.recall(loaded.network, image, label)
+    for image, label in zip(inputs.split(1), labels.split(1), strict=True):
+        right, looked_at = strongest_paths.recall(walked, image, label)
         recalls.append(right / looked_at)
     shares = np.array(recalls)
     interval = bootstrapped(lambda chosen: float(shares[chosen].mean()), len(shares))
@@ -409,68 +370,3 @@ def report(progress: Progress = no_progress) -> tuple[list[Finding], list[go.Fig
         figures.append(figure)
     progress(len(QUESTIONS), len(QUESTIONS))
     return findings, figures
-
-
-def as_json(findings: Iterable[Finding]) -> str:
-    """The report as it is bundled."""
-    rows = [{**asdict(finding), "as_expected": finding.as_expected} for finding in findings]
-    return json.dumps({"cite": CITE, "findings": rows}, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-
-
-def bundled() -> list[Finding]:
-    """The report that came with the project. Raises InputError where it is missing."""
-    if not REPORT.is_file():
-        raise InputError(f"{REPORT} is missing; make it with: python -m resnet_viz report.")
-    rows = json.loads(REPORT.read_text())["findings"]
-    return [
-        Finding(
-            Plan(**row["plan"]),
-            row["view"],
-            tuple(Measurement(**each) for each in row["measurements"]),
-            row["notes"],
-            row["seconds"],
-        )
-        for row in rows
-    ]
-
-
-def as_html(findings: Iterable[Finding], figures: Iterable[go.Figure | None]) -> str:
-    """The report as one self-contained file."""
-    findings = list(findings)
-    text = MarkdownIt("commonmark").enable("table").render
-    parts = [text(as_table(findings, lambda finding: f"#question-{findings.index(finding)}"))]
-    for number, (finding, figure) in enumerate(zip(findings, figures, strict=True)):
-        facts = "".join(f"<li>{name}: {html.escape(value)}</li>" for name, value in vars(finding.plan).items())
-        drawn = html_figure(figure) if figure else ""
-        parts.append(f"<section id='question-{number}'><h2>{html.escape(finding.plan.question)}</h2><p>{html.escape(finding.notes)}</p>{drawn}"
-                     f"<small><ul>{facts}</ul>{finding.seconds:.0f} s</small></section>")  # fmt: skip
-    return html_document("What residual networks do when they are damaged", parts, LIGHT)
-
-
-def measured_text(measurement: Measurement) -> str:
-    """'fashion-resnet56: median rise, points 0.7 (0.1 to 1.4)'."""
-    low, high = measurement.low, measurement.high
-    number = (
-        f"{measurement.value:.4g}"
-        if low is None or high is None
-        else f"{measurement.value:.3g} ({low:.3g} to {high:.3g})"
-    )
-    return f"{measurement.network}: {measurement.what} {number}"
-
-
-def as_table(findings: Iterable[Finding], link: Callable[[Finding], str]) -> str:
-    """A Markdown table; ``link`` gives the address of what tests it."""
-    lines = ["| question | measured | expected beforehand | published |", "|---|---|---|---|"]
-    for finding in findings:
-        measured = "<br>".join(
-            f"{measured_text(each)}{'' if each.as_expected else ' ✗'}" for each in finding.measurements
-        )
-        verdict = "as expected" if finding.as_expected else "**not as expected**"
-        cells = [
-            f"[{finding.plan.question}]({link(finding)})",
-            measured,
-            f"{finding.plan.expected}: {verdict}",
-            finding.plan.published,
-        ]
-        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
-    return "\n".join(lines) + "\n"

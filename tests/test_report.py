@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from resnet_viz import report
+from resnet_viz import findings, report
 from resnet_viz.cli import main
 from resnet_viz.errors import InputError
 
@@ -23,10 +23,10 @@ def quick_questions(monkeypatch):
 
 @pytest.mark.usefixtures("quick_questions")
 def test_the_bundled_report_is_what_its_questions_give():
-    bundled = {finding.plan.question: finding for finding in report.bundled()}
-    findings, _ = report.report()
-    assert len(findings) == 3
-    for finding in findings:
+    bundled = {finding.plan.question: finding for finding in findings.bundled()}
+    found, _ = report.report()
+    assert len(found) == 3
+    for finding in found:
         known = bundled[finding.plan.question]
         assert finding.plan == known.plan and finding.view == known.view
         for measured, expected in zip(finding.measurements, known.measurements, strict=True):
@@ -39,7 +39,7 @@ def test_the_bundled_report_is_what_its_questions_give():
 
 
 def test_every_question_is_in_the_bundled_report_with_what_was_expected_of_it():
-    bundled = report.bundled()
+    bundled = findings.bundled()
     assert [(finding.plan, finding.view) for finding in bundled] == [(plan, view) for plan, view, _ in report.QUESTIONS]
     assert all(finding.measurements for finding in bundled)
     for measured in (each for finding in bundled for each in finding.measurements):
@@ -48,7 +48,7 @@ def test_every_question_is_in_the_bundled_report_with_what_was_expected_of_it():
 
 
 def test_effects_are_there_with_margins_well_outside_sampling_error():
-    values = {(each.network, each.what): each for finding in report.bundled() for each in finding.measurements}
+    values = {(each.network, each.what): each for finding in findings.bundled() for each in finding.measurements}
     rise = "median rise, points"
     assert max(values[name, rise].high for name in ("fashion-resnet56", "fashion-resnet110", "fashion-preact110")) < 10
     assert min(values[name, rise].low for name in ("fashion-plain56", "fashion-vgg11")) > 60
@@ -58,7 +58,7 @@ def test_effects_are_there_with_margins_well_outside_sampling_error():
 
 
 def test_the_readme_shows_the_table():
-    table = report.as_table(report.bundled(), lambda finding: f"pages/{finding.page}.py")
+    table = findings.as_table(findings.bundled(), lambda finding: f"pages/{finding.page}.py")
     assert table in README.read_text()
 
 
@@ -78,6 +78,6 @@ def test_the_files_say_the_same(tmp_path):
 
 
 def test_a_missing_report_says_how_to_make_it(monkeypatch, tmp_path):
-    monkeypatch.setattr(report, "REPORT", tmp_path / "report.json")
+    monkeypatch.setattr(findings, "REPORT", tmp_path / "report.json")
     with pytest.raises(InputError, match="python -m resnet_viz report"):
-        report.bundled()
+        findings.bundled()

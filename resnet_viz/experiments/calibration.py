@@ -32,6 +32,10 @@ class Reliability:
         return float(np.nansum(self.images * self.confidence) / self.images.sum())
 
     @property
+    def mean_accuracy(self) -> float:
+        return float(np.nansum(self.images * self.accuracy) / self.images.sum())
+
+    @property
     def expected_calibration_error(self) -> float:
         """Guo et al. 2017 (arXiv:1706.04599, equation 3): |accuracy - confidence|, averaged over the images, 0 ... 1."""
         return float(np.nansum(self.images * np.abs(self.accuracy - self.confidence)) / self.images.sum())

@@ -114,6 +114,11 @@ class Sweep:
         labels = known(self.labels)
         return 100 * ((self.predictions != labels).sum(1) - (self.intact != labels).sum()) / len(labels)
 
+    @property
+    def errors(self) -> np.ndarray:
+        """The error under each lesion, in per cent, (lesions,). Raises ValueError without labels."""
+        return known(self.error_pct) + self.rises
+
     def worst(self, count: int = 3) -> list[tuple[str, float]]:
         """The blocks whose deletion raises the error most, with the error then in per cent."""
         order = np.argsort(-self.rises, kind="stable")[:count]
@@ -140,7 +145,7 @@ def predict(
     progress: Progress = no_progress,
 ) -> np.ndarray:
     """Predicted classes, int64 (images,), under the given gates (None: intact)."""
-    gates = [1.0] * len(network.blocks) if gates is None else gates
+    gates = network.gates_without([]) if gates is None else gates
     return read_each(network, preprocessing, images, [gates], predicted, batch_size=batch_size, progress=progress)[0]
 
 
@@ -160,7 +165,7 @@ def delete(
     progress: Progress = no_progress,
 ) -> Lesion:
     """Predictions over a set with the intact network and under ``gates``; what stands before the first gate is shared."""
-    lesions = [[1.0] * len(network.blocks), gates]
+    lesions = [network.gates_without([]), gates]
     before, after = read_each(
         network, preprocessing, images, lesions, predicted, batch_size=batch_size, progress=progress
     )
@@ -174,12 +179,32 @@ def sweep(
     batch_size: int = BATCH_SIZE,
     progress: Progress = no_progress,
 ) -> Sweep:
-    """Delete every block in turn, over a set: a quick case of ``predict_each``."""
+    """Delete every block in turn, over a set."""
     lesions = [network.gates_without([name]) for name in network.blocks]
-    intact, *swept = predict_each(
-        network, preprocessing, images, [[1.0] * len(lesions), *lesions], batch_size=batch_size, progress=progress
+    return sweep_of(network, preprocessing, images, tuple(network.blocks), lesions, None, batch_size, progress)
+
+
+def sweep_of(
+    network: ResidualNetwork,
+    preprocessing: Preprocessing,
+    images: ImageSet,
+    names: tuple[str, ...],
+    lesions: Sequence[Sequence[float]],
+    orders: Sequence[Sequence[int]] | None = None,
+    batch_size: int = BATCH_SIZE,
+    progress: Progress = no_progress,
+) -> Sweep:
+    """The predictions under each named lesion, beside those of the intact network: see ``predict_each``."""
+    intact, *predictions = predict_each(
+        network,
+        preprocessing,
+        images,
+        [network.gates_without([]), *lesions],
+        None if orders is None else [range(len(network.blocks)), *orders],
+        batch_size,
+        progress,
     )
-    return Sweep(tuple(network.blocks), intact, np.stack(swept), label_array(images))
+    return Sweep(names, intact, np.stack(predictions), label_array(images))
 
 
 def loss_of_each(

@@ -11,7 +11,7 @@ from ..errors import InputError
 from ..networks.images import ImageSet, Preprocessing
 from ..networks.network import ResidualNetwork, stage_of
 from ..progress import Progress, no_progress
-from .deletion import Sweep, label_array, predict_each, sweep
+from .deletion import Sweep, sweep, sweep_of
 from .plan import Plan
 
 SINGLE, RANDOM, REORDER = STUDIES = ("single", "random", "reorder")
@@ -69,10 +69,7 @@ class Study:
     @property
     def error_pct(self) -> np.ndarray:
         """The error under each lesion, float64 (m,); ValueError without labels."""
-        intact = self.sweep.error_pct
-        if intact is None:
-            raise ValueError("Nobody labelled these images, so there is no error to measure.")
-        return intact + self.sweep.rises
+        return self.sweep.errors
 
     def medians(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """By number of steps: the steps, the median amount, and of the error median, least and largest of the draws."""
@@ -133,10 +130,11 @@ def random_deletions(
         for generator in [np.random.default_rng((seed, count))]
         for _ in range(draws)
     ]
-    gates = [[0.0 if index in chosen else 1.0 for index in range(len(names))] for chosen in drawn]
-    titles = tuple(", ".join(names[index] for index in chosen) for chosen in drawn)
+    deleted = [[names[index] for index in chosen] for chosen in drawn]
+    lesions = [network.gates_without(each) for each in deleted]
+    titles = tuple(map(", ".join, deleted))
     steps = np.repeat(np.array(counts, np.int64), draws)
-    swept = swept_under(network, preprocessing, images, gates, None, titles, progress)
+    swept = sweep_of(network, preprocessing, images, titles, lesions, progress=progress)
     return Study(RANDOM, steps.astype(np.float64), steps, swept)
 
 
@@ -173,32 +171,12 @@ def random_swaps(
         or "its own order"
         for order in orders
     )
-    gates = [[1.0] * len(own)] * len(orders)
+    intact = [network.gates_without([])] * len(orders)
     tau = np.array([stats.kendalltau(own, order).statistic for order in orders])
-    swept = swept_under(network, preprocessing, images, gates, [order.tolist() for order in orders], titles, progress)
-    return Study(REORDER, tau, np.repeat(np.array(counts, np.int64), draws), swept)
-
-
-def swept_under(
-    network: ResidualNetwork,
-    preprocessing: Preprocessing,
-    images: ImageSet,
-    gates: Sequence[Sequence[float]],
-    orders: Sequence[Sequence[int]] | None,
-    titles: tuple[str, ...],
-    progress: Progress,
-) -> Sweep:
-    """The predictions under each lesion, after those of the intact network."""
-    blocks = len(network.blocks)
-    intact, *predictions = predict_each(
-        network,
-        preprocessing,
-        images,
-        [[1.0] * blocks, *gates],
-        None if orders is None else [range(blocks), *orders],
-        progress=progress,
+    swept = sweep_of(
+        network, preprocessing, images, titles, intact, [order.tolist() for order in orders], progress=progress
     )
-    return Sweep(titles, intact, np.stack(predictions), label_array(images))
+    return Study(REORDER, tau, np.repeat(np.array(counts, np.int64), draws), swept)
 
 
 def swappable_pairs(network: ResidualNetwork, images: ImageSet, preprocessing: Preprocessing) -> list[tuple[int, int]]:

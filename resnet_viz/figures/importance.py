@@ -78,10 +78,9 @@ def reliability_diagram(rows: Sequence[tuple[str, Reliability, bool]], palette: 
 
 def calibration_sentence(before: Reliability, after: Reliability) -> str:
     """How sure and how right the network is with the lesion, and what that does to its calibration."""
-    accuracy = float(np.nansum(after.images * after.accuracy) / after.images.sum())
-    gap = after.mean_confidence - accuracy
+    gap = after.mean_confidence - after.mean_accuracy
     says = "too sure" if gap > 0.02 else "not sure enough" if gap < -0.02 else "about as sure as it is right"
     return (
-        f"With the lesion it is {says}: confidence {after.mean_confidence:.2f}, right on {100 * accuracy:.0f} %; "
+        f"With the lesion it is {says}: confidence {after.mean_confidence:.2f}, right on {100 * after.mean_accuracy:.0f} %; "
         f"calibration error {before.expected_calibration_error:.3f} → {after.expected_calibration_error:.3f}"
     )

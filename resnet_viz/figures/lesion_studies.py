@@ -53,6 +53,12 @@ def errors_by_amount(rows: Sequence[tuple[str, Study, bool]], chance_pct: float,
     return named_above(styled(figure, palette, 360, right=60))
 
 
+def spread(errors: np.ndarray) -> str:
+    """'mean 47.6 %, median 50.4 %, the three worst 90 %, 90 %, 89 %'."""
+    worst = ", ".join(f"{error:.0f} %" for error in np.sort(errors)[:-4:-1])
+    return f"mean {errors.mean():.1f} %, median {np.median(errors):.1f} %, the three worst {worst}"
+
+
 def study_sentences(study: Study) -> tuple[str, str]:
     """A title that answers, and a sentence with the correlation and with mean, median and the three worst lesions."""
     steps, _, middle, _, _ = study.medians()
@@ -69,14 +75,12 @@ def study_sentences(study: Study) -> tuple[str, str]:
             else ""
         )
         title = f"The error passes {HALF:.0f} % at {steps[first]} {done if steps[first] > 1 else done[:-1]}{fewer} (medians)"
-    errors = study.error_pct
-    worst = ", ".join(f"{error:.0f} %" for error in np.sort(errors)[:-4:-1])
     correlation = study.correlation()
     what = "Kendall's tau" if study.kind == REORDER else "the number of deleted blocks"
     smooth = "" if np.isnan(correlation) else f" Spearman's correlation of the error with {what}: {correlation:.2f}."
     return (
         title,
-        f"Over all {len(errors)} lesions: mean {errors.mean():.1f} %, median {np.median(errors):.1f} %, the three worst {worst}.{smooth}",
+        f"Over all {len(study.steps)} lesions: {spread(study.error_pct)}.{smooth}",
     )
 
 
@@ -86,7 +90,7 @@ def error_by_stop(rows: Sequence[tuple[str, Sweep, bool]], chance_pct: float, pa
     for number, (title, swept, plain) in reversed(list(enumerate(rows))):
         colour = palette.plain if plain else palette.stages[0]
         figure.add_scatter(
-            x=list(range(len(swept.blocks))), y=known(swept.error_pct) + swept.rises, name=title, text=swept.blocks, mode="lines+markers",
+            x=list(range(len(swept.blocks))), y=swept.errors, name=title, text=swept.blocks, mode="lines+markers",
             line={"color": colour, "width": 2, "dash": "dot" if number and not plain else "solid"},
             marker={"size": 7, "symbol": "square" if plain else "circle", "line": {"color": colour, "width": 1.5},
                     "color": palette.background if number and not plain else colour},

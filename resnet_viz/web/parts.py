@@ -8,7 +8,7 @@ from typing import TypeVar
 import numpy as np
 import streamlit as st
 
-from .. import report
+from .. import findings
 from ..experiments.plan import Plan
 from ..figures.deletion import seen_sentence
 from ..networks.network import stage_of
@@ -48,9 +48,9 @@ def plan_note(plan: Plan) -> None:
     with st.expander("What was asked, and what was expected before measuring"):
         for title, text in vars(plan).items():
             st.markdown(f"**{title.capitalize()}:** {text}" + ("" if text.endswith("?") else "."))
-        for finding in (each for each in report.bundled() if each.plan == plan):
+        for finding in (each for each in findings.bundled() if each.plan == plan):
             verdict = "as expected" if finding.as_expected else "not as expected"
-            st.markdown(f"**Came out, {verdict}:** {'; '.join(map(report.measured_text, finding.measurements))}.")
+            st.markdown(f"**Came out, {verdict}:** {'; '.join(map(findings.measured_text, finding.measurements))}.")
 
 
 def untrained_note(visit: Visit) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from resnet_viz import report
+from resnet_viz import findings
 from resnet_viz.experiments.deletion import Sweep
 from resnet_viz.experiments.lesion_studies import random_deletions, random_swaps, ten_counts
 from resnet_viz.experiments.training import SHORT_PATHS, histories
@@ -112,11 +112,11 @@ def test_the_histories_of_short_paths_are_compared_as_scipy_compares_them() -> N
 
 def test_the_first_page_tells_every_finding_also_those_that_were_not_expected() -> None:
     page = texts(opened("start"))
-    for finding in report.bundled():
+    for finding in findings.bundled():
         badge = ":green-badge[as expected]" if finding.as_expected else ":orange-badge[not as expected]"
         assert f"**{finding.plan.question}** {badge}" in page
         for measured in finding.measurements:
-            assert report.measured_text(measured) in page
+            assert findings.measured_text(measured) in page
     assert ":orange-badge[not as expected]" in page
 
 

@@ -1,0 +1,121 @@
+"""What came out of the report's questions, and the forms it takes: JSON, a table, one page of HTML."""
+
+import html
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+
+import plotly.graph_objects as go
+from markdown_it import MarkdownIt
+
+from .citation import CITE
+from .errors import InputError
+from .experiments.plan import Plan
+from .figures.document import html_document, html_figure
+from .figures.palette import LIGHT
+
+REPORT = Path(__file__).with_name("report.json")
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One number. ``low``, ``high``: its 95 % interval, None where it is exact. ``as_expected``: whether it falls where the
+    plan said before measuring."""
+
+    network: str
+    what: str
+    value: float
+    low: float | None
+    high: float | None
+    as_expected: bool
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A question, its answer in numbers, and the view that tests it: 'early_stop?network=fashion-resnet56'."""
+
+    plan: Plan
+    view: str
+    measurements: tuple[Measurement, ...]
+    notes: str
+    seconds: float
+
+    @property
+    def page(self) -> str:
+        return self.view.split("?")[0]
+
+    @property
+    def as_expected(self) -> bool:
+        return all(each.as_expected for each in self.measurements)
+
+
+def as_json(findings: Iterable[Finding]) -> str:
+    """The report as it is bundled."""
+    rows = [{**asdict(finding), "as_expected": finding.as_expected} for finding in findings]
+    return json.dumps({"cite": CITE, "findings": rows}, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def bundled() -> tuple[Finding, ...]:
+    """The report that came with the project. Raises InputError where it is missing."""
+    return read(REPORT)
+
+
+@cache
+def read(path: Path) -> tuple[Finding, ...]:
+    """The findings in a file, read once: every page asks for them at every click."""
+    if not path.is_file():
+        raise InputError(f"{path} is missing; make it with: python -m resnet_viz report.")
+    return tuple(
+        Finding(
+            Plan(**row["plan"]),
+            row["view"],
+            tuple(Measurement(**each) for each in row["measurements"]),
+            row["notes"],
+            row["seconds"],
+        )
+        for row in json.loads(path.read_text())["findings"]
+    )
+
+
+def as_html(findings: Iterable[Finding], figures: Iterable[go.Figure | None]) -> str:
+    """The report as one self-contained file."""
+    findings = list(findings)
+    text = MarkdownIt("commonmark").enable("table").render
+    parts = [text(as_table(findings, lambda finding: f"#question-{findings.index(finding)}"))]
+    for number, (finding, figure) in enumerate(zip(findings, figures, strict=True)):
+        facts = "".join(f"<li>{name}: {html.escape(value)}</li>" for name, value in vars(finding.plan).items())
+        drawn = html_figure(figure) if figure else ""
+        parts.append(f"<section id='question-{number}'><h2>{html.escape(finding.plan.question)}</h2><p>{html.escape(finding.notes)}</p>{drawn}"
+                     f"<small><ul>{facts}</ul>{finding.seconds:.0f} s</small></section>")  # fmt: skip
+    return html_document("What residual networks do when they are damaged", parts, LIGHT)
+
+
+def measured_text(measurement: Measurement) -> str:
+    """'fashion-resnet56: median rise, points 0.7 (0.1 to 1.4)'."""
+    low, high = measurement.low, measurement.high
+    number = (
+        f"{measurement.value:.4g}"
+        if low is None or high is None
+        else f"{measurement.value:.3g} ({low:.3g} to {high:.3g})"
+    )
+    return f"{measurement.network}: {measurement.what} {number}"
+
+
+def as_table(findings: Iterable[Finding], link: Callable[[Finding], str]) -> str:
+    """A Markdown table; ``link`` gives the address of what tests it."""
+    lines = ["| question | measured | expected beforehand | published |", "|---|---|---|---|"]
+    for finding in findings:
+        measured = "<br>".join(
+            f"{measured_text(each)}{'' if each.as_expected else ' ✗'}" for each in finding.measurements
+        )
+        verdict = "as expected" if finding.as_expected else "**not as expected**"
+        cells = [
+            f"[{finding.plan.question}]({link(finding)})",
+            measured,
+            f"{finding.plan.expected}: {verdict}",
+            finding.plan.published,
+        ]
+        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    return "\n".join(lines) + "\n"
