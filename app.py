@@ -7,6 +7,9 @@ from resnet_viz.web.frame import ICON, frame
 st.set_page_config(page_icon=ICON, layout="wide")
 pages = [
     st.Page("pages/start.py", title="Start: seven claims", icon=":material/home:", default=True),
+    st.Page("pages/degradation.py", title="Degradation", icon=":material/moving:"),
+    st.Page("pages/live_training.py", title="Live training", icon=":material/sprint:"),
+    st.Page("pages/learning_identity.py", title="Learning the identity", icon=":material/equal:"),
     st.Page("pages/stage_diagram.py", title="Stage diagram", icon=":material/account_tree:"),
     st.Page("pages/gradient_flow.py", title="Gradient flow", icon=":material/trending_down:"),
     st.Page("pages/path_unrolling.py", title="Path unrolling", icon=":material/alt_route:"),

@@ -2,8 +2,8 @@
 
 import streamlit as st
 
-from resnet_viz.experiments.short_paths import PLAN, difference
-from resnet_viz.experiments.training import SHORT_PATHS, histories
+from resnet_viz.experiments.short_paths import PLAN
+from resnet_viz.experiments.training import SHORT_PATHS, difference, histories
 from resnet_viz.figures.training import error_by_epoch
 from resnet_viz.networks.zoo import CHECKPOINTS, NETWORKS
 from resnet_viz.web import snippets

@@ -24,7 +24,7 @@ from .experiments.attribution import Importance
 from .experiments.lesion_studies import RANDOM, REORDER, SINGLE, Study
 from .experiments.paths import GradientByLength
 from .experiments.plan import Plan
-from .experiments.training import SHORT_PATHS, histories
+from .experiments.training import SHORT_PATHS, difference, histories
 from .figures import deletion as deletion_figures
 from .figures import importance as importance_figures
 from .figures import lesion_studies as study_figures
@@ -336,7 +336,7 @@ def trained_on_short_paths() -> Answer:
     ordinary, *others = errors.items()
     measured = []
     for name, found in others:
-        rise, low, high = short_paths.difference(found, ordinary[1])
+        rise, low, high = difference(found, ordinary[1])
         measured.append(Measurement("fashion-resnet20", f"{name}: difference, points", rise, low, high, low < 0 < high))
     anew = [history["test_error_reestimated_pct"] for history in list(ways.values())[1]]
     means = "; ".join(f"{name} {np.mean(found):.2f} %" for name, found in errors.items())

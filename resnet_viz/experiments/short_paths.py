@@ -8,9 +8,7 @@
 
 from collections.abc import Container, Sequence
 
-import numpy as np
 import torch
-from scipy import stats
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -30,13 +28,6 @@ PLAN = Plan(
     "no difference beyond that between seeds, for both",
     "Veit et al., section 4.3: 5.96 % with 23 of 54 blocks a batch against 6.10 % (no significant difference)",
 )
-
-
-def difference(errors: Sequence[float], ordinary: Sequence[float]) -> tuple[float, float, float]:
-    """The difference of two means over seeds and its 95 % interval, Welch's t."""
-    test = stats.ttest_ind(errors, ordinary, equal_var=False)
-    interval = test.confidence_interval()
-    return float(np.mean(errors) - np.mean(ordinary)), float(interval.low), float(interval.high)
 
 
 def random_gates(blocks: int, kept: int, generator: torch.Generator) -> list[float]:

@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from ..experiments.trace import Trace
-from .palette import Palette, short_number, stage_axis, styled
+from .palette import Palette, log_axis, short_number, stage_axis, styled
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ def along_blocks(series: Sequence[Series], quantity: str, palette: Palette, *, h
         add_line(figure, line, palette)
     stage_axis(figure, series[0].blocks)
     end_labels(figure, series, palette, height)
-    figure.update_yaxes(type="log", title_text=quantity, exponentformat="power", dtick=decades(series))
+    figure.update_yaxes(title_text=quantity, **log_axis(np.concatenate([line.values for line in series])))
     return styled(figure, palette, height, right=112)
 
 
@@ -56,13 +56,6 @@ def add_line(figure: go.Figure, line: Series, palette: Palette, **where: int) ->
         hovertemplate="%{text}: %{y:.3g}<extra>" + line.name + "</extra>",
         **where,
     )
-
-
-def decades(series: Sequence[Series]) -> int:
-    """Whole decades between ticks, so that there are at most eight."""
-    values = np.concatenate([line.values for line in series])
-    values = values[np.isfinite(values) & (values > 0)]
-    return max(1, int(np.ceil(np.log10(values.max() / values.min()) / 8))) if len(values) else 1
 
 
 def end_labels(figure: go.Figure, series: Sequence[Series], palette: Palette, height: int) -> None:

@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import plotly.graph_objects as go
 
 FONT = '"Source Sans", "Source Sans 3", "Source Sans Pro", sans-serif'
@@ -10,7 +12,7 @@ FONT = '"Source Sans", "Source Sans 3", "Source Sans Pro", sans-serif'
 
 @dataclass(frozen=True)
 class Palette:
-    """Colours by role. ``stages``: layer1 ... layer4."""
+    """Colours by role. ``stages``: layer1 ... layer4; ``ramp``: the part of the colour map that stands out on the background."""
 
     stem: str
     stages: tuple[str, str, str, str]
@@ -22,6 +24,7 @@ class Palette:
     panel: str
     colormap: str = "Cividis"
     diverging: str = "RdBu"
+    ramp: tuple[float, float] = (0.05, 0.75)
 
     def stage(self, block: str) -> str:
         """The colour of a block by its name: 'layer3.2' -> the third stage's."""
@@ -47,6 +50,7 @@ DARK = Palette(
     "#343B49",
     "#14171D",
     "#1C2028",
+    ramp=(0.35, 1.0),
 )
 
 
@@ -84,6 +88,13 @@ def stage_axis(figure: go.Figure, blocks: Sequence[str]) -> None:
     figure.update_xaxes(
         tickvals=starts, ticktext=[blocks[i] for i in starts], showgrid=False, range=[-0.7, len(blocks) - 0.3]
     )
+
+
+def log_axis(values: Sequence[int] | np.ndarray) -> dict[str, Any]:
+    """A log axis with about five ticks: at whole decades, or at 1, 2, 5 where there are few."""
+    positive = np.array([float(value) for value in np.ravel(values) if 0 < value < np.inf])
+    decades = np.ptp(np.log10(positive)) if len(positive) else 0
+    return {"type": "log", "exponentformat": "power", "dtick": "D2" if decades < 2 else int(np.ceil(decades / 5))}
 
 
 def named_above(figure: go.Figure) -> go.Figure:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import product
-from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -11,7 +10,7 @@ from scipy import stats
 
 from ..experiments import paths as computed
 from ..experiments.paths import GradientByLength, carrying_range, share_of_paths
-from .palette import Palette, power_of_two, styled
+from .palette import Palette, log_axis, power_of_two, styled
 
 Path = tuple[bool, ...]
 
@@ -162,13 +161,6 @@ def add_single_paths(
         marker={"size": 5, "color": palette.background, "line": {"color": palette.ink, "width": 1.2}},
         hovertemplate="one path of length %{x}: %{y:.3g}<extra></extra>", **where,
     )  # fmt: skip
-
-
-def log_axis(values: Sequence[int] | np.ndarray) -> dict[str, Any]:
-    """A log axis with about five ticks: at whole decades, or at 1, 2, 5 where there are few."""
-    positive = np.array([float(value) for value in np.ravel(values) if value > 0])
-    decades = np.ptp(np.log10(positive)) if len(positive) else 0
-    return {"type": "log", "exponentformat": "power", "dtick": "D2" if decades < 2 else int(np.ceil(decades / 5))}
 
 
 def label_above(figure: go.Figure, line: int, text: str, colour: str, panel: str = "paper") -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.error import URLError
 
 import torch
+from safetensors import safe_open
 from torch import Tensor, nn
 from torchvision.models import get_model, get_model_weights
 
@@ -165,6 +166,8 @@ NETWORKS = {
         fashion("resnet50", partial(build, "bottleneck", (3, 4, 6, 3), FOUR, shortcut="B")),
         fashion("plain20", partial(build, "plain", (3, 3, 3), THREE)),
         fashion("resnet20", partial(build, "basic", (3, 3, 3), THREE), "plain20"),
+        fashion("plain32", partial(build, "plain", (5, 5, 5), THREE)),
+        fashion("resnet32", partial(build, "basic", (5, 5, 5), THREE), "plain32"),
         fashion("plain56", partial(build, "plain", (9, 9, 9), THREE)),
         fashion("resnet56", partial(build, "basic", (9, 9, 9), THREE), "plain56"),
         fashion("preact56", partial(build, "preactivation-basic", (9, 9, 9), THREE), "plain56"),
@@ -177,13 +180,33 @@ NETWORKS = {
     ]
 }
 DEFAULT_NETWORK = "fashion-resnet34"
+KINDS = {"plain": "plain", "resnet": "basic", "preact": "preactivation-basic"}
+DEPTHS = (8, 14, 20, 26, 32, 44, 56, 110)  # without 50: fashion-resnet50 is the bottleneck network of the table
+TRAINABLE = re.compile(rf"fashion-({'|'.join(KINDS)})({'|'.join(map(str, DEPTHS))})(?:-([BC]))?(-without-batch-norm)?")
 
 
 def entry_of(name: str) -> Entry:
-    """A row by its name. Raises InputError for an unknown one."""
-    if name not in NETWORKS:
-        raise InputError(f"Network {name!r} is unknown; possible: {', '.join(NETWORKS)}.")
-    return NETWORKS[name]
+    """A row by its name, or one of the family of ``trainable``. Raises InputError for an unknown one."""
+    if name in NETWORKS:
+        return NETWORKS[name]
+    if match := TRAINABLE.fullmatch(name):
+        kind, depth, shortcut, bare = match.groups()
+        return trainable(kind, int(depth), shortcut or "A", batch_norm=not bare)
+    raise InputError(f"Network {name!r} is unknown; possible: {', '.join(NETWORKS)}.")
+
+
+def trainable(kind: str, depth: int, shortcut: str = "A", *, batch_norm: bool = True) -> Entry:
+    """A network of 6n + 2 layers (He et al. 2015, section 4.2) for Fashion-MNIST: the row of the table if it is one, else
+    one without weights. ``kind`` is one of KINDS, ``depth`` one of DEPTHS.
+    """
+    if depth not in DEPTHS:
+        raise InputError(f"A depth of {depth} came; possible: {', '.join(map(str, DEPTHS))}.")
+    name = f"{kind}{depth}" + (f"-{shortcut}" if shortcut != "A" else "") + ("" if batch_norm else "-without-batch-norm")
+    if f"fashion-{name}" in NETWORKS:
+        return NETWORKS[f"fashion-{name}"]
+    blocks = ((depth - 2) // 6,) * 3
+    entry = fashion(name, partial(build, KINDS[kind], blocks, THREE, shortcut=shortcut, batch_norm=batch_norm))
+    return replace(entry, weights=None, provenance="trained in a race")
 
 
 def local_entries(place: Path) -> tuple[list[Entry], list[str]]:
@@ -202,7 +225,8 @@ def local_entries(place: Path) -> tuple[list[Entry], list[str]]:
         except InputError as error:
             faults.append(str(error))
             continue
-        row = next((entry for entry in NETWORKS.values() if not faults_of(architecture(entry), state)), None)
+        rows = [*named_in(path), *NETWORKS.values()]
+        row = next((entry for entry in rows if not faults_of(architecture(entry), state)), None)
         if row is None:
             faults.append(
                 f"{path} fits no network of the table; --checkpoint FILE of the command line says what differs."
@@ -212,6 +236,15 @@ def local_entries(place: Path) -> tuple[list[Entry], list[str]]:
         provenance = f"your file {path.name}"
         entries.append(replace(row, name=name, weights=str(path.resolve()), provenance=provenance, licence="yours", published_error_pct=None))  # fmt: skip
     return entries, faults
+
+
+def named_in(path: Path) -> list[Entry]:
+    """The row that a file of this project's says it is of, if it says so."""
+    if path.suffix != ".safetensors":
+        return []
+    with safe_open(path, "pt") as file:
+        name = (file.metadata() or {}).get("network", "")
+    return [entry_of(name)] if name in NETWORKS or TRAINABLE.fullmatch(name) else []
 
 
 def with_the_same_blocks(entry: Entry, networks: Iterable[Entry]) -> list[Entry]:
@@ -287,9 +320,9 @@ def load(
     calibrated batch norms; only these can be had without batch norms. Raises WeightsUnavailable where the weights are
     not here and cannot be downloaded, InputError for a file that does not fit.
     """
-    if untrained is not None or entry.weights is None or not batch_norm:
+    if checkpoint is None and (untrained is not None or entry.weights is None or not batch_norm):
         seed = untrained or 0
-        network = entry.build(seed=seed, batch_norm=batch_norm)
+        network = entry.build(seed=seed, **({} if batch_norm else {"batch_norm": False}))
         calibrate(network, entry)
         norm = "" if batch_norm else ", without batch norm"
         return ready(entry, network, False, f"untrained, seed {seed}{norm}", f"untrained-{seed}{norm}")

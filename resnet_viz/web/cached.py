@@ -17,7 +17,7 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 from torch import Tensor
 
 from ..errors import InputError
-from ..experiments import attribution, calibration, deletion, early_stop, lesion_studies, paths, trace
+from ..experiments import attribution, calibration, deepening, deletion, early_stop, lesion_studies, paths, trace
 from ..experiments import strongest_paths as strongest
 from ..experiments.attribution import Importance
 from ..experiments.lesion_studies import Study
@@ -131,6 +131,12 @@ def fitted(entry: Entry, photo: UploadedFile) -> Tensor:
 @st.cache_data(max_entries=32, hash_funcs=CONTENT, show_spinner=False)
 def description(loaded: LoadedNetwork) -> Description:
     return describe(loaded.network, loaded.entry.preprocessing)
+
+
+@st.cache_data(max_entries=32, hash_funcs=CONTENT, show_spinner=False)
+def description_of_row(entry: Entry) -> Description:
+    """Of a network without weights."""
+    return describe(zoo.architecture(entry).eval(), entry.preprocessing)
 
 
 @st.cache_data(max_entries=32, hash_funcs=CONTENT, show_spinner=False)
@@ -259,6 +265,12 @@ def reliability(loaded: LoadedNetwork, images: ImageSet, gates: tuple[float, ...
     """Confidence against accuracy of a labelled set under gates."""
     (given,) = deletion.probabilities_of_each(loaded.network, loaded.entry.preprocessing, images, [gates])
     return calibration.reliability(given, deletion.known(deletion.label_array(images)))
+
+
+@kept(8)
+def containment(shallow: Entry, deep: Entry) -> deepening.Containment:
+    """A trained plain network beside itself, deepened."""
+    return deepening.containment(network(shallow).network, deep)
 
 
 @kept(64)

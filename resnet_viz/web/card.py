@@ -53,13 +53,14 @@ def card(
     python: str = "",
     of: Sequence[LoadedNetwork] = (),
     images: ImageSet | None = None,
+    origin: str = "",
     on_select: Callable[[], None] | None = None,
 ) -> None:
     """Show a figure: its title (an answer), the formula that its numbers follow, what it says, the caption that says what to see, and below it a chip.
 
     ``facts``: 'measured', 'precomputed' or 'schematic', on what, with which interval, in what time. ``alt``: the figure
     for those who cannot see it. ``formula``: LaTeX. ``of``, ``images``: the networks and images it was made from, where these are not the
-    visit's own network and image. ``on_select``: called when a point is clicked. ``python``: the lines that make
+    visit's own network and image; ``origin``: what it was made from, where that is neither. ``on_select``: called when a point is clicked. ``python``: the lines that make
     ``figure`` from what ``Visit.python`` loads. The files (SVG, PNG, CSV) are made in the visitor's browser.
     """
     if title:
@@ -82,16 +83,17 @@ def card(
         figure,
         caption,
         facts,
-        provenance(visit, facts, of or [visit.loaded], images or visit.image),
+        provenance(visit, facts, of or [visit.loaded], images or visit.image, origin),
         visit.python(python) if python else "",
     )
-    st.session_state["cards"].append(shown)
+    cards: list[Card] = st.session_state["cards"]
+    cards[:] = [*(each for each in cards if each.key != key), shown]  # a part of the page may be drawn again by itself
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         if facts:
             chip(*facts)
         FILES(
             key=f"{key}_files",
-            data={"figure": key, "name": f"{visit.loaded.entry.name}-{key}", "title": title, "provenance": shown.provenance,
+            data={"figure": key, "name": key if origin else f"{visit.loaded.entry.name}-{key}", "title": title, "provenance": shown.provenance,
                   "background": visit.palette.background, "ink": visit.palette.muted},
             width=158,
         )  # fmt: skip
@@ -106,9 +108,11 @@ def chip(*facts: str) -> None:
 
 
 def provenance(
-    visit: Visit, facts: tuple[str, ...], networks: Sequence[LoadedNetwork], images: ImageSet
+    visit: Visit, facts: tuple[str, ...], networks: Sequence[LoadedNetwork], images: ImageSet, origin: str
 ) -> tuple[str, ...]:
     """What every exported file says of itself, in lines."""
+    if origin:
+        return origin, " · ".join(facts), f"{visit.link} · {CITE}"
     seen = images.names[0] if len(images) == 1 else f"{len(images):,} of {images.title}"
     return (
         *(

@@ -39,7 +39,7 @@ def page_html(title: str, cards: list[Card], visit: Visit) -> str:
 
 def export_button(page: StreamlitPage, visit: Visit) -> None:
     """The button that saves the page; the file is made when it is pressed."""
-    cards: list[Card] = list(st.session_state["cards"])
+    cards: list[Card] = st.session_state["cards"]  # this very list: a part of the page may draw its figures again
     st.download_button("Save this page", lambda: page_html(page.title, cards, visit), f"{page.url_path or 'start'}-{visit.loaded.entry.name}.html", "text/html",
                        icon=":material/download:", on_click="ignore", disabled=not cards, width="stretch",
                        help="One HTML file with these figures, their numbers' origin and their Python; it opens without internet.")  # fmt: skip

@@ -14,6 +14,7 @@ from .export import export_button
 from .lessons import presenter, recorder
 from .network_choice import choose_network
 from .picker import choose_image
+from .runs import runs, session_id
 from .session import Visit, choices, notice, palette
 from .share import link_to, share
 
@@ -29,6 +30,7 @@ def frame(page: StreamlitPage, pages: Sequence[StreamlitPage]) -> None:
     st.session_state["page"], st.session_state["pages"], st.session_state["cards"] = page.url_path, pages, []
     for fault in links.receive(page.url_path):
         notice(f"The link could not be used as it is: {fault}.")
+    follow_run()
     told = st.empty()
     try:
         with st.sidebar:
@@ -51,6 +53,14 @@ def frame(page: StreamlitPage, pages: Sequence[StreamlitPage]) -> None:
     with st.sidebar:
         recorder(page.url_path)
         export_button(page, st.session_state["visit"])
+
+
+def follow_run() -> None:
+    """Tell the registry that this visitor is there for the run in the address; forget one that is not known (any more)."""
+    registry, chosen = runs(), choices()  # asked for on every page, so that the process that trains starts with the app
+    if chosen.run and registry.find(chosen.run, session_id()) is None:
+        chosen.run = ""
+        notice("The training run of this link is not kept here any more; start it again on the page *Live training*.")
 
 
 def navigation(pages: Sequence[StreamlitPage]) -> None:

@@ -107,16 +107,21 @@ def upload_weights() -> None:
         if faults[file.file_id]:
             st.error(faults[file.file_id])
         return
-    place = Path(UPLOADS.name) / hashlib.sha256(file.getvalue()).hexdigest()[:16]
-    place.mkdir(exist_ok=True)
-    path = place / f"{Path(file.name).stem}.safetensors"
-    path.write_bytes(file.getvalue())
-    entries, told = zoo.local_entries(path)
-    faults[file.file_id] = " ".join(told)
+    faults[file.file_id], entries = add_weights(Path(file.name).stem, file.getvalue())
     for entry in entries:
-        st.session_state.setdefault("uploaded_networks", {})[entry.name] = entry
         choices().network = entry.name
     st.rerun()
+
+
+def add_weights(name: str, content: bytes) -> tuple[str, list[Entry]]:
+    """Add a safetensors file to this visitor's networks; returns what is wrong with it, and its rows."""
+    place = Path(UPLOADS.name) / hashlib.sha256(content).hexdigest()[:16]
+    place.mkdir(exist_ok=True)
+    path = place / f"{name}.safetensors"
+    path.write_bytes(content)
+    entries, told = zoo.local_entries(path)
+    st.session_state.setdefault("uploaded_networks", {}).update({entry.name: entry for entry in entries})
+    return " ".join(told), entries
 
 
 def show_download(bar: st.delta_generator.DeltaGenerator, entry: Entry, done: int, total: int) -> None:

@@ -36,7 +36,7 @@ class Choices:
     image comes from, BUNDLED (the one at ``position``) or one of the visitor's own; ``own_labels``: the classes that the
     visitor said those show, by the digest of their pixels. ``settings``: for each page what was set
     to something else than its default, as a link says it; ``unread``: those that came with a link and that the page has
-    not asked for yet. ``sequence``: how often the block looked at has changed."""
+    not asked for yet. ``sequence``: how often the block looked at has changed. ``run``: the id of a training run, or ''."""
 
     network: str = DEFAULT_NETWORK
     beside: str = TWIN
@@ -51,6 +51,7 @@ class Choices:
     settings: dict[str, dict[str, str]] = field(default_factory=dict)
     unread: set[str] = field(default_factory=set)
     sequence: int = 0
+    run: str = ""
 
     def lesion(self, network: str) -> Lesion:
         return self.lesions.setdefault(network, Lesion())

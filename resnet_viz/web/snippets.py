@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 
+from ..experiments.identity import Stacks
 from ..experiments.lesion_studies import RANDOM, REORDER
+from ..experiments.race import Race
 from ..networks.zoo import NETWORKS, Entry, LoadedNetwork
 
 PREDICTION = """from resnet_viz.experiments.deletion import intact_streams, probabilities
@@ -196,6 +198,82 @@ from resnet_viz.networks.zoo import CHECKPOINTS
 network = NETWORKS["fashion-resnet20"]
 ways = {name: histories(network, recipe, CHECKPOINTS) for name, recipe in SHORT_PATHS.items()}
 figure = error_by_epoch(ways, LIGHT)"""
+
+
+DEGRADATION = """from resnet_viz.experiments.degradation import family
+from resnet_viz.figures.degradation import errors_by_epoch
+
+figure = errors_by_epoch({kind: family(kind) for kind in ("plain", "resnet")}, LIGHT)"""
+
+ERRORS_BY_DEPTH = DEGRADATION.replace("errors_by_epoch", "errors_by_depth")
+
+FOUR_STAGES = """from resnet_viz.experiments.training import Recipe, histories
+from resnet_viz.figures.degradation import errors_by_epoch
+from resnet_viz.networks.zoo import CHECKPOINTS
+
+kinds = ("plain", "resnet")
+runs = {kind: {34: histories(NETWORKS[f"fashion-{kind}34"], Recipe(), CHECKPOINTS)} for kind in kinds}
+figure = errors_by_epoch(runs, LIGHT)"""
+
+
+def gradients_by_epoch(depth: int) -> str:
+    """The plain and the residual network of one depth while they are trained, seed 0."""
+    return f"""from resnet_viz.experiments.degradation import family
+from resnet_viz.figures.degradation import gradients_by_epoch
+
+runs = {{f"{{kind}}{depth}": family(kind)[{depth}][0] for kind in ("plain", "resnet")}}
+figure = gradients_by_epoch(runs, LIGHT)"""
+
+
+def race(settings: Race, figure: str, step: int | None = None) -> str:
+    """A race, and one of its figures: error_by_step (with a mark at ``step``) or gradients_at."""
+    rest = "records[-1], names, blocks, LIGHT" if step is None else f"records, names, LIGHT, {step}"
+    return f"""import torch
+
+from resnet_viz.experiments.race import Race, Racing, samples
+from resnet_viz.figures.race import {figure}
+
+torch.set_num_threads(1)  # the same steps on another number of threads round otherwise
+racing = Racing({settings}, samples(full={settings.full}))
+records = [record for record in racing if record]
+names, blocks = ({settings.left!r}, {settings.right!r}), [list(network.blocks) for network in racing.networks]
+figure = {figure}({rest})"""
+
+
+IDENTITY_BLOCKS = """from resnet_viz.experiments.identity import bundled
+from resnet_viz.figures.identity import error_by_blocks
+
+figure = error_by_blocks(bundled(), LIGHT)"""
+
+RECORDED = """from resnet_viz.experiments.race import DEEPENED, recorded
+from resnet_viz.figures.race import error_by_step
+
+race, records = recorded(DEEPENED)
+figure = error_by_step(records, (race.left, race.right), LIGHT)"""
+
+
+def identity_steps(blocks: int) -> str:
+    """The recorded stacks of one number of blocks."""
+    return f"""from resnet_viz.experiments.identity import bundled
+from resnet_viz.figures.identity import error_by_step
+
+figure = error_by_step(bundled(), {blocks}, LIGHT)"""
+
+
+def train_stacks(stacks: Stacks, count: int) -> str:
+    """Stacks trained anew, the first ``count`` of them."""
+    return f"""from itertools import islice
+
+import torch
+
+from resnet_viz.experiments.identity import Stacks, train_stacks
+from resnet_viz.experiments.race import samples
+from resnet_viz.figures.identity import error_by_step
+
+torch.set_num_threads(1)  # the same steps on another number of threads round otherwise
+given = samples(full=False)
+attempts = filter(None, train_stacks({stacks}, given.training, given.test))
+figure = error_by_step(list(islice(attempts, {count})), {stacks.blocks}, LIGHT)"""
 
 
 STRONGEST = """from resnet_viz.experiments.deletion import labelled

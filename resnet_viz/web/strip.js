@@ -322,6 +322,7 @@ function tell(strip, change = {}) {
   Object.assign(strip, change);
   const item = strip.hovered ?? strip.focused ?? (strip.data.mode === "select" ? strip.blocks[strip.mask.indexOf("1")] : null);
   strip.told.textContent = item ? facts(strip, item).join(" · ")
+    : strip.data.mode === "select" ? "Point at a block to read its value; press a stage's name to fold it."
     : "Press a block to delete or restore it, with Shift a run of them; press a stage's name to fold it.";
 }
 

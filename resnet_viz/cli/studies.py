@@ -1,71 +1,28 @@
-"""The experiments from a shell: ``python -m resnet_viz COMMAND``. JSON goes to stdout, progress to stderr."""
+"""What can be asked of a network, from a shell."""
 
 import csv
-import json
-import math
 import sys
-import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 import numpy as np
 from torch import Tensor
-from tqdm import tqdm
 
-from . import findings, report
-from .errors import InputError
-from .experiments import deletion, lesion_studies, paths, trace, training
-from .experiments.lesion_studies import Study
-from .networks import datasets, zoo
-from .networks.description import BlockPart, Part, describe
-from .networks.device import device
-from .networks.images import ImageSet, open_photo
-from .networks.zoo import Entry, LoadedNetwork
-from .progress import Progress
+from .. import findings, report
+from ..errors import InputError
+from ..experiments import deletion, lesion_studies, paths, trace, training
+from ..experiments.lesion_studies import Study
+from ..networks import zoo
+from ..networks.description import BlockPart, Part, describe
+from ..networks.device import device
+from ..networks.images import ImageSet, open_photo
+from ..networks.zoo import Entry, LoadedNetwork
+from .shell import LARGEST_SEED, bar, main, number, show
 
 BACKWARD_IMAGES = 32  # behind gradients and paths unless --limit says otherwise; they are means, which settle early
 TOP = 5
-LARGEST_SEED = 2**31 - 1
-
-
-class Commands(click.Group):
-    """A group whose errors are one line on stderr, with exit status 2."""
-
-    def main(self, *args: Any, **extra: Any) -> Any:
-        """Run a command and exit: 0, 2 for input that cannot be used, 130 after Ctrl-C."""
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # a library's warning would be another line
-                sys.exit(super().main(*args, **extra | {"standalone_mode": False}))
-        except click.Abort:
-            sys.exit(130)
-        except (click.ClickException, InputError) as error:
-            click.echo(" ".join(complaint(error).split()), err=True)
-            sys.exit(2)
-
-
-def complaint(error: click.ClickException | InputError) -> str:
-    """The error's sentence; to click's is added what is possible."""
-    if not isinstance(error, click.UsageError) or error.ctx is None:
-        return error.message if isinstance(error, click.ClickException) else str(error)
-    command = error.ctx.command
-    if isinstance(command, click.Group):
-        possible = f"possible: {', '.join(command.commands)}."
-    elif isinstance(error, click.NoSuchOption):
-        options = (option.opts[0] for option in command.params if isinstance(option, click.Option))
-        possible = f"possible: {', '.join(options)}."
-    else:
-        possible = f"see {error.ctx.command_path} --help."
-    return f"{error.format_message().removesuffix('.')}; {possible}"
-
-
-@click.command(cls=Commands, no_args_is_help=False, context_settings={"show_default": True})
-def main() -> None:
-    """Explore residual networks: describe them, delete blocks, trace gradients, unravel paths."""
-    device()  # a RESNET_VIZ_DEVICE that cannot be used is told before anything is computed
 
 
 def network_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -363,54 +320,6 @@ def report_command(json_file: Path, html_file: Path) -> None:
     show({"json": str(json_file), "html": str(html_file), "findings": asked})
 
 
-@main.command()
-@click.argument("network")
-@click.option(
-    "--data",
-    type=click.Path(path_type=Path),
-    metavar="FOLDER",
-    help="The four IDX files of Fashion-MNIST, in place of Debian's or a download.",
-)
-@click.option(
-    "--output",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=zoo.CHECKPOINTS,
-    metavar="FOLDER",
-    help="Where weights, history and the state to resume from are written.",
-)
-@click.option("--epochs", type=click.IntRange(1), default=training.Recipe.epochs)
-@click.option("--seed", type=click.IntRange(0, LARGEST_SEED), default=training.Recipe.seed)
-@click.option("--blocks-per-batch", type=click.IntRange(1), metavar="K", help="Train each batch with K random blocks.")
-@click.option(
-    "--longest-path",
-    type=click.IntRange(0),
-    metavar="K",
-    help="Train with the gradient over paths of at most K branches.",
-)
-def train(network: str, data: Path | None, output: Path, **recipe_options: Any) -> None:
-    """Train a fashion-* network; a run that was interrupted goes on where it stopped."""
-    entry = zoo.entry_of(network)
-    if entry.family != "fashion":
-        possible = ", ".join(name for name, row in zoo.NETWORKS.items() if row.family == "fashion")
-        raise InputError(f"{network} is not trained here; possible: {possible}.")
-    blocks, wanted = len(zoo.block_names(entry)), recipe_options["blocks_per_batch"]
-    if wanted is not None and recipe_options["longest_path"] is not None:
-        raise InputError("--blocks-per-batch and --longest-path came together; give one of them.")
-    if wanted is not None and wanted > blocks:
-        raise InputError(f"--blocks-per-batch {wanted} came; {network} has {blocks} blocks.")
-    source = data or datasets.fashion_folder()
-    doing = "Downloading Fashion-MNIST into" if data is None and not source.is_dir() else "Reading Fashion-MNIST from"
-    click.echo(f"{doing} {source}", err=True)
-    train_set, test_set = datasets.full_fashion(data)
-    recipe = training.Recipe(**recipe_options)
-    with bar(f"Training {network}, steps", always=True) as progress:
-        training.train(entry, train_set, test_set, output, recipe, progress)
-    training.write_table(output)
-    weights, history = (recipe.path(entry, output).with_suffix(suffix) for suffix in (".safetensors", ".json"))
-    errors = {key: value for key, value in json.loads(history.read_text()).items() if key.endswith("_error_pct")}
-    show({"network": network, "trained": True, "weights": str(weights), "history": str(history), **errors})
-
-
 def chosen(
     network: str,
     checkpoint: Path | None,
@@ -506,25 +415,3 @@ def top_classes(entry: Entry, probabilities: Sequence[float]) -> list[dict[str, 
     """The likeliest classes, best first."""
     order = sorted(range(len(entry.classes)), key=lambda index: -probabilities[index])[:TOP]
     return [{"class": entry.classes[index], "probability": number(probabilities[index])} for index in order]
-
-
-def number(value: float) -> float | None:
-    """A number as JSON knows it: it has neither NaN nor infinity."""
-    return float(value) if math.isfinite(value) else None
-
-
-def show(result: Any) -> None:
-    """Print a result as JSON."""
-    click.echo(json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False))
-
-
-@contextmanager
-def bar(title: str, *, always: bool = False) -> Iterator[Progress]:
-    """A progress bar on stderr, where that is a terminal or ``always``."""
-    with tqdm(desc=title, disable=False if always else None, leave=always) as shown:
-
-        def progress(done: int, total: int) -> None:
-            shown.total = total
-            shown.update(done - shown.n)
-
-        yield progress

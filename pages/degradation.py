@@ -1,0 +1,68 @@
+"""Do more layers make a plain network worse? Training and test error of plain and residual networks, from their histories."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+import streamlit as st
+
+from resnet_viz.experiments.degradation import DEPTHS, MILESTONES, PLAN, PUBLISHED, History, compared, family
+from resnet_viz.experiments.training import Recipe, histories
+from resnet_viz.figures.degradation import errors_by_depth, errors_by_epoch, gradients_by_epoch
+from resnet_viz.networks.zoo import CHECKPOINTS, NETWORKS
+from resnet_viz.web import settings, snippets
+from resnet_viz.web.card import card, chip
+from resnet_viz.web.parts import HE_2015, choosing_strip, plan_note, question, visit
+
+IMAGES = ("60,000 training and 10,000 test images", "by epoch: on 10,000 training images")
+now = visit()
+question(now, PLAN.question, "Read the dashed lines first: they are errors on the very images that the network is trained on. "
+         "The curves are of the bundled networks, whatever network is chosen.", f"after {HE_2015}, figures 1, 4 and 6")  # fmt: skip
+families = {kind: family(kind) for kind in DEPTHS}
+plain, residual = families.values()
+with st.container(border=True):
+    choosing_strip(now)
+
+
+def mean_error(runs: Sequence[History]) -> str:
+    """'7.3 %': the training error, mean of the seeds."""
+    errors = [run["train_error_pct"] for run in runs]
+    return f"{sum(errors) / len(errors):.1f} %"
+
+
+def sentence(name: str, deep: Sequence[History], shallow: Sequence[History]) -> str:
+    """What depth did to one kind of network."""
+    parts = [f"{what} {value:+.2f} points ({low:+.2f} to {high:+.2f})" for what, (value, low, high) in compared(deep, shallow).items()]  # fmt: skip
+    return f"**{name}, 56 layers against 20**: " + ", ".join(parts) + "."
+
+
+with st.container(border=True):
+    title = (f"Training error: plain20 {mean_error(plain[20])}, plain56 {mean_error(plain[56])}; "
+             f"resnet20 {mean_error(residual[20])}, resnet56 {mean_error(residual[56])}")  # fmt: skip
+    says = "  \n".join([sentence("Plain", plain[56], plain[20]), sentence("Residual", residual[56], residual[20])])
+    card(now, "errors_by_epoch", errors_by_epoch(families, now.palette), "precomputed", *IMAGES, "Welch 95 % over 3 seeds", title=title, says=says, alt=f"{title}. {says}",
+         formula=r"\text{degradation: } L_\text{train}(\text{deep}) > L_\text{train}(\text{shallow})", origin=PLAN.networks, python=snippets.DEGRADATION,
+         caption="Dashed: training images, solid: test images; bands: from the best to the worst of three seeds (one seed without a band). If the deep plain network "
+         "overfitted, its dashed line would lie low. It lies high.")  # fmt: skip
+    card(now, "errors_by_depth", errors_by_depth(families, now.palette), "precomputed", *IMAGES[:1], "3 seeds for 20 and 56 layers, 1 for the others", title="It is not overfitting",
+         formula=r"\text{gap} = \text{test error} - \text{training error}", alt="Errors and their gap over depth; the same numbers stand above and in the CSV.", origin=PLAN.networks,
+         python=snippets.ERRORS_BY_DEPTH, caption="Left: with depth, both errors of the plain networks rise, those of the residual ones do not. Right: the gap between test and "
+         "training does not grow with them: what fails is the training.")  # fmt: skip
+    plan_note(PLAN)
+with st.container(border=True):
+    depth = settings.one_of("depth", "Layers", ["20", "32", "56"], "56", help="Which plain network, and the residual one beside it.")  # fmt: skip
+    pair = {f"{kind}{depth}": families[kind][int(depth)][0] for kind in DEPTHS}
+    card(now, "gradients_by_epoch", gradients_by_epoch(pair, now.palette), "precomputed", "500 training images", "seed 0", title="The gradient while they are trained",
+         formula=r"\left\| \partial L / \partial x_i \right\|", alt="The gradient norm at each block after each epoch, plain beside residual.", origin=" and ".join(pair),
+         python=snippets.gradients_by_epoch(int(depth)), caption="A column is an epoch, a row a block, the first at the bottom. With batch norm the gradient of the plain network does not vanish; it is "
+         "uneven, and its training goes slowly all the same.")  # fmt: skip
+with st.container(border=True):
+    four = {kind: {34: histories(NETWORKS[f"fashion-{kind}34"], Recipe(), CHECKPOINTS)} for kind in DEPTHS}
+    errors = ", ".join(f"{kind}34 {runs[34][0]['train_error_pct']:.1f} / {runs[34][0]['test_error_pct']:.1f} %" for kind, runs in four.items())  # fmt: skip
+    card(now, "four_stages", errors_by_epoch(four, now.palette), "precomputed", *IMAGES, "1 seed", title="The four-stage pair of 34 layers", says=f"Training / test error: {errors}.",
+         formula=r"y = F(x) \quad\text{against}\quad y = x + F(x)", alt=errors, origin="fashion-plain34 and fashion-resnet34", python=snippets.FOUR_STAGES,
+         caption="The layout of the ImageNet networks, narrowed: stages of 3, 4, 6 and 3 blocks.")  # fmt: skip
+with st.container(border=True):
+    st.header("What was published", anchor=False)
+    st.markdown("\n".join(f"- **{figure}**: {text}" for figure, text in MILESTONES))
+    st.dataframe(pd.DataFrame(PUBLISHED, columns=["network", "images", "error, %", "how known"]), hide_index=True)
+    chip("published", "recalled: not read again in the paper; seen: in public reproductions' tables")

@@ -1,0 +1,91 @@
+"""Why is it hard to learn to do nothing? Stacks that are to give back their input, and a network deepened by identities."""
+
+import streamlit as st
+
+from resnet_viz.experiments import deepening, identity
+from resnet_viz.experiments.identity import LEARNING_RATES, TEST_IMAGES, Attempt, Stacks
+from resnet_viz.experiments.race import DEEPENED, recorded
+from resnet_viz.figures.identity import error_by_blocks, error_by_step, identity_sentence
+from resnet_viz.figures.race import error_by_step as race_by_step
+from resnet_viz.networks.zoo import NETWORKS, trainable
+from resnet_viz.web import cached, settings, snippets
+from resnet_viz.web.card import card
+from resnet_viz.web.parts import HE_2015, PAGES, choosing_strip, plan_note, question, visit
+from resnet_viz.web.run_controls import controls, current, start_button, wait_for_first
+from resnet_viz.web.runs import ENDED
+from resnet_viz.web.session import LARGEST_SEED
+
+RATES = "best of the learning rates " + ", ".join(f"{rate:g}" for rate in LEARNING_RATES)
+ALL = len(identity.ARMS) * len(LEARNING_RATES)
+now = visit()
+question(now, identity.PLAN.question, "Stacks of blocks, and nothing else, are trained to give back the image that they are given.", f"after {HE_2015}, section 3.1")  # fmt: skip
+with st.container(border=True):
+    choosing_strip(now)
+
+
+def show_steps(attempts: list[Attempt], blocks: int, how: str, python: str) -> None:
+    """The error as the stacks of one depth are trained."""
+    seeds = len({each.seed for each in attempts})
+    says = identity_sentence(attempts, blocks)
+    card(now, f"identity_steps_{how}", error_by_step(attempts, blocks, now.palette), how, f"{TEST_IMAGES} images", f"{seeds} seed{'s' if seeds > 1 else ''}", RATES,
+         title=f"{blocks} block{'s' if blocks > 1 else ''} that are to do nothing", says=says, formula=r"\| f(x) - x \| / \| x \|", alt=says, origin=f"stacks of {blocks} blocks of 16 channels",
+         python=python, caption="Solid: as usually initialised; dashed: the branch's last scale at 0.1; dotted: at 0, where the residual stack is the identity before it has learned anything: "
+         "its gradient is 0, it stays there. An error of exactly 0 is drawn at the bottom edge.")  # fmt: skip
+
+
+known = identity.bundled()
+with st.container(border=True):
+    card(now, "identity_blocks", error_by_blocks(known, now.palette), "precomputed", f"{TEST_IMAGES} images", "3 seeds", RATES, title="The deeper the stack, the harder it is to do nothing without a shortcut",
+         formula=r"\text{plain: } F(x) = x;\quad \text{residual: } F(x) = 0", alt="The error at the end over the number of blocks.", origin="stacks of 1 to 50 blocks of 16 channels",
+         python=snippets.IDENTITY_BLOCKS, caption="A residual block that is to do nothing only has to bring its branch to 0; a plain one has to learn a whole identity.")  # fmt: skip
+    blocks = int(settings.one_of("blocks", "Blocks", list(map(str, identity.DEPTHS)), "20", help="How many blocks the stack has."))  # fmt: skip
+    show_steps(known, blocks, "precomputed", snippets.identity_steps(blocks))
+    plan_note(identity.PLAN)
+
+run = current(Stacks)
+live = run is not None and run.state != ENDED
+
+
+@st.fragment(run_every=1.0 if live else None)
+def watch() -> None:
+    """The stacks trained so far, drawn anew every second as long as the run is not at its end."""
+    assert run is not None
+    wait_for_first(run)
+    seen = controls(run, len(run.records), ALL, "Stack")
+    if seen.records:
+        show_steps(seen.records, seen.job.blocks, "measured", snippets.train_stacks(seen.job, len(seen.records)))
+    if live and run.state == ENDED:
+        st.rerun()
+
+
+with st.container(border=True):
+    st.header("Train them now", anchor=False)
+    if run:
+        watch()
+    else:
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            depth = settings.number("stack", "Blocks of a stack", 1, 50, 5, help="Seven kinds are trained, each with three learning rates.")  # fmt: skip
+            steps = settings.number("stack_steps", "Steps", 20, 200, 100, help="Of 64 images each.")
+            seed = settings.number("stack_seed", "Seed", 0, LARGEST_SEED, 0, slider=False, help="Of the initial weights and of the batches.")  # fmt: skip
+        start_button(Stacks(depth, steps, seed))
+
+with st.container(border=True):
+    deep = int(settings.one_of("deep", "Deepened to", ["32", "56", "110"], "56", help="Layers of the plain network that begins as plain20.")) # fmt: skip
+    with cached.timed() as spent, st.spinner("Deepening ..."):
+        found = cached.containment(NETWORKS["fashion-plain20"], trainable("plain", deep))
+    st.header(f"The deeper net contains the shallower one: training error {found.shallow_error_pct:.2f} % and {found.deep_error_pct:.2f} %", anchor=False)  # fmt: skip
+    st.markdown(f"plain20, trained, is deepened to {deep} layers by layers that do nothing: Dirac convolutions between batch norms that undo themselves. "
+                f"So a good solution for the deep network exists; training does not find it.\n\n| inserted batch norms | logits differ in eval mode | in train mode |\n|---|---|---|\n"
+                + "\n".join(f"| {name} | {row.in_eval:.1e} | {row.in_train:.1e} |" for name, row in (("frozen", found.frozen), ("live", found.live))))  # fmt: skip
+    cached_facts = ("measured", f"error: {found.images:,} training images", f"logits: {deepening.BATCH} images", *spent)
+    st.caption(" · ".join(cached_facts))
+    race, records = recorded(DEEPENED)
+    names = race.left, race.right
+    last = records[-1]
+    says = f"After {race.steps} steps: the deepened one {last.left.train_error_pct:.1f} %, the fresh one {last.right.train_error_pct:.1f} % training error."
+    card(now, "deepened", race_by_step(records, names, now.palette), "precomputed", "500 training and 500 test images", f"seed {race.seed}", title="Trained on, beside a fresh one of 56 layers", says=says,
+         formula=r"\gamma = \sqrt{\sigma^2 + \epsilon},\ \beta = \mu:\quad \text{BN}(x) = x", alt=says, origin=f"{race.left} and {race.right}", python=snippets.RECORDED,
+         caption="Grey squares: deepened; dark circles: fresh initial weights of the same depth.")  # fmt: skip
+    st.page_link(PAGES / "live_training.py", label="Race them now", icon=":material/arrow_forward:",
+                 query_params={"left_kind": "plain20,-deepened", "right_kind": "plain"})  # fmt: skip
+    plan_note(deepening.PLAN)

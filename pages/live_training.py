@@ -1,0 +1,66 @@
+"""Which of two networks learns faster? They are trained now, side by side, in a process of their own."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import streamlit as st
+
+from resnet_viz.experiments.race import PLAN, RECORDED, Race, Record, recorded
+from resnet_viz.figures.race import error_by_step, gradients_at
+from resnet_viz.web import races, snippets
+from resnet_viz.web.card import card
+from resnet_viz.web.parts import HE_2015, plan_note, question, visit
+from resnet_viz.web.run_controls import controls, current, start_button, wait_for_first
+from resnet_viz.web.runs import ENDED
+
+SAMPLES = "500 training and 500 test images"
+now = visit()
+question(now, "Which of two networks learns faster?", "Choose two, press start, and watch them take the same steps.", f"after {HE_2015}, figures 4 and 6")  # fmt: skip
+
+
+def show(race: Race, records: Sequence[Record], how: str) -> None:
+    """A race at the step that the visitor looks at."""
+    names = race.left, race.right
+    step = races.step_looked_at(race, [record.step for record in records])
+    record = next(record for record in records if record.step == step)
+    blocks = races.strips(now, race, record)
+    train, test = ([f"{getattr(each, which):.1f} %" for each in (record.left, record.right)] for which in ("train_error_pct", "test_error_pct"))  # fmt: skip
+    title = f"After {step} steps: {names[0]} {train[0]}, {names[1]} {train[1]} training error"
+    says = f"On test images: {test[0]} and {test[1]}."
+    origin = f"{names[0]} and {names[1]}, {step} steps of {race.batch_size} images, learning rate {race.learning_rate:g}"
+    card(now, "race_errors", error_by_step(records, names, now.palette, step), how, SAMPLES, f"seed {race.seed}", title=title, says=says, origin=origin,
+         formula=r"\theta \leftarrow \theta - \eta\,\nabla_\theta L", alt=f"{title}. {says}", python=snippets.race(replace(race, steps=records[-1].step), "error_by_step", step),
+         caption="Hollow, dashed: on training images; filled: on test images, in eval mode. One percent is five images: small differences mean nothing.")  # fmt: skip
+    card(now, "race_gradients", gradients_at(record, names, blocks, now.palette), how, "100 training images", f"seed {race.seed}", title=f"The gradient at each block after {step} steps",
+         formula=r"\left\| \partial L / \partial x_i \right\|", alt="The gradient norm at each block of both networks.", origin=origin,
+         python=snippets.race(replace(race, steps=step), "gradients_at"), caption="The first block is at the left: how much gradient reaches it?")  # fmt: skip
+
+
+run = current(Race)
+live = run is not None and run.state != ENDED
+
+
+@st.fragment(run_every=1.0 if live else None)
+def watch() -> None:
+    """The run as it stands, drawn anew every second as long as it is not at its end."""
+    assert run is not None
+    wait_for_first(run)
+    with st.container(border=True):
+        seen = controls(run, run.records[-1].step if run.records else 0, run.job.steps, "Step")
+        races.take_along(run)
+    if seen.records:
+        with st.container(border=True):
+            show(seen.job, seen.records, "measured")
+    if live and run.state == ENDED:
+        st.rerun()
+
+
+if run:
+    watch()
+else:
+    with st.container(border=True):
+        start_button(races.choose())
+    with st.container(border=True):
+        st.caption("Until you start one: a race that was recorded before.")
+        show(*recorded(RECORDED), "precomputed")
+plan_note(PLAN)

@@ -1,0 +1,126 @@
+"""The deeper network contains the shallower one: a trained plain network made deeper by layers that do nothing.
+
+He et al. 2015 (arXiv:1512.03385, section 1): a solution for the deeper network exists by construction, the added layers
+being identities; so the deeper network's training error should not be higher.
+"""
+
+from copy import deepcopy
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import InputError
+from ..networks.blocks import Block, PlainBlock
+from ..networks.datasets import bundled_fashion
+from ..networks.network import ResidualNetwork
+from ..networks.zoo import CALIBRATION_IMAGES, Entry
+from .plan import Plan
+from .training import loss_and_error
+
+BATCH = 128
+TRAINING_IMAGES = 1000
+PLAN = Plan(
+    "Does the deeper plain network contain the shallower one, and does that help it?",
+    "difference of the logits, and error on 1,000 training images; then the error on 500 of them after 500 steps of "
+    "128 images at a learning rate of 0.05",
+    "the trained plain20, the same deepened by identity layers to plain56, and a plain56 with fresh initial weights",
+    "Fashion-MNIST: the 4,000 bundled training images",
+    "0, 1 and 2 of the batches and of the fresh weights",
+    "with frozen inserted norms the logits agree to 1e-5 in both modes and the training errors are equal; with live norms the "
+    "train mode is off by more than 1 %; trained on, the deepened network stays at least 5 points below the fresh one",
+    "He et al. 2015, section 1: such a solution exists by construction, and solvers do not find one as good",
+)
+
+
+class FrozenNorm(nn.BatchNorm2d):
+    """A batch norm that keeps its statistics in train mode too; weight and bias are trained."""
+
+    def train(self, mode: bool = True) -> "FrozenNorm":  # noqa: ARG002  (nn.Module's signature)
+        return super().train(False)
+
+
+def deepened(shallow: ResidualNetwork, deep: Entry, *, live: bool = False) -> ResidualNetwork:
+    """A network of the row ``deep`` that computes what ``shallow`` does, both plain and of the same widths.
+
+    Each stage keeps its blocks; behind them come identity blocks: Dirac convolutions, batch norms with weight
+    sqrt(variance + eps) and bias mean, whose statistics are those of the stream over 256 training images. The stream is
+    not negative there, so that the ReLUs change nothing. Invariant: the logits equal the shallow network's to 1e-5,
+    in eval and in train mode; with ``live`` norms, which take each batch's statistics in train mode, in eval mode only.
+    Raises InputError where the blocks are not plain, or ``deep`` has fewer in a stage, or others.
+    """
+    network = deep.build(seed=0)
+    plain = all(isinstance(block, PlainBlock) for block in [*network.blocks.values(), *shallow.blocks.values()])
+    if not plain or not set(shallow.blocks) <= set(network.blocks):
+        raise InputError(f"{deep.name} does not contain that network; give plain networks, the deeper one second.")
+    network.load_state_dict(shallow.state_dict(), strict=False)
+    network.eval()
+    with torch.no_grad():
+        inputs = deep.preprocessing.normalise(bundled_fashion("training").limit(CALIBRATION_IMAGES).pixels)
+        stream = network.stem(inputs)
+        for name, block in network.blocks.items():
+            if name in shallow.blocks:
+                stream = block(stream)
+            else:
+                become_identity(block, stream, live=live)
+    return network
+
+
+def become_identity(block: Block, stream: Tensor, *, live: bool) -> None:
+    """Turn a plain block into one that hands on a stream that is not negative."""
+    mean, variance = stream.mean((0, 2, 3)), stream.var((0, 2, 3))
+    layers = block.branch.get_submodule("layers")
+    for number in (1, 2):
+        convolution = getattr(layers, f"conv{number}")
+        nn.init.dirac_(convolution.weight)
+        norm = nn.BatchNorm2d(len(mean)) if live else FrozenNorm(len(mean)).eval()
+        norm.get_buffer("running_mean").copy_(mean)
+        norm.get_buffer("running_var").copy_(variance)
+        norm.weight.copy_((variance + norm.eps).sqrt())
+        norm.bias.copy_(mean)
+        setattr(layers, f"bn{number}", norm)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """|deep - shallow| / |shallow| of the logits over a batch, in eval and in train mode."""
+
+    in_eval: float
+    in_train: float
+
+
+def difference(shallow: ResidualNetwork, deep: ResidualNetwork, images: Tensor) -> Difference:
+    """Compare the logits of normalised images (batch, channels, height, width). The networks are left as they were."""
+    both = deepcopy(shallow), deepcopy(deep)
+    found = []
+    with torch.no_grad():
+        for mode in (False, True):
+            expected, came = (network.train(mode)(images) for network in both)
+            found.append(((came - expected).norm() / expected.norm()).item())
+    return Difference(*found)
+
+
+@dataclass(frozen=True)
+class Containment:
+    """What a shallow network and itself deepened have in common: ``frozen`` and ``live``, the difference of the logits with
+    the two kinds of inserted norms; the errors (per cent) on ``images`` training images."""
+
+    frozen: Difference
+    live: Difference
+    shallow_error_pct: float
+    deep_error_pct: float
+    images: int
+
+
+def containment(shallow: ResidualNetwork, deep: Entry) -> Containment:
+    """Deepen a network and compare, on the bundled training images and a batch of 128 of them."""
+    training, networks = (
+        bundled_fashion("training").limit(TRAINING_IMAGES),
+        [deepened(shallow, deep, live=live) for live in (False, True)],
+    )
+    batch = deep.preprocessing.normalise(training.limit(BATCH).pixels)
+    frozen, live = (difference(shallow, network, batch) for network in networks)
+    shallow_error, deep_error = (
+        loss_and_error(deepcopy(network), training, deep.preprocessing)[1] for network in (shallow, networks[0])
+    )
+    return Containment(frozen, live, shallow_error, deep_error, len(training))

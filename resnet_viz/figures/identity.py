@@ -1,0 +1,70 @@
+"""How learning the identity looks: the error by step at one depth, and by depth at the end."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+
+from ..experiments.identity import ARMS, Arm, Attempt, best
+from .palette import Palette, named_above, styled
+
+FLOOR = 1e-7  # an error of exactly 0 is drawn here
+SYMBOLS = {"plain": "square", "basic": "circle", "preactivation-basic": "diamond"}
+DASHES = {None: "solid", 1.0: "solid", 0.1: "dash", 0.0: "dot"}
+
+
+def error_by_step(attempts: Sequence[Attempt], blocks: int, palette: Palette) -> go.Figure:
+    """The relative error after each step, stacks of one number of blocks, each at its best learning rate; the mean of the
+    seeds on a log axis. An error of exactly 0 is drawn at 1e-7."""
+    figure = go.Figure()
+    for (arm, its_blocks), tried in best(attempts).items():
+        if its_blocks == blocks:
+            errors = np.mean([each.errors for each in tried], 0)
+            rate = tried[0].learning_rate
+            figure.add_scatter(x=tried[0].steps, y=np.maximum(errors, FLOOR), name=arm.title, mode="lines", **look(arm, palette),
+                               hovertemplate="step %{x}: %{y:.2g}<extra>" + f"{arm.title}, learning rate {rate:g}</extra>")  # fmt: skip
+    figure.update_xaxes(title_text="training steps", showgrid=False, rangemode="tozero")
+    return log_errors(figure, palette)
+
+
+def error_by_blocks(attempts: Sequence[Attempt], palette: Palette) -> go.Figure:
+    """The relative error at the end over the number of blocks, each stack at its best learning rate; the mean of the seeds,
+    whiskers from the least to the largest."""
+    figure = go.Figure()
+    found = best(attempts)
+    depths = sorted({blocks for _, blocks in found})
+    for arm in ARMS:
+        tried = {blocks: its for (each, blocks), its in found.items() if each == arm}
+        if tried:
+            last = np.array([[each.errors[-1] for each in tried[blocks]] for blocks in depths])
+            figure.add_scatter(
+                x=list(range(len(depths))), y=np.maximum(last.mean(1), FLOOR), name=arm.title, mode="lines+markers",
+                error_y={"array": last.max(1) - last.mean(1), "arrayminus": last.mean(1) - last.min(1), "thickness": 1}, **look(arm, palette),
+                hovertemplate="%{x} blocks: %{y:.2g}<extra>" + arm.title + "</extra>",
+            )  # fmt: skip
+    figure.update_xaxes(title_text="blocks", tickvals=list(range(len(depths))), ticktext=depths, showgrid=False)
+    return log_errors(figure, palette)
+
+
+def identity_sentence(attempts: Sequence[Attempt], blocks: int) -> str:
+    """What the stacks of one depth came to, by name."""
+    parts = []
+    for (arm, its_blocks), tried in best(attempts).items():
+        if its_blocks == blocks:
+            start = ", without a step" if not tried[0].errors[0] and not tried[0].gradient_norm else ""
+            parts.append(f"{arm.title} {np.mean([each.errors[-1] for each in tried]):.2g}{start}")
+    return f"Error at the end: {'; '.join(parts)}."
+
+
+def look(arm: Arm, palette: Palette) -> Mapping[str, object]:
+    """Colour by kind, dashes by scale."""
+    colour = {"plain": palette.plain, "basic": palette.ink, "preactivation-basic": palette.stem}[arm.kind]
+    return {
+        "line": {"color": colour, "width": 2, "dash": DASHES[arm.scale]},
+        "marker": {"symbol": SYMBOLS[arm.kind], "size": 8, "color": colour},
+    }
+
+
+def log_errors(figure: go.Figure, palette: Palette) -> go.Figure:
+    figure.update_yaxes(type="log", title_text="relative error, log scale", exponentformat="power", dtick=1)
+    return named_above(styled(figure, palette, 400))

@@ -1,0 +1,99 @@
+"""The parts of the page on which two networks race: the choice of the two, the steps, what is taken along."""
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from ..experiments.race import FROM, MOST_STEPS, Race, Record, row_of
+from ..networks.datasets import fashion_folder
+from ..networks.zoo import DEPTHS
+from . import cached, settings
+from .network_choice import add_weights
+from .parts import PAGES, relative_bars
+from .runs import ENDED, PAUSED, Run
+from .session import LARGEST_SEED, Visit, choices
+from .strip import network_strip
+
+DEEPENED = "plain20, deepened"
+KINDS = {"plain": "plain", "residual": "resnet", "pre-activation": "preact", DEEPENED: "plain"}
+PRESENT, ABSENT = "with", "without"
+TAKEN_TO = {"layer_deletion": "Delete their layers", "path_unrolling": "Unroll their paths", "gradient_flow": "Follow their gradients"}  # fmt: skip
+
+
+def racer(side: str, kind: str) -> str:
+    """The controls for one network; its name as a Race takes it."""
+    kind = settings.one_of(f"{side}_kind", "Blocks", list(KINDS), kind, help=f"Without shortcuts, with them, or with batch norm and ReLU first; {DEEPENED}: the trained plain20 with identity layers added.")  # fmt: skip
+    depths = [depth for depth in DEPTHS if depth > 20] if kind == DEEPENED else DEPTHS
+    depth = settings.one_of(f"{side}_depth", "Layers", list(map(str, depths)), "56", help="6n + 2: three stages of n blocks of two layers.")  # fmt: skip
+    if kind == DEEPENED:
+        return f"plain{depth}{FROM}plain20"
+    option = "A" if kind == "plain" else settings.one_of(f"{side}_shortcut", "Shortcut where the shape changes", ["A", "B", "C"], "A",
+                                                         help="A: zero-padding; B: a projection there; C: projections everywhere.")  # fmt: skip
+    norm = settings.one_of(f"{side}_norm", "Batch norm", [PRESENT, ABSENT], PRESENT, help="Without it, plain signals vanish or explode with depth.")  # fmt: skip
+    return f"{KINDS[kind]}{depth}" + (f"-{option}" if option != "A" else "") + ("" if norm == PRESENT else "-without-batch-norm")  # fmt: skip
+
+
+def choose() -> Race:
+    """The controls of a race that has not been started."""
+    left, right = st.columns(2)
+    with left:
+        st.markdown("**Left**")
+        first = racer("left", "plain")
+    with right:
+        st.markdown("**Right**")
+        second = racer("right", "residual")
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        rate = settings.one_of("learning_rate", "Learning rate", ["0.01", "0.02", "0.05", "0.1"], "0.05", help="The same for both, at every step.")  # fmt: skip
+        steps = settings.number("steps", "Steps", 50, MOST_STEPS, Race.steps, help="Of 128 images each; you may stop before.")  # fmt: skip
+        seed = settings.number("race_seed", "Seed", 0, LARGEST_SEED, 0, slider=False, help="Of the initial weights and of the batches: the same seed gives the same race.")  # fmt: skip
+        full = "4,000"
+        if fashion_folder().is_dir():
+            full = settings.one_of("training_images", "Training images", ["4,000", "60,000"], "4,000", help="Those that come with the app, or the full set.")  # fmt: skip
+    return Race(first, second, steps, float(rate), seed, full=full != "4,000")
+
+
+def step_looked_at(race: Race, steps: Sequence[int]) -> int:
+    """The recorded step that the visitor looks at: the newest, until the slider is drawn back."""
+    kept: int | None = st.session_state.setdefault("looked_back", {}).get(race)
+    value = kept if kept is not None and kept in steps else steps[-1]
+    if len(steps) == 1:
+        return value
+    st.session_state["race_step"] = value
+
+    def take() -> None:
+        looked = st.session_state["race_step"]
+        st.session_state["looked_back"] = {race: looked} if looked != steps[-1] else {}
+
+    st.select_slider("Step", steps, key="race_step", on_change=take, help="Back through what was recorded; at its right end it follows the training.")  # fmt: skip
+    return value
+
+
+def strips(visit: Visit, race: Race, record: Record) -> list[list[str]]:
+    """Both networks as strips, their bars the rise in error when a block is deleted; returns the names of their blocks."""
+    names = []
+    for side, name, standing in (("left", race.left, record.left), ("right", race.right, record.right)):
+        description = cached.description_of_row(row_of(name))
+        names.append([block.name for block in description.blocks])
+        bars = relative_bars(dict(zip(names[-1], standing.deletion_rises, strict=True)), "points more error", least=5)
+        st.caption(f"{name}, after {record.step} steps")
+        network_strip(description, [], 0, visit.palette, key=f"race_strip_{side}_{name}", mode="select", bars=bars,
+                      bars_title="bars: rise of the error on 100 test images when this block is deleted", on_change=lambda: None)  # fmt: skip
+    return names
+
+
+def take_along(run: Run[Race]) -> None:
+    """The networks as they are now: to the other pages of this session, or as files."""
+    if not run.files or run.state not in (PAUSED, ENDED):
+        return
+    st.markdown("**Take the two networks along, as they are now**")
+    with st.container(horizontal=True):
+        for page, title in TAKEN_TO.items():
+            if st.button(title, icon=":material/arrow_forward:", help="They are then in the list of networks, in this session."):  # fmt: skip
+                (left,), (right,) = (add_weights(f"race-{run.id}-{side}", content)[1] for side, content in run.files.items())  # fmt: skip
+                chosen = choices()
+                chosen.network, chosen.untrained, chosen.beside = left.name, None, right.name
+                st.switch_page(PAGES / f"{page}.py")
+        for side, content in run.files.items():
+            name = getattr(run.job, side)
+            st.download_button(f"{name}", content, f"{name}.safetensors", icon=":material/download:", on_click="ignore",
+                               help="Its weights as a safetensors file, which --checkpoint of the command line and CHECKPOINTS= of make run take.")  # fmt: skip

@@ -1,0 +1,82 @@
+"""Starting, watching and stopping a training run on a page."""
+
+import time
+from typing import Any, cast
+
+import streamlit as st
+
+from ..errors import InputError
+from ..experiments.race import Race
+from ..worker import GO_ON, PAUSE, STOP, Job
+from .runs import ENDED, PAUSED, RUNNING, WAITING, JobType, Run, runs, session_id
+from .session import choices
+
+
+def title_of(job: Job) -> str:
+    """'plain56 beside resnet56'."""
+    return f"{job.left} beside {job.right}" if isinstance(job, Race) else f"stacks of {job.blocks} blocks"
+
+
+def current(kind: type[JobType]) -> Run[JobType] | None:
+    """The run in this visitor's address, if it is of a kind."""
+    run = runs().find(choices().run, session_id()) if choices().run else None
+    return cast(Run[JobType], run) if run and isinstance(run.job, kind) else None
+
+
+def start_button(job: Job) -> None:
+    """The button that puts a job into the queue."""
+
+    def start() -> None:
+        try:
+            choices().run = runs().start(job, session_id()).id
+        except InputError as error:
+            st.session_state["fault_of_start"] = str(error)
+
+    st.button("Start", type="primary", icon=":material/play_arrow:", on_click=start,
+              help="It is trained on the server; you may go to other pages meanwhile.")  # fmt: skip
+    if fault := st.session_state.pop("fault_of_start", ""):
+        st.error(fault)
+
+
+def controls(run: Run[JobType], done: int, of: int, unit: str) -> Run[JobType]:
+    """How far a run is, and its buttons; returns the run to look at: while this one waits, the one before it.
+
+    ``done``, ``of``: steps or stacks, as ``unit`` says.
+    """
+    registry = runs()
+    told = {
+        WAITING: f"Waiting: place {registry.place(run)} in the queue",
+        RUNNING: f"{unit} {done} of {of}" if run.records else "Starting ...",
+        PAUSED: f"Paused after {unit.lower()} {done}",
+        ENDED: f"Ended after {unit.lower()} {done}" + (f": {run.why}" if run.why else ""),
+    }
+    st.markdown(f"**{title_of(run.job)}** · {told[run.state]}")
+    st.progress(done / of)
+    before = registry.current() if run.state == WAITING else None
+    if before:
+        st.caption(f"One run at a time is trained here. Meanwhile you see the one before yours: {title_of(before.job)}.")
+    with st.container(horizontal=True):
+        if run.state == PAUSED:
+            st.button("Go on", icon=":material/play_arrow:", type="primary", on_click=registry.tell, args=(run, GO_ON),
+                      help="Train on from here.")  # fmt: skip
+        else:
+            st.button("Pause", icon=":material/pause:", on_click=registry.tell, args=(run, PAUSE), disabled=run.state != RUNNING,
+                      help="Hold it; the others in the queue wait too.")  # fmt: skip
+        st.button("Stop", icon=":material/stop:", on_click=registry.tell, args=(run, STOP), disabled=run.state == ENDED,
+                  help="End it; what was recorded stays.")  # fmt: skip
+        st.button("Reset", icon=":material/restart_alt:", on_click=reset, args=(run,), help="End it and choose anew.")
+    return cast(Run[JobType], before) if before and type(before.job) is type(run.job) else run
+
+
+def reset(run: Run[Any]) -> None:
+    """Stop a run and let go of it."""
+    runs().tell(run, STOP)
+    choices().run = ""
+
+
+def wait_for_first(run: Run[Any]) -> None:
+    """Wait a little for the first record, so that a small network's first figure does not come a second later."""
+    for _ in range(16):
+        if run.state != RUNNING or run.records:
+            return
+        time.sleep(0.05)

@@ -1,0 +1,176 @@
+"""The runs that visitors have started: one worker process, one queue, and who is still there to see it."""
+
+import atexit
+import secrets
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+from typing import Any, Generic, TypeVar
+
+import streamlit as st
+from streamlit import runtime
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+from ..errors import InputError
+from ..worker import GO_ON, PAUSE, STOP, Job, Said
+
+GRACE = 60.0  # seconds that a run goes on without anybody who has its address open
+MOST_WAITING = 8
+MOST_KEPT = 24  # runs that have ended
+JobType = TypeVar("JobType", bound=Job)
+WAITING, RUNNING, PAUSED, ENDED = "waiting", "running", "paused", "ended"
+
+
+@dataclass
+class Run(Generic[JobType]):
+    """A job and what has come of it. ``visitors``: the sessions that have its address; ``left_at``: when the last of them
+    went, None while one is there. ``why``: why it ended, '' if it came to its end."""
+
+    id: str
+    job: JobType
+    state: str = WAITING
+    records: list[Any] = field(default_factory=list)
+    files: dict[str, bytes] = field(default_factory=dict)
+    why: str = ""
+    visitors: set[str] = field(default_factory=set)
+    left_at: float | None = None
+
+
+class Runs:
+    """All runs of this server. Every method may be called from any thread.
+
+    ``is_here``: whether a session is connected. ``connect``: starts a worker and returns the connection to it.
+    """
+
+    def __init__(self, is_here: Callable[[str], bool], connect: Callable[[], Connection], grace: float = GRACE) -> None:
+        self.is_here, self.connect, self.grace = is_here, connect, grace
+        self.lock = threading.RLock()
+        self.runs: dict[str, Run[Job]] = {}
+        self.connection: Connection | None = None
+        threading.Thread(target=self.listen, daemon=True, name="runs").start()
+
+    def start(self, job: Job, visitor: str) -> Run[Job]:
+        """Put a job at the end of the queue. Raises InputError where too many wait."""
+        with self.lock:
+            if len(self.waiting()) >= MOST_WAITING:
+                raise InputError(f"{MOST_WAITING} runs are waiting already; try again when one has ended.")
+            run = Run(secrets.token_hex(4), job, visitors={visitor})
+            self.runs[run.id] = run
+            ended = [each for each in self.runs.values() if each.state == ENDED]
+            for oldest in ended[:-MOST_KEPT]:
+                del self.runs[oldest.id]
+            self.begin_next()
+            return run
+
+    def find(self, id: str, visitor: str) -> Run[Job] | None:
+        """A run by its id, for a session that has its address; None for an unknown one."""
+        with self.lock:
+            if run := self.runs.get(id):
+                run.visitors.add(visitor)
+            return run
+
+    def tell(self, run: Run[Any], order: str) -> None:
+        """PAUSE, GO_ON or STOP a run; one that waits can only be stopped."""
+        with self.lock:
+            if run.state == WAITING and order == STOP:
+                run.state, run.why = ENDED, "stopped before it began"
+            elif run.state in (RUNNING, PAUSED) and self.connection:
+                self.connection.send(order)
+                run.why = "stopped" if order == STOP else ""
+                if order != STOP:
+                    run.state = {PAUSE: PAUSED, GO_ON: RUNNING}[order]
+
+    def waiting(self) -> list[Run[Job]]:
+        """The queue, the next one first."""
+        return [run for run in list(self.runs.values()) if run.state == WAITING]
+
+    def place(self, run: Run[Any]) -> int:
+        """The place in the queue, from 1; 0 for a run that does not wait."""
+        waiting = [each.id for each in self.waiting()]
+        return waiting.index(run.id) + 1 if run.id in waiting else 0
+
+    def current(self) -> Run[Job] | None:
+        """The run that the worker has, going or paused."""
+        return next((run for run in list(self.runs.values()) if run.state in (RUNNING, PAUSED)), None)
+
+    def begin_next(self) -> None:
+        """Hand the worker the next job, if both are there."""
+        if self.connection and self.current() is None and (waiting := self.waiting()):
+            waiting[0].state = RUNNING
+            self.connection.send(waiting[0].job)
+
+    def listen(self) -> None:
+        """Take what the worker says, look after runs that nobody sees, and start another worker if it dies."""
+        while True:
+            connection = self.connect()
+            with self.lock:
+                self.connection = connection
+                self.begin_next()
+            try:
+                while True:
+                    said = connection.recv() if connection.poll(0.5) else None
+                    with self.lock:
+                        if said is not None:
+                            self.take(said)
+                        self.end_forsaken()
+            except (EOFError, OSError):
+                with self.lock:
+                    self.connection = None
+                    if run := self.current():
+                        run.state, run.why = ENDED, "the process that trained it ended; start it again"
+
+    def take(self, said: Said) -> None:
+        """Add to the run that the worker has."""
+        run = self.current()
+        assert run is not None  # the worker speaks of its job only
+        if said.record is not None:
+            run.records.append(said.record)
+        if said.files is not None:
+            run.files = said.files
+        if said.ended:
+            run.state, run.why = ENDED, said.fault or run.why
+            self.begin_next()
+
+    def end_forsaken(self) -> None:
+        """Stop the runs whose visitors have all been gone for longer than the grace."""
+        for run in [*self.waiting(), *filter(None, [self.current()])]:
+            if any(self.is_here(visitor) for visitor in run.visitors):
+                run.left_at = None
+            elif run.left_at is None:
+                run.left_at = time.monotonic()
+            elif time.monotonic() - run.left_at > self.grace and not run.why:
+                self.tell(run, STOP)
+                run.why = "nobody was there to see it any more"
+
+
+def start_worker() -> Connection:
+    """Start a process that trains, and return the connection to it."""
+    ours, theirs = Pipe()
+    number = theirs.fileno()
+    program = f"from resnet_viz.worker import main; main({number})"
+    process = subprocess.Popen([sys.executable, "-c", program], pass_fds=[number])
+    theirs.close()
+    atexit.register(process.terminate)
+    return ours
+
+
+def session_id() -> str:
+    """The id of this visitor's session, '' outside of a server."""
+    context = get_script_run_ctx()
+    return context.session_id if context else ""
+
+
+def is_here(session: str) -> bool:
+    """Whether a session's browser is connected."""
+    return not runtime.exists() or runtime.get_instance().is_active_session(session)
+
+
+@st.cache_resource(show_spinner=False)
+def runs() -> Runs:
+    """The one registry of this server."""
+    return Runs(is_here, start_worker)
