@@ -36,11 +36,15 @@ def visit() -> Visit:
     return st.session_state["visit"]
 
 
-def question(visit: Visit, title: str, what_to_do: str, source: str) -> None:
-    """The page's title is its question; below it what to do and the paper, in Markdown; and that weights are random, if so."""
+def question(visit: Visit | None, title: str, what_to_do: str, source: str) -> None:
+    """The page's title is its question; below it what to do and the paper, in Markdown; and that weights are random, if so.
+
+    ``visit``: None where nothing is measured on the chosen network.
+    """
     st.title(title, anchor=False)
     st.markdown(f"{what_to_do} &ensp;· {source}")
-    untrained_note(visit)
+    if visit:
+        untrained_note(visit)
 
 
 def plan_note(plan: Plan) -> None:

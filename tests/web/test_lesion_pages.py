@@ -110,6 +110,13 @@ def test_the_histories_of_short_paths_are_compared_as_scipy_compares_them() -> N
     assert "precomputed" in texts(page)
 
 
+def test_the_histories_of_short_paths_are_of_one_network_whatever_is_chosen() -> None:
+    page = opened("short_paths", {"network": "cifar10-resnet20"})
+    assert not any("predictions mean nothing" in warning.value for warning in page.warning)
+    (card,) = page.session_state["cards"]
+    assert card.provenance[0].startswith("fashion-resnet20, ")
+
+
 def test_the_first_page_tells_every_finding_also_those_that_were_not_expected() -> None:
     page = texts(opened("start"))
     for finding in findings.bundled():
