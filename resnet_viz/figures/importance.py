@@ -76,11 +76,11 @@ def reliability_diagram(rows: Sequence[tuple[str, Reliability, bool]], palette: 
     return styled(figure, palette, 300)
 
 
-def calibration_sentence(before: Reliability, after: Reliability) -> str:
-    """How sure and how right the network is with the lesion, and what that does to its calibration."""
+def calibration_sentence(title: str, before: Reliability, after: Reliability) -> str:
+    """How sure and how right a network is with the lesion, and what that does to its calibration."""
     gap = after.mean_confidence - after.mean_accuracy
     says = "too sure" if gap > 0.02 else "not sure enough" if gap < -0.02 else "about as sure as it is right"
     return (
-        f"With the lesion it is {says}: confidence {after.mean_confidence:.2f}, right on {100 * after.mean_accuracy:.0f} %; "
+        f"With the lesion {title} is {says}: confidence {after.mean_confidence:.2f}, right on {100 * after.mean_accuracy:.0f} %; "
         f"calibration error {before.expected_calibration_error:.3f} → {after.expected_calibration_error:.3f}"
     )

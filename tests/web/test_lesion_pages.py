@@ -127,12 +127,13 @@ def test_the_first_page_tells_every_finding_also_those_that_were_not_expected() 
     assert ":orange-badge[not as expected]" in page
 
 
-def test_calibration_is_told_with_the_lesion() -> None:
-    page = opened("layer_deletion", {**SMALL, "deleted": "1"})
-    loaded = cached.network(NETWORKS["fashion-resnet20"])
-    gates = tuple(loaded.network.gates_without(["layer1.1"]))
-    both = [cached.reliability(loaded, images_of(loaded.entry), each) for each in (loaded.intact, gates)]
-    assert calibration_sentence(*both) in [each.value for each in page.header]
+def test_calibration_is_told_with_the_lesion_for_both_networks() -> None:
+    page = opened("layer_deletion", {"network": "fashion-resnet20", "deleted": "1"})
+    for name in ("fashion-resnet20", "fashion-plain20"):
+        loaded = cached.network(NETWORKS[name])
+        gates = tuple(loaded.network.gates_without(["layer1.1"]))
+        both = [cached.reliability(loaded, images_of(loaded.entry), each) for each in (loaded.intact, gates)]
+        assert calibration_sentence(name, *both) in [each.value for each in page.header]
 
 
 def test_bars_are_shares_of_the_worst_deletion_but_small_rises_stay_small() -> None:
