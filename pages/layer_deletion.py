@@ -14,15 +14,7 @@ from resnet_viz.web.gallery import flipped, picture
 from resnet_viz.web.session import choices
 from resnet_viz.web.sweeps import GATED, bars_of, do_sweeps, known_sweeps, show_sweeps
 
-SHOWN = [
-    "prediction",
-    "set_error",
-    "sweep",
-    "class_errors",
-    "pictures",
-    "reliability",
-    "reliability_beside",
-]  # top to bottom; computed in another order
+SHOWN = ["prediction", "set_error", "sweep", "class_errors", "pictures", "reliability", "reliability_beside"]  # top to bottom; computed in another order  # fmt: skip
 CALIBRATION = r"\mathrm{ECE} = \sum_b \frac{n_b}{n}\,|\mathrm{accuracy}_b - \mathrm{confidence}_b|"
 now = parts.visit()
 entry, loaded, images, networks = now.loaded.entry, now.loaded, now.images, now.networks
@@ -67,9 +59,10 @@ def show_consequences(lesion: Lesion) -> None:
              images=images, python=snippets.CLASS_ERRORS)  # fmt: skip
     with changed:
         flipped(images, entry.classes, lesion.before, lesion.after)
-    for place, each, key in zip(st.columns(len(networks)), networks, ("reliability", "reliability_beside"), strict=False):
+    keys = ("reliability", "reliability_beside")[: len(networks)]
+    for place, network, key in zip(st.columns(len(networks)), networks, keys, strict=True):
         with place:
-            show_calibration(each, key)
+            show_calibration(network, key)
     parts.plan_note(PLAN)
 
 
