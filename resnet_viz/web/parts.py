@@ -136,7 +136,7 @@ def random_blocks(name: str, blocks: list[str]) -> None:
     count = st.number_input("blocks at random", 1, len(blocks), min(3, len(blocks)), key=f"random_count_{name}",
                             help="How many blocks are drawn.")  # fmt: skip
     seed = st.number_input("seed of the draw", 0, LARGEST_SEED, 0, key=f"random_seed_{name}",
-                           help="The same seed draws the same blocks; another one draws others.")  # fmt: skip
+                           help=f"The same seed draws the same blocks; another one draws others. From 0 to {LARGEST_SEED:,}.")  # fmt: skip
     drawn = np.random.default_rng(int(seed)).choice(len(blocks), int(count), replace=False)
     names = [blocks[index] for index in sorted(drawn)]
     st.button(
