@@ -29,13 +29,14 @@ def importance_by_block(blocks: Sequence[str], measures: Mapping[str, Importance
 
 
 def correlation_matrix(titles: Sequence[str], measures: Sequence[Importance], palette: Palette) -> go.Figure:
-    """Spearman's rank correlation of each measure with each, as numbers on a diverging scale."""
+    """Spearman's rank correlation of each measure with each, as numbers on the middle half of a diverging scale, where
+    they can be read."""
     correlations = rank_correlations(list(measures))
     names = [title.split(",")[0] for title in titles]
     figure = go.Figure(
         go.Heatmap(
-            z=correlations, x=names, y=names, zmin=-1, zmax=1, colorscale=palette.diverging, reversescale=True, showscale=False,
-            text=np.round(correlations, 2), texttemplate="%{text:.2f}", textfont={"size": 14},
+            z=correlations, x=names, y=names, zmin=-2, zmax=2, colorscale=palette.diverging, reversescale=True, showscale=False,
+            text=np.round(correlations, 2), texttemplate="%{text:.2f}", textfont={"size": 14, "color": palette.ink},
             hovertemplate="%{y} with %{x}: %{z:.2f}<extra></extra>", name="Spearman's rank correlation",
         )
     )  # fmt: skip
