@@ -203,7 +203,7 @@ def relative_bars(
 ) -> dict[str, tuple[float, str]]:
     """Values by block as bars of the strip: a share of the largest (of ``least``, if all are smaller), and the value in words."""
     top = max([*values.values(), least]) or 1.0
-    return {name: (max(0.0, value) / top, f"{value:.{digits}f} {unit}") for name, value in values.items()}
+    return {name: (max(0.0, value) / top, f"{value:,.{digits}f} {unit}") for name, value in values.items()}
 
 
 def done_in_steps(key: object) -> list | None:
