@@ -44,7 +44,7 @@ def number(name: str, label: str, smallest: int, largest: int, default: int, hel
     widget = st.slider if slider else st.number_input
     if not slider:
         help += f" From {smallest} to {largest:,}."
-    widget(label, smallest, largest, key=key, on_change=store, help=help, width=260 if slider else 130)
+    widget(label, smallest, largest, key=key, on_change=store, help=help, width=260 if slider else 200)
     return value
 
 
