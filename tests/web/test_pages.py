@@ -287,7 +287,7 @@ def test_two_files_of_one_architecture_stand_beside_each_other_on_every_page(mon
         assert not app.warning
         assert "your file first.safetensors" in texts(app)
         shown = texts(app) + str([chart.proto.spec for chart in app.get("plotly_chart")])
-        assert "fashion-resnet20:second" in shown or page in ("stage_diagram", "short_paths")
+        assert "fashion-resnet20:second" in shown or page in ("stage_diagram", *OF_OTHER_NETWORKS)
         for card in app.session_state["cards"]:
             if card.python:
                 exec(compile(card.python, card.key, "exec"), {})  # it names the files
