@@ -20,7 +20,7 @@ def luminance(rgb: np.ndarray) -> float:
 
 @pytest.mark.parametrize("palette", [LIGHT, DARK], ids=["light", "dark"])
 def test_every_correlation_can_be_read_on_its_colour(palette):
-    measures = [Importance(np.arange(4.0), np.ones(4)), Importance(-np.arange(4.0), np.ones(4))]
+    measures = [Importance(np.arange(4.0)[None], np.ones(4)), Importance(-np.arange(4.0)[None], np.ones(4))]
     (cells,) = correlation_matrix(["a", "b"], measures, palette).data
     places, names = zip(*cells.colorscale, strict=True)
     colours = np.array([unlabel_rgb(name) for name in convert_colors_to_same_type(list(names))[0]])
