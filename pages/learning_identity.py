@@ -17,7 +17,7 @@ from resnet_viz.web.session import LARGEST_SEED
 RATES = "best of the learning rates " + ", ".join(f"{rate:g}" for rate in LEARNING_RATES)
 ALL = len(identity.ARMS) * len(LEARNING_RATES)
 now = visit()
-question(now, identity.PLAN.question, "Stacks of blocks, and nothing else, are trained to give back the image that they are given.", f"after {HE_2015}, section 3.1")  # fmt: skip
+question(None, identity.PLAN.question, "Stacks of blocks, and nothing else, are trained to give back the image that they are given.", f"after {HE_2015}, section 3.1")  # fmt: skip
 with st.container(border=True):
     choosing_strip(now)
 

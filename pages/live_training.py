@@ -14,7 +14,7 @@ from resnet_viz.web.run_controls import controls, current, refresh, settle, star
 
 SAMPLES = "500 training and 500 test images"
 now = visit()
-question(now, "Which of two networks learns faster?", "Choose two, press start, and watch them take the same steps.", f"after {HE_2015}, figures 4 and 6")  # fmt: skip
+question(None, "Which of two networks learns faster?", "Choose two, press start, and watch them take the same steps.", f"after {HE_2015}, figures 4 and 6")  # fmt: skip
 
 
 def show(race: Race, records: Sequence[Record], how: str) -> None:
