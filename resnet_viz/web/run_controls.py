@@ -84,8 +84,8 @@ def reset(run: Run[Any]) -> None:
 def refresh(run: Run[Any]) -> float | None:
     """How often the part of a page that shows a run is drawn anew, in seconds. Not while it is paused: what the visitor
     takes along then must not be overtaken by a drawing that was asked for before."""
-    pausing = run.state == PAUSED and run.files is None
-    return 1.0 if pausing or run.state in (WAITING, RUNNING) else None
+    settling = run.state == PAUSED and (run.files is None or run.why)  # its weights, or its end, are about to come
+    return 1.0 if settling or run.state in (WAITING, RUNNING) else None
 
 
 def settle(run: Run[Any]) -> None:
