@@ -109,8 +109,8 @@ def row_of(name: str) -> Entry:
 
 def racer(name: str, seed: int) -> tuple[Entry, ResidualNetwork]:
     """A network as it enters a race, and the row that its weights are of. Raises InputError for an unknown name."""
-    entry, shallow = row_of(name), name.partition(FROM)[2]
-    network = deepened(load(entry_of(f"fashion-{shallow}")).network, entry) if shallow else entry.build(seed=seed)
+    entry, (_, deepens, shallow) = row_of(name), name.partition(FROM)
+    network = deepened(load(entry_of(f"fashion-{shallow}")).network, entry) if deepens else entry.build(seed=seed)
     return entry, network.to(memory_format=torch.channels_last)
 
 
