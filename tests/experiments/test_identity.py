@@ -168,6 +168,14 @@ def test_the_same_seed_repeats_exactly_and_another_does_not(stream):
     assert first.errors[0] != other.errors[0]
 
 
+def test_the_seed_is_that_of_the_batches_too(stream, monkeypatch):
+    """Of two stacks with the same weights the first gradients differ."""
+    monkeypatch.setattr(identity, "stack", lambda arm, blocks, _: stack(arm, blocks, 0))
+    first, other = (outcome(RESIDUAL, replace(SMALL, steps=1, seed=seed), 0.05, stream) for seed in (0, 1))
+    assert first.errors[0] == other.errors[0]
+    assert first.gradient_norm != other.gradient_norm
+
+
 def test_stacks_leave_the_global_random_state_alone(stream):
     before = torch.get_rng_state()
     outcome(PLAIN, replace(SMALL, steps=2), 0.05, stream)

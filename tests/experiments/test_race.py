@@ -71,6 +71,14 @@ def test_another_seed_is_another_race(short):
     assert last.left.batch_losses != short[-1].left.batch_losses
 
 
+def test_the_seed_is_that_of_the_batches_too():
+    """The same weights see other images."""
+    first, other = (Racing(replace(SHORT, steps=1, seed=seed), few(10)) for seed in (0, 1))
+    other.networks = tuple(network for _, network in (racer("plain8", 0), racer("resnet8", 0)))
+    losses = [[record.left.batch_losses for record in racing if record][-1] for racing in (first, other)]
+    assert losses[0] != losses[1]
+
+
 @pytest.mark.parametrize(
     ("steps", "expected"), [(1, [0, 1]), (10, [0, 10]), (12, [0, 10, 12]), (20, [0, 10, 20])], ids=str
 )
