@@ -18,7 +18,7 @@ def history(train: list[float], test: list[float], last_train: float, norms: lis
     return {"epochs": epochs, "train_error_pct": last_train, "test_error_pct": test[-1]}
 
 
-SHALLOW = [history([30, 10], [32, 14], 9), history([20, 8], [28, 12], 7), history([25, 6], [27, 13], 8)]
+SHALLOW = [history([30, 10], [32, 14], 10), history([20, 8], [28, 12], 7), history([25, 6], [27, 13], 7)]
 DEEP = [history([50, 20], [52, 21], 19)]
 RESIDUAL = [history([22, 5], [24, 11], 4)]
 FAMILIES = {"plain": {20: SHALLOW, 56: DEEP}, "resnet": {20: RESIDUAL}}
@@ -59,11 +59,11 @@ def test_errors_by_depth_draws_means_with_whiskers_to_the_extremes():
     }  # fmt: skip
     assert {name: list(trace.y) for name, trace in drawn.items()} == expected
     gap = drawn["plain, gap"]
-    assert list(gap.y - gap.error_y.arrayminus) == [5, 2]
-    assert list(gap.y + gap.error_y.array) == [5, 2]
+    assert list(gap.y - gap.error_y.arrayminus) == [4, 2]
+    assert list(gap.y + gap.error_y.array) == [6, 2]
     train = drawn["plain, training images"]
     assert list(train.y - train.error_y.arrayminus) == [7, 19]
-    assert list(train.y + train.error_y.array) == [9, 19]
+    assert list(train.y + train.error_y.array) == [10, 19]
     assert list(train.text) == ["3 seeds", "1 seed"]
     assert all((trace.yaxis == "y2") == name.endswith("gap") for name, trace in drawn.items())
     assert all(
