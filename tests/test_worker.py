@@ -33,13 +33,14 @@ def connection(monkeypatch) -> Iterator[Connection]:
     whole = worker.samples
     monkeypatch.setattr(worker, "samples", lambda full: whole(full) if full else few())
     ours, theirs = Pipe()
-    thread = threading.Thread(target=work, args=[theirs])
+    returned = threading.Event()
+    thread = threading.Thread(target=lambda: (work(theirs), returned.set()))
     thread.start()
     yield ours
     ours.close()
     thread.join(PATIENCE)
     theirs.close()
-    assert not thread.is_alive()
+    assert returned.is_set()  # without an error
 
 
 def hear(connection: Connection) -> Said:
