@@ -92,24 +92,28 @@ def test_records_come_at_the_start_every_tenth_step_and_at_the_end(steps, expect
     assert losses[0] == ()
 
 
-def test_the_first_record_is_of_the_untrained_networks():
-    images = few(110)  # more than the 100 behind gradients and deletions
-    first = at_first(SHORT, images)
-    for name, standing in (("plain8", first.left), ("resnet8", first.right)):
+def test_the_records_are_of_the_untrained_and_of_the_trained_networks():
+    images = few(150)  # more than the 100 behind gradients and deletions
+    racing = Racing(replace(SHORT, steps=8), images)
+    first, last = (record for record in racing if record)
+    for side, network in zip(("left", "right"), racing.networks, strict=True):
+        name = getattr(SHORT, side)
         entry = zoo.entry_of(f"fashion-{name}")
-        network = entry.build(seed=0)
-        assert (standing.train_loss, standing.train_error_pct) == pytest.approx(
-            loss_and_error(network, images.fixed, entry.preprocessing), rel=1e-5
-        )
-        assert (standing.test_loss, standing.test_error_pct) == pytest.approx(
-            loss_and_error(network, images.test, entry.preprocessing), rel=1e-5
-        )
-        hundred = images.fixed.limit(100)
-        norms = stream_gradient_norms(network, entry.preprocessing.normalise(hundred.pixels), hundred.labels)
-        assert standing.stream_gradient_norms == pytest.approx(norms, rel=1e-4)
-        rises = sweep(network, entry.preprocessing, images.test.limit(100)).rises
-        assert standing.deletion_rises == pytest.approx(rises, abs=1e-9)
-        assert len(norms) == len(rises) == len(network.blocks) == 3
+        for record, measured in ((first, entry.build(seed=0)), (last, network)):
+            standing = getattr(record, side)
+            assert (standing.train_loss, standing.train_error_pct) == pytest.approx(
+                loss_and_error(measured, images.fixed, entry.preprocessing), rel=1e-5
+            )
+            assert (standing.test_loss, standing.test_error_pct) == pytest.approx(
+                loss_and_error(measured, images.test, entry.preprocessing), rel=1e-5
+            )
+            hundred = images.fixed.limit(100)
+            norms = stream_gradient_norms(measured, entry.preprocessing.normalise(hundred.pixels), hundred.labels)
+            assert standing.stream_gradient_norms == pytest.approx(norms, rel=1e-4)
+            rises = sweep(measured, entry.preprocessing, images.test.limit(100)).rises
+            assert standing.deletion_rises == pytest.approx(rises, abs=1e-9)
+            assert len(norms) == len(rises) == len(measured.blocks) == 3
+        assert rises.any()
 
 
 def test_the_measurements_do_not_train():
