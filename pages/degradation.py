@@ -15,7 +15,7 @@ from resnet_viz.web.parts import HE_2015, choosing_strip, plan_note, question, v
 
 IMAGES = ("60,000 training and 10,000 test images", "by epoch: on 10,000 training images")
 now = visit()
-question(now, PLAN.question, "Read the dashed lines first: they are errors on the very images that the network is trained on. "
+question(None, PLAN.question, "Read the dashed lines first: they are errors on the very images that the network is trained on. "
          "The curves are of the bundled networks, whatever network is chosen.", f"after {HE_2015}, figures 1, 4 and 6")  # fmt: skip
 families = {kind: family(kind) for kind in DEPTHS}
 plain, residual = families.values()

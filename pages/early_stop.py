@@ -5,6 +5,7 @@ import streamlit as st
 from resnet_viz.experiments.early_stop import PLAN
 from resnet_viz.experiments.paths import is_plain
 from resnet_viz.figures.lesion_studies import class_probabilities_by_stop, error_by_stop, stop_sentence
+from resnet_viz.figures.palette import short_number
 from resnet_viz.web import cached, snippets
 from resnet_viz.web.card import card
 from resnet_viz.web.parts import VEIT, choosing_strip, plan_note, question, relative_bars, visit
@@ -19,12 +20,12 @@ with cached.timed() as spent:
 with st.container(border=True):
     label = int(by_stop[-1].argmax())
     bars = {name: 100 * float(value) for name, value in zip(blocks, by_stop[1:, label], strict=True)}
-    chosen = choosing_strip(now, relative_bars(bars, f"% {classes[label]}", 0, least=100), f"bars: probability of {classes[label]} if it stopped after this block")  # fmt: skip
+    chosen = choosing_strip(now, relative_bars(bars, f"% {classes[label]}", 1, least=100), f"bars: probability of {classes[label]} if it stopped after this block")  # fmt: skip
     walked = blocks.index(chosen) + 1
     said = by_stop[walked]
-    title = f"Stopped after {chosen}, it would say {classes[int(said.argmax())]} ({said.max():.2f}); at the end {classes[label]} ({by_stop[-1].max():.2f})"
+    title = f"Stopped after {chosen}, it would say {classes[int(said.argmax())]} ({short_number(said.max())}); at the end {classes[label]} ({short_number(by_stop[-1].max())})"
     card(now, "by_stop", class_probabilities_by_stop(classes, by_stop, now.palette), "measured", "1 image", *spent, title=title, formula=FORMULA, alt=title,
-         caption="The five classes that come out likeliest at some block. The head was trained on the last stream only, so what it says before is not calibrated.",
+         caption="The five classes that come out likeliest at some block." + (" The head was trained on the last stream only, so what it says before is not calibrated." if loaded.trained else ""),
          python=snippets.BY_STOP)  # fmt: skip
 with st.container(border=True):
     if images.labels is None:

@@ -7,20 +7,14 @@ from resnet_viz.experiments.deletion import Lesion
 from resnet_viz.experiments.paths import is_plain
 from resnet_viz.figures import deletion as figures
 from resnet_viz.figures.importance import calibration_sentence, reliability_diagram
+from resnet_viz.networks.zoo import LoadedNetwork
 from resnet_viz.web import cached, parts, snippets
 from resnet_viz.web.card import card, chip
 from resnet_viz.web.gallery import flipped, picture
 from resnet_viz.web.session import choices
 from resnet_viz.web.sweeps import GATED, bars_of, do_sweeps, known_sweeps, show_sweeps
 
-SHOWN = [
-    "prediction",
-    "set_error",
-    "sweep",
-    "class_errors",
-    "pictures",
-    "reliability",
-]  # top to bottom; computed in another order
+SHOWN = ["prediction", "set_error", "sweep", "class_errors", "pictures", "reliability", "reliability_beside"]  # top to bottom; computed in another order  # fmt: skip
 CALIBRATION = r"\mathrm{ECE} = \sum_b \frac{n_b}{n}\,|\mathrm{accuracy}_b - \mathrm{confidence}_b|"
 now = parts.visit()
 entry, loaded, images, networks = now.loaded.entry, now.loaded, now.images, now.networks
@@ -65,12 +59,20 @@ def show_consequences(lesion: Lesion) -> None:
              images=images, python=snippets.CLASS_ERRORS)  # fmt: skip
     with changed:
         flipped(images, entry.classes, lesion.before, lesion.after)
-    with cached.timed() as spent:
-        both = [cached.reliability(loaded, images, each) for each in (loaded.intact, gates)]
-    card(now, "reliability", reliability_diagram([("intact", both[0], True), ("with the lesion", both[1], False)], now.palette), "measured", measured, *spent,
-         title=calibration_sentence(*both), formula=CALIBRATION, alt="Accuracy over confidence, before and after.", images=images, python=snippets.RELIABILITY,
-         caption="○ intact ● with the lesion; the larger, the more images. On the dotted line the network is right as often as it says; below it, it is too sure.")  # fmt: skip
+    keys = ("reliability", "reliability_beside")[: len(networks)]
+    for place, network, key in zip(st.columns(len(networks)), networks, keys, strict=True):
+        with place:
+            show_calibration(network, key)
     parts.plan_note(PLAN)
+
+
+def show_calibration(network: LoadedNetwork, key: str) -> None:
+    with st.spinner("Comparing confidence with accuracy ..."), cached.timed() as spent:
+        both = [cached.reliability(network, images, each) for each in (network.intact, gates)]
+    figure = reliability_diagram([("intact", both[0], True), ("with the lesion", both[1], False)], now.palette)
+    card(now, key, figure, "measured", measured, *spent, title=calibration_sentence(network.title, *both), formula=CALIBRATION, alt="Accuracy over confidence, before and after.",
+         of=[network], images=images, python=snippets.reliability(networks[: networks.index(network) + 1]),
+         caption="○ intact ● with the lesion; the larger, the more images. On the dotted line the network is right as often as it says; below it, it is too sure.")  # fmt: skip
 
 
 what_to_do, source = (

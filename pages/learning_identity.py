@@ -11,14 +11,13 @@ from resnet_viz.networks.zoo import NETWORKS, trainable
 from resnet_viz.web import cached, settings, snippets
 from resnet_viz.web.card import card
 from resnet_viz.web.parts import HE_2015, PAGES, choosing_strip, plan_note, question, visit
-from resnet_viz.web.run_controls import controls, current, start_button, wait_for_first
-from resnet_viz.web.runs import ENDED
+from resnet_viz.web.run_controls import controls, current, refresh, settle, start_button
 from resnet_viz.web.session import LARGEST_SEED
 
 RATES = "best of the learning rates " + ", ".join(f"{rate:g}" for rate in LEARNING_RATES)
 ALL = len(identity.ARMS) * len(LEARNING_RATES)
 now = visit()
-question(now, identity.PLAN.question, "Stacks of blocks, and nothing else, are trained to give back the image that they are given.", f"after {HE_2015}, section 3.1")  # fmt: skip
+question(None, identity.PLAN.question, "Stacks of blocks, and nothing else, are trained to give back the image that they are given.", f"after {HE_2015}, section 3.1")  # fmt: skip
 with st.container(border=True):
     choosing_strip(now)
 
@@ -43,18 +42,18 @@ with st.container(border=True):
     plan_note(identity.PLAN)
 
 run = current(Stacks)
-live = run is not None and run.state != ENDED
+every = refresh(run) if run else None
 
 
-@st.fragment(run_every=1.0 if live else None)
+@st.fragment(run_every=every)
 def watch() -> None:
-    """The stacks trained so far, drawn anew every second as long as the run is not at its end."""
+    """The stacks trained so far, drawn anew every second as long as the run goes on."""
     assert run is not None
-    wait_for_first(run)
+    settle(run)
     seen = controls(run, len(run.records), ALL, "Stack")
     if seen.records:
         show_steps(seen.records, seen.job.blocks, "measured", snippets.train_stacks(seen.job, len(seen.records)))
-    if live and run.state == ENDED:
+    if refresh(run) != every:
         st.rerun()
 
 

@@ -10,12 +10,11 @@ from resnet_viz.figures.race import error_by_step, gradients_at
 from resnet_viz.web import races, snippets
 from resnet_viz.web.card import card
 from resnet_viz.web.parts import HE_2015, plan_note, question, visit
-from resnet_viz.web.run_controls import controls, current, start_button, wait_for_first
-from resnet_viz.web.runs import ENDED
+from resnet_viz.web.run_controls import controls, current, refresh, settle, start_button
 
 SAMPLES = "500 training and 500 test images"
 now = visit()
-question(now, "Which of two networks learns faster?", "Choose two, press start, and watch them take the same steps.", f"after {HE_2015}, figures 4 and 6")  # fmt: skip
+question(None, "Which of two networks learns faster?", "Choose two, press start, and watch them take the same steps.", f"after {HE_2015}, figures 4 and 6")  # fmt: skip
 
 
 def show(race: Race, records: Sequence[Record], how: str) -> None:
@@ -37,21 +36,21 @@ def show(race: Race, records: Sequence[Record], how: str) -> None:
 
 
 run = current(Race)
-live = run is not None and run.state != ENDED
+every = refresh(run) if run else None
 
 
-@st.fragment(run_every=1.0 if live else None)
+@st.fragment(run_every=every)
 def watch() -> None:
-    """The run as it stands, drawn anew every second as long as it is not at its end."""
+    """The run as it stands, drawn anew every second as long as it goes on."""
     assert run is not None
-    wait_for_first(run)
+    settle(run)
     with st.container(border=True):
         seen = controls(run, run.records[-1].step if run.records else 0, run.job.steps, "Step")
         races.take_along(run)
     if seen.records:
         with st.container(border=True):
             show(seen.job, seen.records, "measured")
-    if live and run.state == ENDED:
+    if refresh(run) != every:
         st.rerun()
 
 

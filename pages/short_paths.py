@@ -12,7 +12,7 @@ from resnet_viz.web.parts import VEIT, choosing_strip, plan_note, question, visi
 
 ENTRY = NETWORKS["fashion-resnet20"]
 now = visit()
-question(now, "Are the long paths needed for training?", "The same network, trained on all paths or on short ones only. The curves are of fashion-resnet20, whatever network is chosen.",
+question(None, "Are the long paths needed for training?", "The same network, trained on all paths or on short ones only. The curves are of fashion-resnet20, whatever network is chosen.",
          f"after {VEIT}, section 4.3")  # fmt: skip
 ways = {name: histories(ENTRY, recipe, CHECKPOINTS) for name, recipe in SHORT_PATHS.items()}
 ordinary, *others = [[history["test_error_pct"] for history in found] for found in ways.values()]
@@ -32,7 +32,7 @@ with st.container(border=True):
                      f"{rise:+.2f} points ({low:+.2f} to {high:+.2f}).")  # fmt: skip
     title = "Test error, with all blocks: " + ", ".join(f"{name} {sum(errors) / len(errors):.2f} %" for name, errors in zip(ways, [ordinary, *others], strict=True))  # fmt: skip
     card(now, "short_paths", error_by_epoch(ways, now.palette), "precomputed", "10,000 test images", "3 seeds each", "Welch 95 %", title=title, says="  \n".join(sentences),
-         formula=r"\nabla_\theta L = \sum_{|p| \le 4} g_p", alt=title, python=snippets.SHORT_PATHS,
+         formula=r"\nabla_\theta L = \sum_{|p| \le 4} g_p", alt=title, origin="fashion-resnet20, trained in three ways", python=snippets.SHORT_PATHS,
          caption="The lines are means over the seeds, the bands reach from the best to the worst. Trained with some of the blocks, the network is tested with "
          "all of them: more is added to the stream than its batch norms were trained on.")  # fmt: skip
     plan_note(PLAN)

@@ -6,7 +6,7 @@ import streamlit as st
 from resnet_viz.experiments.paths import is_plain
 from resnet_viz.experiments.strongest_paths import MOST_BLOCKS, PLAN, WIDTH
 from resnet_viz.figures.diagram import feature_maps
-from resnet_viz.figures.palette import power_of_two
+from resnet_viz.figures.palette import power_of_two, short_number
 from resnet_viz.figures.strongest_paths import MOST_ROWS, branches_by_stage, paths_on_blocks
 from resnet_viz.web import cached, settings, snippets
 from resnet_viz.web.card import card
@@ -71,9 +71,12 @@ with st.container(border=True):
     with cached.timed() as spent:
         path = cached.path_gradient(loaded, now.image, now.label, takes_branch)
     rank = f"rank {row + 1} of those found" if row >= 0 else "not among the strongest found"
-    st.header(f"The chosen path, of {len(taken)} branches: {100 * path.share:+.3g} % of the gradient", anchor=False)
+    st.header(
+        f"The chosen path, of {len(taken)} branch{'' if len(taken) == 1 else 'es'}: {100 * path.share:+.3g} % of the gradient",
+        anchor=False,
+    )
     st.markdown(
-        f"{branches_by_stage(np.array(takes_branch), blocks)} ({rank}); norm {path.norm:.3g} at the first block."
+        f"{branches_by_stage(np.array(takes_branch), blocks)} ({rank}); norm {short_number(path.norm)} at the first block."
     )
     seen, gradient = st.columns([1, 2])
     seen.image(picture(now.image.pixels[0]).resize((220, 220)), caption=now.image.names[0], alt=now.image.names[0])

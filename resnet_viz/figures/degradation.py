@@ -55,7 +55,7 @@ def errors_by_depth(families: Mapping[str, Runs], palette: Palette) -> go.Figure
 
     A marker is the mean of the seeds, its whiskers reach from the least to the largest.
     """
-    figure = make_subplots(rows=1, cols=2, horizontal_spacing=0.1, subplot_titles=["error", "gap: test − training"])
+    figure = make_subplots(rows=1, cols=2, horizontal_spacing=0.17, subplot_titles=["error", "gap: test − training"])
     depths = sorted({depth for runs in families.values() for depth in runs})
     for family, runs in families.items():
         colour, symbol = (palette.plain, "square") if family == "plain" else (palette.ink, "circle")
@@ -95,7 +95,8 @@ def gradients_by_epoch(runs: Mapping[str, History], palette: Palette) -> go.Figu
         blocks = len(each)
         figure.add_heatmap(
             x=list(range(1, each.shape[1] + 1)), z=each, zmin=low, zmax=high, colorscale=palette.colormap, showscale=column == 1,
-            colorbar={"title": {"text": "norm", "side": "right"}, "tickvals": ticks, "ticktext": [f"10<sup>{tick}</sup>" for tick in ticks], "thickness": 12},
+            colorbar={"title": {"text": "norm", "side": "right", "font": {"size": 12, "color": palette.muted}}, "tickvals": ticks, "ticktext": [f"10<sup>{tick}</sup>" for tick in ticks],
+                      "tickfont": {"size": 11, "color": palette.muted}, "thickness": 8, "outlinewidth": 0},
             customdata=norms[name], hovertemplate="epoch %{x}, block %{y}: %{customdata:.2g}<extra>" + name + "</extra>", row=1, col=column,
         )  # fmt: skip
         third = blocks // 3

@@ -296,10 +296,11 @@ def feature_maps(title: str, maps: np.ndarray, palette: Palette, *, channels: in
     figure = go.Figure(
         go.Heatmap(
             z=grid, zmin=-limit if signed else 0, zmax=limit, colorscale=palette.diverging if signed else palette.colormap,
-            colorbar={"thickness": 8, "len": 0.9, "tickfont": {"size": 11, "color": palette.muted}, "nticks": 4, "outlinewidth": 0},
+            colorbar={"thickness": 8, "len": 0.9, "tickfont": {"size": 11, "color": palette.muted}, "nticks": 4, "outlinewidth": 0, "exponentformat": "power",
+                      "x": 0, "xanchor": "right"},
             hovertemplate=f"{title}: %{{z:.3g}}<extra></extra>",
         )
     )  # fmt: skip
-    figure.update_xaxes(visible=False)
+    figure.update_xaxes(visible=False, constrain="domain", constraintoward="left")
     figure.update_yaxes(visible=False, scaleanchor="x", autorange="reversed")
     return styled(figure, palette, 240)

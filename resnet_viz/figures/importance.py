@@ -29,13 +29,14 @@ def importance_by_block(blocks: Sequence[str], measures: Mapping[str, Importance
 
 
 def correlation_matrix(titles: Sequence[str], measures: Sequence[Importance], palette: Palette) -> go.Figure:
-    """Spearman's rank correlation of each measure with each, as numbers on a diverging scale."""
+    """Spearman's rank correlation of each measure with each, as numbers on the middle half of a diverging scale, where
+    they can be read."""
     correlations = rank_correlations(list(measures))
     names = [title.split(",")[0] for title in titles]
     figure = go.Figure(
         go.Heatmap(
-            z=correlations, x=names, y=names, zmin=-1, zmax=1, colorscale=palette.diverging, reversescale=True, showscale=False,
-            text=np.round(correlations, 2), texttemplate="%{text:.2f}", textfont={"size": 14},
+            z=correlations, x=names, y=names, zmin=-2, zmax=2, colorscale=palette.diverging, reversescale=True, showscale=False,
+            text=np.round(correlations, 2), texttemplate="%{text:.2f}", textfont={"size": 14, "color": palette.ink},
             hovertemplate="%{y} with %{x}: %{z:.2f}<extra></extra>", name="Spearman's rank correlation",
         )
     )  # fmt: skip
@@ -76,11 +77,11 @@ def reliability_diagram(rows: Sequence[tuple[str, Reliability, bool]], palette: 
     return styled(figure, palette, 300)
 
 
-def calibration_sentence(before: Reliability, after: Reliability) -> str:
-    """How sure and how right the network is with the lesion, and what that does to its calibration."""
+def calibration_sentence(title: str, before: Reliability, after: Reliability) -> str:
+    """How sure and how right a network is with the lesion, and what that does to its calibration."""
     gap = after.mean_confidence - after.mean_accuracy
     says = "too sure" if gap > 0.02 else "not sure enough" if gap < -0.02 else "about as sure as it is right"
     return (
-        f"With the lesion it is {says}: confidence {after.mean_confidence:.2f}, right on {100 * after.mean_accuracy:.0f} %; "
+        f"With the lesion {title} is {says}: confidence {after.mean_confidence:.2f}, right on {100 * after.mean_accuracy:.0f} %; "
         f"calibration error {before.expected_calibration_error:.3f} → {after.expected_calibration_error:.3f}"
     )

@@ -50,7 +50,7 @@ def errors_by_amount(rows: Sequence[tuple[str, Study, bool]], chance_pct: float,
     if study.kind == REORDER:
         figure.update_xaxes(autorange="reversed")
     figure.update_yaxes(range=[-3, 104], tickvals=[0, 25, 50, 75, 100], title_text="error, %")
-    return named_above(styled(figure, palette, 360, right=60))
+    return named_above(styled(figure, palette, 360, right=90))
 
 
 def spread(errors: np.ndarray) -> str:
@@ -130,5 +130,6 @@ def class_probabilities_by_stop(classes: Sequence[str], probabilities: np.ndarra
             hovertemplate="after %{x} blocks: %{y:.2f}<extra>" + classes[index] + "</extra>",
         )  # fmt: skip
     figure.update_xaxes(title_text="blocks walked before the rest is skipped", showgrid=False)
-    figure.update_yaxes(range=[-0.03, 1.05], tickvals=[0, 0.5, 1], title_text="probability")
+    top = float(probabilities.max())  # far below 1 where there are many classes and nothing is known yet
+    figure.update_yaxes(range=[-0.03 * top, 1.05 * top], nticks=4, title_text="probability")
     return named_above(styled(figure, palette, 340))

@@ -12,7 +12,8 @@ FONT = '"Source Sans", "Source Sans 3", "Source Sans Pro", sans-serif'
 
 @dataclass(frozen=True)
 class Palette:
-    """Colours by role. ``stages``: layer1 ... layer4; ``ramp``: the part of the colour map that stands out on the background."""
+    """Colours by role. ``stages``: layer1 ... layer4; ``ramp``: the part of the colour map that stands out on the background;
+    ``diverging``: from red to blue, the middle as dark or light as the page."""
 
     stem: str
     stages: tuple[str, str, str, str]
@@ -23,7 +24,7 @@ class Palette:
     background: str
     panel: str
     colormap: str = "Cividis"
-    diverging: str = "RdBu"
+    diverging: tuple[tuple[float, str], ...] | str = "RdBu"
     ramp: tuple[float, float] = (0.05, 0.75)
 
     def stage(self, block: str) -> str:
@@ -50,6 +51,7 @@ DARK = Palette(
     "#343B49",
     "#14171D",
     "#1C2028",
+    diverging=((0, "#FFC9BC"), (0.25, "#B93A54"), (0.5, "#232833"), (0.75, "#2A67B0"), (1, "#B9DCFF")),
     ramp=(0.35, 1.0),
 )
 

@@ -122,33 +122,17 @@ def share_by_length(
     figure.add_annotation(
         x=(first + last) / 2, y=top * 1.21, text=f"95 % of the gradient: {first} to {last}", showarrow=False
     )
-    if len(paths) > 2 and len([count for count in paths if count]) > 1:
-        middle = int(np.argmax(shares))
-        figure.add_annotation(
-            x=middle,
-            y=max(shares),
-            yshift=14,
-            text="paths",
-            showarrow=False,
-            xanchor="left",
-            font={"color": palette.muted},
-        )
-        peak = int(np.argmax(gradient))
-        figure.add_annotation(
-            x=peak,
-            y=float(gradient[peak]),
-            yshift=12,
-            text="gradient",
-            showarrow=False,
-            xanchor="right" if peak < middle else "center",
-            font={"color": palette.stages[0]},
-        )
+    marks = [("■ gradient", palette.stages[0]), ("■ paths", palette.muted)]
+    if beside:
+        marks.insert(0, (f"○ gradient, {beside[0]}", palette.ink))
+    for above, (text, colour) in enumerate(marks):
+        label_above(figure, above, text, colour)
     figure.update_layout(barmode="overlay")
     figure.update_xaxes(
         title_text="path length: number of branches taken", showgrid=False, range=[-0.8, len(paths) - 0.2]
     )
     figure.update_yaxes(title_text="share, %", range=[0, top * 1.32])
-    return styled(figure, palette, 330)
+    return styled(figure, palette, 322 + 16 * len(marks), top=8 + 16 * len(marks))
 
 
 def add_single_paths(

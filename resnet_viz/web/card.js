@@ -57,21 +57,23 @@ async function png(data) {
 // the coordinates of a drawing without axes.
 async function csv(data) {
   const graph = await plot(data), layout = graph._fullLayout, drawn = layout.xaxis?.visible !== false;
-  const title = (axis, fallback) => {
-    const text = layout[axis]?.title?.text?.trim();
-    return text && !text.startsWith("Click to enter") ? text : fallback;
+  // An axis without a title of its own has that of the axis it matches: panels above one another share the lowest one's.
+  const title = (id) => {
+    const axis = layout[`${id[0]}axis${id.slice(1)}`], text = plain(axis?.title?.text).trim();
+    return text && !text.startsWith("Click to enter") ? text : axis?.matches ? title(axis.matches) : id[0];
   };
-  const columns = ["series", title("xaxis", "x"), title("yaxis", "y"), "low", "high", "value", "label"];
   const plain = (value) => String(Array.isArray(value) ? value.join(" ") : value ?? "").replaceAll(/<[^>]*>/g, " ");
   // An axis of two levels keeps its categories in two rows.
   const at = (values, i) => (Array.isArray(values?.[0]) ? values.map((level) => level[i]).join(" ") : plain(values?.[i]));
-  const rows = [];
+  const rows = [], axes = new Set();
   for (const trace of graph._fullData) {
     if (trace.hoverinfo === "skip") continue;
-    const name = trace.name && !/^trace \d+$/.test(trace.name) ? trace.name : "";
+    const series = trace.name && !/^trace \d+$/.test(trace.name) ? trace.name : "";
+    const [across, up] = [title(trace.xaxis), title(trace.yaxis)];
+    [across, up].forEach((axis) => axes.add(axis));
     if (trace.z) {
       trace.z.forEach((line, row) => Array.from(line).forEach((value, column) => {
-        if (Number.isFinite(value)) rows.push([name, column, row, "", "", value, ""]);
+        if (Number.isFinite(value)) rows.push({ series, [across]: column, [up]: row, value });
       }));
       continue;
     }
@@ -79,13 +81,14 @@ async function csv(data) {
     const count = Math.max(...[trace.x, trace.y].map((values) => (Array.isArray(values?.[0]) ? values[0].length : values?.length ?? 0)));
     const [errors, values] = trace.error_x?.array ? [trace.error_x, trace.x] : [trace.error_y, trace.y];
     for (let i = 0; i < count; i++) {
-      const ends = errors?.array ? [values[i] - errors.arrayminus[i], values[i] + errors.array[i]] : ["", ""];
-      rows.push([name, ...(drawn ? [at(trace.x, i), at(trace.y, i)] : ["", ""]), ...ends, "", label(i)]);
+      const place = drawn ? { [across]: at(trace.x, i), [up]: at(trace.y, i) } : {};
+      const ends = errors?.array ? { low: values[i] - errors.arrayminus[i], high: values[i] + errors.array[i] } : {};
+      rows.push({ series, ...place, ...ends, label: label(i) });
     }
   }
-  const used = columns.map((_, i) => rows.some((row) => row[i] !== ""));
+  const columns = ["series", ...axes, "low", "high", "value", "label"].filter((name) => rows.some((row) => (row[name] ?? "") !== ""));
   const quoted = (value) => (/[",\n]/.test(value) ? `"${String(value).replaceAll('"', '""')}"` : value);
-  const text = [columns, ...rows].map((row) => row.filter((_, i) => used[i]).map(quoted).join(",")).join("\n");
+  const text = [columns, ...rows.map((row) => columns.map((name) => row[name] ?? ""))].map((row) => row.map(quoted).join(",")).join("\n");
   return [data.title || data.figure, ...data.provenance].map((line) => `# ${line}\n`).join("") + text + "\n";
 }
 

@@ -39,7 +39,7 @@ def choose_network(chosen: Choices) -> tuple[LoadedNetwork, LoadedNetwork | None
                          help="Untrained: seeded initial weights, batch norms set by one pass over fixed images.")  # fmt: skip
     if chosen.untrained is not None:
         st.number_input("Seed of the initial weights", 0, LARGEST_SEED, key="seed_box", on_change=take,
-                        help="The same seed gives the same initial weights.")  # fmt: skip
+                        help=f"The same seed gives the same initial weights. From 0 to {LARGEST_SEED:,}.")  # fmt: skip
     loaded = load(networks[chosen.network], chosen.untrained)
     st.caption(facts(loaded, told=not waits_for_prediction()))
     if os.environ.get("RESNET_VIZ_UPLOADS") == "1":

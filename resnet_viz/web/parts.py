@@ -36,11 +36,15 @@ def visit() -> Visit:
     return st.session_state["visit"]
 
 
-def question(visit: Visit, title: str, what_to_do: str, source: str) -> None:
-    """The page's title is its question; below it what to do and the paper, in Markdown; and that weights are random, if so."""
+def question(visit: Visit | None, title: str, what_to_do: str, source: str) -> None:
+    """The page's title is its question; below it what to do and the paper, in Markdown; and that weights are random, if so.
+
+    ``visit``: None where nothing is measured on the chosen network.
+    """
     st.title(title, anchor=False)
     st.markdown(f"{what_to_do} &ensp;· {source}")
-    untrained_note(visit)
+    if visit:
+        untrained_note(visit)
 
 
 def plan_note(plan: Plan) -> None:
@@ -132,7 +136,7 @@ def random_blocks(name: str, blocks: list[str]) -> None:
     count = st.number_input("blocks at random", 1, len(blocks), min(3, len(blocks)), key=f"random_count_{name}",
                             help="How many blocks are drawn.")  # fmt: skip
     seed = st.number_input("seed of the draw", 0, LARGEST_SEED, 0, key=f"random_seed_{name}",
-                           help="The same seed draws the same blocks; another one draws others.")  # fmt: skip
+                           help=f"The same seed draws the same blocks; another one draws others. From 0 to {LARGEST_SEED:,}.")  # fmt: skip
     drawn = np.random.default_rng(int(seed)).choice(len(blocks), int(count), replace=False)
     names = [blocks[index] for index in sorted(drawn)]
     st.button(
@@ -199,7 +203,7 @@ def relative_bars(
 ) -> dict[str, tuple[float, str]]:
     """Values by block as bars of the strip: a share of the largest (of ``least``, if all are smaller), and the value in words."""
     top = max([*values.values(), least]) or 1.0
-    return {name: (max(0.0, value) / top, f"{value:.{digits}f} {unit}") for name, value in values.items()}
+    return {name: (max(0.0, value) / top, f"{value:,.{digits}f} {unit}") for name, value in values.items()}
 
 
 def done_in_steps(key: object) -> list | None:

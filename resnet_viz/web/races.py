@@ -8,6 +8,7 @@ from ..experiments.race import FROM, MOST_STEPS, Race, Record, row_of
 from ..networks.datasets import fashion_folder
 from ..networks.zoo import DEPTHS
 from . import cached, settings
+from .links import query_of
 from .network_choice import add_weights
 from .parts import PAGES, relative_bars
 from .runs import ENDED, PAUSED, Run
@@ -92,7 +93,7 @@ def take_along(run: Run[Race]) -> None:
                 (left,), (right,) = (add_weights(f"race-{run.id}-{side}", content)[1] for side, content in run.files.items())  # fmt: skip
                 chosen = choices()
                 chosen.network, chosen.untrained, chosen.beside = left.name, None, right.name
-                st.switch_page(PAGES / f"{page}.py")
+                st.switch_page(PAGES / f"{page}.py", query_params=query_of(page, chosen))
         for side, content in run.files.items():
             name = getattr(run.job, side)
             st.download_button(f"{name}", content, f"{name}.safetensors", icon=":material/download:", on_click="ignore",

@@ -8,7 +8,7 @@ import streamlit as st
 from ..errors import InputError
 from ..experiments.race import Race
 from ..worker import GO_ON, PAUSE, STOP, Job
-from .runs import ENDED, PAUSED, RUNNING, WAITING, JobType, Run, runs, session_id
+from .runs import ENDED, LONGEST_PAUSE, PAUSED, RUNNING, WAITING, JobType, Run, runs, session_id
 from .session import choices
 
 
@@ -53,18 +53,25 @@ def controls(run: Run[JobType], done: int, of: int, unit: str) -> Run[JobType]:
     st.markdown(f"**{title_of(run.job)}** · {told[run.state]}")
     st.progress(done / of)
     before = registry.current() if run.state == WAITING else None
-    if before:
-        st.caption(f"One run at a time is trained here. Meanwhile you see the one before yours: {title_of(before.job)}.")
+    meanwhile = f" Meanwhile you see the one before yours: {title_of(before.job)}." if before else ""
+    st.caption(f"One run at a time is trained here.{meanwhile}")
     with st.container(horizontal=True):
         if run.state == PAUSED:
-            st.button("Go on", icon=":material/play_arrow:", type="primary", on_click=registry.tell, args=(run, GO_ON),
+            st.button("Go on", key="run_go_on", icon=":material/play_arrow:", type="primary", on_click=registry.tell, args=(run, GO_ON),
                       help="Train on from here.")  # fmt: skip
         else:
-            st.button("Pause", icon=":material/pause:", on_click=registry.tell, args=(run, PAUSE), disabled=run.state != RUNNING,
-                      help="Hold it; the others in the queue wait too.")  # fmt: skip
-        st.button("Stop", icon=":material/stop:", on_click=registry.tell, args=(run, STOP), disabled=run.state == ENDED,
+            st.button("Pause", key="run_pause", icon=":material/pause:", on_click=registry.tell, args=(run, PAUSE), disabled=run.state != RUNNING,
+                      help=f"Hold it; if others wait, for {LONGEST_PAUSE:.0f} s at most.")  # fmt: skip
+        st.button("Stop", key="run_stop", icon=":material/stop:", on_click=registry.tell, args=(run, STOP), disabled=run.state == ENDED,
                   help="End it; what was recorded stays.")  # fmt: skip
-        st.button("Reset", icon=":material/restart_alt:", on_click=reset, args=(run,), help="End it and choose anew.")
+        st.button(
+            "Reset",
+            key="run_reset",
+            icon=":material/restart_alt:",
+            on_click=reset,
+            args=(run,),
+            help="End it and choose anew.",
+        )
     return cast(Run[JobType], before) if before and type(before.job) is type(run.job) else run
 
 
@@ -74,9 +81,16 @@ def reset(run: Run[Any]) -> None:
     choices().run = ""
 
 
-def wait_for_first(run: Run[Any]) -> None:
+def refresh(run: Run[Any]) -> float | None:
+    """How often the part of a page that shows a run is drawn anew, in seconds. Not while it is paused: what the visitor
+    takes along then must not be overtaken by a drawing that was asked for before."""
+    pausing = run.state == PAUSED and run.files is None
+    return 1.0 if pausing or run.state in (WAITING, RUNNING) else None
+
+
+def settle(run: Run[Any]) -> None:
     """Wait a little for the first record, so that a small network's first figure does not come a second later."""
     for _ in range(16):
-        if run.state != RUNNING or run.records:
+        if run.records or run.state != RUNNING:
             return
         time.sleep(0.05)

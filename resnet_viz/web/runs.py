@@ -20,6 +20,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 from ..errors import InputError
 from ..worker import GO_ON, PAUSE, STOP, Job, Said
 
+LONGEST_PAUSE = 120.0  # seconds that a run may be held while others wait
 GRACE = 60.0  # seconds that a run goes on without anybody who has its address open
 MOST_WAITING = 8
 MOST_KEPT = 24  # runs that have ended
@@ -29,17 +30,19 @@ WAITING, RUNNING, PAUSED, ENDED = "waiting", "running", "paused", "ended"
 
 @dataclass
 class Run(Generic[JobType]):
-    """A job and what has come of it. ``visitors``: the sessions that have its address; ``left_at``: when the last of them
-    went, None while one is there. ``why``: why it ended, '' if it came to its end."""
+    """A job and what has come of it. ``files``: the weights as they are now, while it is paused and when it has ended;
+    ``visitors``: the sessions that have its address; ``left_at``: when the last of them
+    went, None while one is there; ``paused_at``: since when it is held. ``why``: why it ended, '' if it came to its end."""
 
     id: str
     job: JobType
     state: str = WAITING
     records: list[Any] = field(default_factory=list)
-    files: dict[str, bytes] = field(default_factory=dict)
+    files: dict[str, bytes] | None = None
     why: str = ""
     visitors: set[str] = field(default_factory=set)
     left_at: float | None = None
+    paused_at: float = 0.0
 
 
 class Runs:
@@ -84,7 +87,8 @@ class Runs:
                 self.send(order)
                 run.why = "stopped" if order == STOP else ""
                 if order != STOP:
-                    run.state = {PAUSE: PAUSED, GO_ON: RUNNING}[order]
+                    run.state, run.paused_at = {PAUSE: PAUSED, GO_ON: RUNNING}[order], time.monotonic()
+                    run.files = None
 
     def waiting(self) -> list[Run[Job]]:
         """The queue, the next one first."""
@@ -144,7 +148,11 @@ class Runs:
             self.begin_next()
 
     def end_forsaken(self) -> None:
-        """Stop the runs whose visitors have all been gone for longer than the grace."""
+        """Stop the runs whose visitors have all been gone for longer than the grace, and one that keeps others waiting."""
+        held = self.current()
+        if held and held.state == PAUSED and self.waiting() and time.monotonic() - held.paused_at > LONGEST_PAUSE:
+            self.tell(held, STOP)
+            held.why = f"held for {LONGEST_PAUSE:.0f} s while others waited"
         for run in [*self.waiting(), *filter(None, [self.current()])]:
             if any(self.is_here(visitor) for visitor in run.visitors):
                 run.left_at = None

@@ -42,7 +42,9 @@ def number(name: str, label: str, smallest: int, largest: int, default: int, hel
 
     value, key, store = setting(name, default, parse, str)
     widget = st.slider if slider else st.number_input
-    widget(label, smallest, largest, key=key, on_change=store, help=help, width=260 if slider else 130)
+    if not slider:
+        help += f" From {smallest} to {largest:,}."
+    widget(label, smallest, largest, key=key, on_change=store, help=help, width=260 if slider else 200)
     return value
 
 

@@ -22,16 +22,6 @@ lesion = delete(loaded.network, loaded.entry.preprocessing, images, gates)
 figure = class_errors(loaded.entry.classes, lesion, LIGHT)"""
 
 
-RELIABILITY = """from resnet_viz.experiments.calibration import reliability
-from resnet_viz.experiments.deletion import probabilities_of_each
-from resnet_viz.figures.importance import reliability_diagram
-
-lesions = [[1.0] * len(gates), gates]
-given = probabilities_of_each(loaded.network, loaded.entry.preprocessing, images, lesions)
-before, after = (reliability(each, images.labels.numpy()) for each in given)
-figure = reliability_diagram([("intact", before, True), ("with the lesion", after, False)], LIGHT)"""
-
-
 def set_error(networks: Sequence[LoadedNetwork]) -> str:
     """The error of a set in each network."""
     return f"""from resnet_viz.experiments.deletion import delete
@@ -43,6 +33,18 @@ for each in {loaded_list(networks)}:
     lesion = delete(each.network, each.entry.preprocessing, images, gates)
     rows.append((each.title, lesion, is_plain(each.network)))
 figure = error_bars(rows, LIGHT)"""
+
+
+def reliability(networks: Sequence[LoadedNetwork]) -> str:
+    """Confidence against accuracy before and after, in the last of the networks."""
+    return f"""from resnet_viz.experiments.calibration import reliability
+from resnet_viz.experiments.deletion import probabilities_of_each
+from resnet_viz.figures.importance import reliability_diagram
+
+each = {loaded_list(networks)}[-1]
+given = probabilities_of_each(each.network, each.entry.preprocessing, images, [[1.0] * len(gates), gates])
+before, after = (reliability(probabilities, images.labels.numpy()) for probabilities in given)
+figure = reliability_diagram([("intact", before, True), ("with the lesion", after, False)], LIGHT)"""
 
 
 def sweep(networks: Sequence[LoadedNetwork], classes: int) -> str:

@@ -5,6 +5,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 import urllib.request
@@ -53,7 +54,7 @@ class Server:
         self.address = f"http://localhost:{port}"
         self.output = tempfile.NamedTemporaryFile("w+", suffix=".log")  # noqa: SIM115  (open as long as the server is)
         self.process = subprocess.Popen(
-            ["make", "run", f"PORT={port}", *variables],
+            ["make", "run", f"PORT={port}", f"VENV={sys.prefix}", *variables],  # not one more environment in a fresh clone
             cwd=ROOT,
             start_new_session=True,
             stdout=self.output,

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import re
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,8 @@ from resnet_viz.web.address import own_address
 from tests.browser.conftest import SOON, Server, block, browser_options, finished, heading
 from tests.browser.test_app import PAGES
 
-EVERY_PAGE = {"": "Why can a residual network lose a layer and still see?", **PAGES, "short_paths": "Are the long paths needed for training?",
+EVERY_PAGE = {"": "Why can a residual network lose a layer and still see?", **PAGES, "degradation": "Do more layers make a plain network worse, even on the images it is trained on?",
+              "live_training": "Which of two networks learns faster?", "learning_identity": "Why is it hard to learn to do nothing?", "short_paths": "Are the long paths needed for training?",
               "lesion_studies?draws=1": "How much damage can it take?", "block_importance": "Which blocks matter?", "early_stop": "What if it stopped here?",
               "lessons": "Which lesson today?",
               "about": "What do the words mean, and where does it come from?"}  # fmt: skip
@@ -263,8 +265,13 @@ def test_the_camera(server: Server, playwright: Playwright) -> None:
     expect(page.locator("video")).to_be_visible(timeout=SOON)
     finished(page)
     page.wait_for_function("document.querySelector('video')?.currentTime > 0.5", timeout=SOON)  # it plays, and goes on
-    page.get_by_role("button", name="Take Photo").click()
-    expect(page.get_by_text("as the network sees it")).to_be_visible(timeout=SOON)
+    seen = page.get_by_text("as the network sees it")
+    for _ in range(5):  # Streamlit's camera has no picture yet at times, and does nothing then: one presses again
+        page.get_by_role("button", name="Take Photo").click()
+        with suppress(AssertionError):
+            expect(seen).to_be_visible(timeout=10_000)
+            break
+    expect(seen).to_be_visible(timeout=1000)
     browser.close()
 
 
@@ -316,6 +323,23 @@ def test_a_figure_is_saved_as_svg_png_and_csv(server: Server, page: Page) -> Non
     assert [row["label"] for row in rows if row["series"] == "share of the paths, %"][4] == "126"
 
 
+def test_the_table_of_a_figure_with_panels_names_the_axes_of_each(server: Server, page: Page) -> None:
+    opened(page, f"{server.address}/path_unrolling?network=fashion-resnet20")
+    button = page.get_by_role("button", name="Save this figure as CSV: Number of paths").first
+    with page.expect_download() as download:
+        button.click(timeout=SOON)
+    lines = Path(download.value.path()).read_text().splitlines()
+    rows = list(csv.DictReader(line for line in lines if not line.startswith("#")))
+    assert list(rows[0])[:5] == ["series", "path length: number of branches taken", "number of paths", "norm of one path", "share, %"]  # fmt: skip
+    filled = {row["series"]: [name for name in list(row)[2:5] if row[name]] for row in rows}
+    assert filled == {
+        "number of paths": ["number of paths"],
+        "one path": ["norm of one path"],
+        "number × norm, share, %": ["share, %"],
+        "share of the gradient, exact, %": ["share, %"],
+    }
+
+
 def test_a_figure_can_be_saved_before_it_is_drawn(server: Server, page: Page) -> None:
     held: list[Route] = []
     page.route("**/PlotlyChart*.js", lambda route: held.append(route))
@@ -347,7 +371,7 @@ def test_a_page_is_saved_as_one_file_that_needs_no_internet(
     alone.on("request", lambda request: asked.append(request.url))
     alone.goto(file.as_uri())
     expect(alone.locator(".js-plotly-plot .main-svg").first).to_be_visible()
-    expect(alone.locator(".js-plotly-plot")).to_have_count(5)
+    expect(alone.locator(".js-plotly-plot")).to_have_count(6)
     expect(alone.get_by_text("How to cite: resnet_viz 0.1.0")).to_be_visible()
     expect(alone.get_by_text("c268688d5f624fd1333c4e03f7205d0f5f21235b419fb98e21970939fd744ab6").first).to_be_visible()
     assert [url for url in asked if not url.startswith("file:")] == []

@@ -8,7 +8,7 @@ import pytest
 
 from resnet_viz.experiments.paths import GradientByLength
 from resnet_viz.figures.palette import DARK, LIGHT
-from resnet_viz.figures.paths import count_times_norm, length_sentences, lengths_by_stage
+from resnet_viz.figures.paths import count_times_norm, length_sentences, lengths_by_stage, share_by_length
 
 LENGTHS = np.arange(5)
 EXACT = GradientByLength((1, 4, 6, 4, 1), np.array([[1.0, 4.0, 3.0, 1.5, 0.5], [1.0, 2.0, 3.0, 2.5, 1.5]]), 1e-7)
@@ -82,6 +82,15 @@ def test_lengths_by_stage_draws_a_line_in_each_stages_colour():
     ]
     assert titles(figure) == ["branches taken within the stage", "share of the gradient, %"]
     assert figure.layout.xaxis.range == (-0.5, 4.5)
+
+
+@pytest.mark.parametrize("beside", [None, ("another network", EXACT)])
+def test_what_the_bars_are_stands_in_lines_above_them(beside):
+    figure = share_by_length(EXACT, LIGHT, beside)
+    above = {each.text: each.yshift for each in figure.layout.annotations if each.yref == "paper"}
+    assert list(above) == ["○ gradient, another network"] * bool(beside) + ["■ gradient", "■ paths"]
+    assert np.diff(list(above.values())).min() >= figure.layout.font.size
+    assert figure.layout.margin.t > max(above.values()) + figure.layout.font.size
 
 
 def test_the_sentence_names_the_share_of_the_paths_in_the_range():

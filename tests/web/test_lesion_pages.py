@@ -69,7 +69,7 @@ def test_the_page_says_what_the_network_would_say_after_the_chosen_block() -> No
     app = opened("early_stop", {**SMALL, "block": "4"})
     loaded = cached.network(NETWORKS["fashion-resnet20"])
     said = cached.probabilities(loaded, app.session_state["visit"].image, (1.0,) * 5 + (0.0,) * 4)
-    expected = f"Stopped after layer2.1, it would say {loaded.entry.classes[said.argmax()]} ({said.max():.2f})"
+    expected = f"Stopped after layer2.1, it would say {loaded.entry.classes[said.argmax()]} ({said.max():.3g})"
     assert any(expected in each.value for each in app.header)
 
 
@@ -110,6 +110,13 @@ def test_the_histories_of_short_paths_are_compared_as_scipy_compares_them() -> N
     assert "precomputed" in texts(page)
 
 
+def test_the_histories_of_short_paths_are_of_one_network_whatever_is_chosen() -> None:
+    page = opened("short_paths", {"network": "cifar10-resnet20"})
+    assert not any("predictions mean nothing" in warning.value for warning in page.warning)
+    (card,) = page.session_state["cards"]
+    assert card.provenance[0].startswith("fashion-resnet20, ")
+
+
 def test_the_first_page_tells_every_finding_also_those_that_were_not_expected() -> None:
     page = texts(opened("start"))
     for finding in findings.bundled():
@@ -120,12 +127,13 @@ def test_the_first_page_tells_every_finding_also_those_that_were_not_expected() 
     assert ":orange-badge[not as expected]" in page
 
 
-def test_calibration_is_told_with_the_lesion() -> None:
-    page = opened("layer_deletion", {**SMALL, "deleted": "1"})
-    loaded = cached.network(NETWORKS["fashion-resnet20"])
-    gates = tuple(loaded.network.gates_without(["layer1.1"]))
-    both = [cached.reliability(loaded, images_of(loaded.entry), each) for each in (loaded.intact, gates)]
-    assert calibration_sentence(*both) in [each.value for each in page.header]
+def test_calibration_is_told_with_the_lesion_for_both_networks() -> None:
+    page = opened("layer_deletion", {"network": "fashion-resnet20", "deleted": "1"})
+    for name in ("fashion-resnet20", "fashion-plain20"):
+        loaded = cached.network(NETWORKS[name])
+        gates = tuple(loaded.network.gates_without(["layer1.1"]))
+        both = [cached.reliability(loaded, images_of(loaded.entry), each) for each in (loaded.intact, gates)]
+        assert calibration_sentence(name, *both) in [each.value for each in page.header]
 
 
 def test_bars_are_shares_of_the_worst_deletion_but_small_rises_stay_small() -> None:

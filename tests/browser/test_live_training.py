@@ -1,0 +1,95 @@
+"""Two networks are trained while the page shows it: started, paused, left and found again, taken along; others wait and watch."""
+
+import re
+
+import pytest
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from tests.browser.conftest import SOON, Server, block, finished, heading
+from tests.browser.test_class import opened
+
+VIEW = "live_training?left_depth=8&right_depth=8"
+pytestmark = pytest.mark.browser
+
+
+def start(page: Page, address: str, steps: int) -> None:
+    opened(page, f"{address}/{VIEW}&steps={steps}")
+    page.get_by_role("button", name="Start", exact=True).click()
+
+
+def main(page: Page) -> Locator:
+    """The page without Streamlit's own frame, which has a button Stop too."""
+    return page.get_by_test_id("stMain")
+
+
+def told(page: Page) -> str:
+    return page.get_by_text(re.compile("^plain8 beside resnet8 · ")).first.inner_text(timeout=SOON)
+
+
+def losses_shown(page: Page) -> tuple[float, float]:
+    """The training errors in the figure's title."""
+    title = page.get_by_role("heading", name=re.compile("^After [0-9]+ steps: ")).first.inner_text(timeout=SOON)
+    left, right = re.findall(r"([0-9.]+) %", title)
+    return float(left), float(right)
+
+
+def test_a_race_is_watched_paused_left_and_taken_along(server: Server, page: Page) -> None:
+    start(page, server.address, 500)
+    expect(page.get_by_role("heading", name="After 0 steps: plain8 90.0 %, resnet8 90.0 % training error")).to_be_visible(timeout=SOON)  # fmt: skip
+    assert re.search(r"[?&]run=[0-9a-f]{8}", page.url)
+    expect(page.get_by_role("heading", name=re.compile("^After [3-9]0 steps: "))).to_be_visible(timeout=SOON)
+    assert max(losses_shown(page)) < 75  # of ten classes: 90 before the first step
+    page.get_by_role("button", name="Pause").click()
+    expect(page.get_by_text(re.compile("Paused after step"))).to_be_visible(timeout=SOON)
+    expect(page.get_by_role("button", name="Delete their layers")).to_be_visible(timeout=SOON)
+    page.wait_for_timeout(2500)  # the page is drawn anew every second
+    paused, shown = told(page), losses_shown(page)
+    page.get_by_role("link", name="Gradient flow").click()
+    heading(page, "How much gradient reaches the first block?")
+    finished(page)
+    page.reload()  # on another page: the run is still this visitor's
+    heading(page, "How much gradient reaches the first block?")
+    finished(page)
+    page.get_by_role("link", name="Live training").click()
+    expect(page.get_by_text(re.compile("Paused after step"))).to_be_visible(timeout=SOON)
+    assert (told(page), losses_shown(page)) == (paused, shown)
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="resnet8", exact=True).click()
+    assert saved.value.suggested_filename == "resnet8.safetensors"
+    page.get_by_role("button", name="Delete their layers").click()
+    heading(page, "What happens when a block is deleted?")
+    finished(page)
+    expect(page.get_by_role("combobox", name=re.compile("Network"))).to_have_value(
+        re.compile("^fashion-plain8:race-.*-left$"), timeout=SOON
+    )
+    block(page, "layer2.0").click()
+    expect(page.get_by_text("deleted: layer2.0", exact=True)).to_be_visible(timeout=SOON)
+    expect(page.get_by_text(re.compile("fashion-resnet8:race-[0-9a-f]+-right")).first).to_be_visible(timeout=SOON)
+    page.get_by_role("link", name="Live training").click()
+    main(page).get_by_role("button", name="Stop").click()
+    expect(page.get_by_text(re.compile("Ended after step [0-9]+: stopped"))).to_be_visible(timeout=SOON)
+    page.get_by_role("button", name="Reset").click()
+    expect(page.get_by_role("button", name="Start", exact=True)).to_be_visible(timeout=SOON)
+    assert "run=" not in page.url
+
+
+def test_a_second_visitor_waits_and_watches(server: Server, page: Page, browser: Browser) -> None:
+    start(page, server.address, 500)
+    expect(page.get_by_text(re.compile("· Step [0-9]+ of 500"))).to_be_visible(timeout=SOON)
+    second = browser.new_context().new_page()
+    start(second, server.address, 50)
+    expect(second.get_by_text("Waiting: place 1 in the queue")).to_be_visible(timeout=SOON)
+    expect(second.get_by_text("Meanwhile you see the one before yours: plain8 beside resnet8.")).to_be_visible(
+        timeout=SOON
+    )
+    expect(second.get_by_role("heading", name=re.compile("^After [0-9]+ steps: plain8"))).to_be_visible(timeout=SOON)
+    main(page).get_by_role("button", name="Stop").click()
+    expect(second.get_by_text(re.compile("· (Step [0-9]+ of 50|Ended after step 50)"))).to_be_visible(timeout=SOON)
+    main(second).get_by_role("button", name="Stop").click()
+    second.context.close()
+
+
+def test_a_link_to_a_run_that_is_gone_is_told(server: Server, page: Page) -> None:
+    opened(page, f"{server.address}/live_training?run=00000000")
+    expect(page.get_by_text("The training run of this link is not kept here any more")).to_be_visible()
+    assert "run=" not in page.url
