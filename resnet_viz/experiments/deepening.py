@@ -47,11 +47,15 @@ def deepened(shallow: ResidualNetwork, deep: Entry, *, live: bool = False) -> Re
     sqrt(variance + eps) and bias mean, whose statistics are those of the stream over 256 training images. The stream is
     not negative there, so that the ReLUs change nothing. Invariant: the logits equal the shallow network's to 1e-5,
     in eval and in train mode; with ``live`` norms, which take each batch's statistics in train mode, in eval mode only.
-    Raises InputError where the blocks are not plain, or ``deep`` has fewer in a stage, or others.
+    Raises InputError where the blocks are not plain, or ``deep`` has fewer in a stage, or others (of other widths, or
+    without batch norm).
     """
     network = deep.build(seed=0)
     plain = all(isinstance(block, PlainBlock) for block in [*network.blocks.values(), *shallow.blocks.values()])
-    if not plain or not set(shallow.blocks) <= set(network.blocks):
+    added = tuple(f"{name}." for name in network.blocks if name not in shallow.blocks)
+    kept = {name: tensor.shape for name, tensor in network.state_dict().items() if not name.startswith(added)}
+    same = kept == {name: tensor.shape for name, tensor in shallow.state_dict().items()}
+    if not plain or not same or not any(isinstance(layer, nn.BatchNorm2d) for layer in network.modules()):
         raise InputError(f"{deep.name} does not contain that network; give plain networks, the deeper one second.")
     network.load_state_dict(shallow.state_dict(), strict=False)
     network.eval()
@@ -113,7 +117,8 @@ class Containment:
 
 
 def containment(shallow: ResidualNetwork, deep: Entry) -> Containment:
-    """Deepen a network and compare, on the bundled training images and a batch of 128 of them."""
+    """Deepen a network and compare on the CPU, on the bundled training images and a batch of 128 of them."""
+    shallow = deepcopy(shallow).cpu()
     training, networks = (
         bundled_fashion("training").limit(TRAINING_IMAGES),
         [deepened(shallow, deep, live=live) for live in (False, True)],
@@ -121,6 +126,6 @@ def containment(shallow: ResidualNetwork, deep: Entry) -> Containment:
     batch = deep.preprocessing.normalise(training.limit(BATCH).pixels)
     frozen, live = (difference(shallow, network, batch) for network in networks)
     shallow_error, deep_error = (
-        loss_and_error(deepcopy(network), training, deep.preprocessing)[1] for network in (shallow, networks[0])
+        loss_and_error(network, training, deep.preprocessing)[1] for network in (shallow, networks[0])
     )
     return Containment(frozen, live, shallow_error, deep_error, len(training))

@@ -11,7 +11,7 @@ from scipy import stats
 from torch import Tensor
 from torch.nn import functional
 
-from ..networks.device import device, in_batches
+from ..networks.device import in_batches
 from ..networks.folding import folded
 from ..networks.images import ImageSet, Preprocessing
 from ..networks.network import ResidualNetwork
@@ -219,10 +219,10 @@ def loss_of_each(
 
     Raises ValueError for a set without labels.
     """
-    labels = known(images.labels).to(device())
+    labels = known(images.labels)
 
     def loss(logits: Tensor, part: slice) -> Tensor:
-        return functional.cross_entropy(logits, labels[part], reduction="none").double()
+        return functional.cross_entropy(logits, labels[part].to(logits.device), reduction="none").double()
 
     return read_each(network, preprocessing, images, lesions, loss, None, batch_size, progress)
 
@@ -276,7 +276,7 @@ def read_each(
     The stream up to the first changed block is shared by all lesions that begin there or later. Memory does not grow
     with the number of blocks.
     """
-    own = range(len(network.blocks))
+    own, place = range(len(network.blocks)), next(network.parameters()).device
     orders = orders or [own] * len(lesions)
     starts: list[list[int]] = [[] for _ in range(len(own) + 1)]
     for number, (gates, order) in enumerate(zip(lesions, orders, strict=True)):
@@ -285,7 +285,7 @@ def read_each(
     with torch.no_grad():
 
         def compute(part: slice) -> Tensor:
-            stream = network.stem(preprocessing.normalise(images.pixels[part].to(device())))
+            stream = network.stem(preprocessing.normalise(images.pixels[part].to(place)))
             rows: dict[int, Tensor] = {}
             for position, numbers in enumerate(starts):
                 for number in numbers:

@@ -1,9 +1,11 @@
 """Two networks trained side by side on the same batches, watched as they learn."""
 
 import json
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import save
@@ -81,10 +83,20 @@ class Record:
 
 
 def recorded(path: Path) -> tuple[Race, list[Record]]:
-    """A race from the lines of JSON that the command 'race' has printed."""
+    """A race from the lines of JSON that the command 'race' has printed; null is no number, NaN."""
     first, *rest = map(json.loads, path.read_text().splitlines())
-    records = [Record(row["step"], Standing(**row["left"]), Standing(**row["right"])) for row in rest]
-    return Race(**first), records
+
+    def standing(row: Mapping[str, Any]) -> Standing:
+        return Standing(**{name: as_numbers(value) for name, value in row.items()})
+
+    return Race(**first), [Record(row["step"], standing(row["left"]), standing(row["right"])) for row in rest]
+
+
+def as_numbers(value: Any) -> Any:
+    """A number or a list of them as JSON has it, NaN for null."""
+    if isinstance(value, list):
+        return [as_numbers(each) for each in value]
+    return math.nan if value is None else value
 
 
 @dataclass(frozen=True)
@@ -109,8 +121,8 @@ def row_of(name: str) -> Entry:
 
 def racer(name: str, seed: int) -> tuple[Entry, ResidualNetwork]:
     """A network as it enters a race, and the row that its weights are of. Raises InputError for an unknown name."""
-    entry, shallow = row_of(name), name.partition(FROM)[2]
-    network = deepened(load(entry_of(f"fashion-{shallow}")).network, entry) if shallow else entry.build(seed=seed)
+    entry, (_, deepens, shallow) = row_of(name), name.partition(FROM)
+    network = deepened(load(entry_of(f"fashion-{shallow}")).network, entry) if deepens else entry.build(seed=seed)
     return entry, network.to(memory_format=torch.channels_last)
 
 

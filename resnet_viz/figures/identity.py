@@ -15,13 +15,14 @@ DASHES = {None: "solid", 1.0: "solid", 0.1: "dash", 0.0: "dot"}
 
 def error_by_step(attempts: Sequence[Attempt], blocks: int, palette: Palette) -> go.Figure:
     """The relative error after each step, stacks of one number of blocks, each at its best learning rate; the mean of the
-    seeds on a log axis. An error of exactly 0 is drawn at 1e-7."""
+    seeds on a log axis, as long as all of them have gone on. An error of exactly 0 is drawn at 1e-7."""
     figure = go.Figure()
     for (arm, its_blocks), tried in best(attempts).items():
         if its_blocks == blocks:
-            errors = np.mean([each.errors for each in tried], 0)
+            together = min(len(each.errors) for each in tried)
+            errors = np.mean([each.errors[:together] for each in tried], 0)
             rate = tried[0].learning_rate
-            figure.add_scatter(x=tried[0].steps, y=np.maximum(errors, FLOOR), name=arm.title, mode="lines", **look(arm, palette),
+            figure.add_scatter(x=tried[0].steps[:together], y=np.maximum(errors, FLOOR), name=arm.title, mode="lines", **look(arm, palette),
                                hovertemplate="step %{x}: %{y:.2g}<extra>" + f"{arm.title}, learning rate {rate:g}</extra>")  # fmt: skip
     figure.update_xaxes(title_text="training steps", showgrid=False, rangemode="tozero")
     return log_errors(figure, palette)
@@ -34,13 +35,14 @@ def error_by_blocks(attempts: Sequence[Attempt], palette: Palette) -> go.Figure:
     found = best(attempts)
     depths = sorted({blocks for _, blocks in found})
     for arm in ARMS:
-        tried = {blocks: its for (each, blocks), its in found.items() if each == arm}
+        tried = {blocks: [each.errors[-1] for each in its] for (its_arm, blocks), its in found.items() if its_arm == arm}
         if tried:
-            last = np.array([[each.errors[-1] for each in tried[blocks]] for blocks in depths])
+            means = np.array([np.mean(last) for last in tried.values()])
             figure.add_scatter(
-                x=list(range(len(depths))), y=np.maximum(last.mean(1), FLOOR), name=arm.title, mode="lines+markers",
-                error_y={"array": last.max(1) - last.mean(1), "arrayminus": last.mean(1) - last.min(1), "thickness": 1}, **look(arm, palette),
-                hovertemplate="%{x} blocks: %{y:.2g}<extra>" + arm.title + "</extra>",
+                x=[depths.index(blocks) for blocks in tried], y=np.maximum(means, FLOOR), name=arm.title, mode="lines+markers",
+                error_y={"array": [max(last) - mean for last, mean in zip(tried.values(), means, strict=True)],
+                         "arrayminus": [mean - min(last) for last, mean in zip(tried.values(), means, strict=True)], "thickness": 1},
+                hovertemplate="%{x} blocks: %{y:.2g}<extra>" + arm.title + "</extra>", **look(arm, palette),
             )  # fmt: skip
     figure.update_xaxes(title_text="blocks", tickvals=list(range(len(depths))), ticktext=depths, showgrid=False)
     return log_errors(figure, palette)

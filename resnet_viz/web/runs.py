@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
@@ -83,7 +84,7 @@ class Runs:
             if run.state == WAITING and order == STOP:
                 run.state, run.why = ENDED, "stopped before it began"
             elif run.state in (RUNNING, PAUSED) and self.connection:
-                self.connection.send(order)
+                self.send(order)
                 run.why = "stopped" if order == STOP else ""
                 if order != STOP:
                     run.state, run.paused_at = {PAUSE: PAUSED, GO_ON: RUNNING}[order], time.monotonic()
@@ -106,7 +107,13 @@ class Runs:
         """Hand the worker the next job, if both are there."""
         if self.connection and self.current() is None and (waiting := self.waiting()):
             waiting[0].state = RUNNING
-            self.connection.send(waiting[0].job)
+            self.send(waiting[0].job)
+
+    def send(self, order: Job | str) -> None:
+        """Tell the worker; to one that has just died it is said in vain, and ``listen`` ends its run."""
+        assert self.connection is not None
+        with suppress(OSError):
+            self.connection.send(order)
 
     def listen(self) -> None:
         """Take what the worker says, look after runs that nobody sees, and start another worker if it dies."""

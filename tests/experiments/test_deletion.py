@@ -8,7 +8,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from resnet_viz.experiments import deletion
 from resnet_viz.experiments.deletion import (
     Lesion,
     Sweep,
@@ -20,6 +19,7 @@ from resnet_viz.experiments.deletion import (
     wilson_interval,
 )
 from resnet_viz.experiments.trace import trace
+from resnet_viz.networks.device import device
 from resnet_viz.networks.folding import folded
 from resnet_viz.networks.images import ImageSet
 
@@ -224,7 +224,7 @@ def ask_everything(
     network, image_set: ImageSet, progress: Callable[[int, int], None]
 ) -> dict[str, Callable[[], object]]:
     """Every computation of this experiment, by its name."""
-    images = SMALL_PREPROCESSING.normalise(image_set.pixels).to(deletion.device())
+    images = SMALL_PREPROCESSING.normalise(image_set.pixels).to(device())
     settings = network, SMALL_PREPROCESSING, image_set
     return {
         "sweep": lambda: sweep(*settings, 8, progress),

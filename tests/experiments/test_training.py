@@ -18,9 +18,10 @@ from torch.nn import functional
 from resnet_viz.errors import InputError
 from resnet_viz.experiments import training
 from resnet_viz.experiments.training import Recipe, augment, loss_and_error, train
+from resnet_viz.networks.datasets import bundled_fashion
 from resnet_viz.networks.images import ImageSet
 from resnet_viz.networks.network import build
-from resnet_viz.networks.zoo import Entry, read_state
+from resnet_viz.networks.zoo import NETWORKS, Entry, read_state
 
 from ..conftest import SMALL_PREPROCESSING
 
@@ -274,3 +275,22 @@ def test_augmentation_is_drawn_from_its_generator_alone():
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_a_network_of_the_table_trains_the_same_twice(tmp_path):
+    """On one thread bit for bit: the weights as they lie on the disk, and every number of the history."""
+    assert torch.get_num_threads() == 1
+    entry, images = NETWORKS["fashion-resnet20"], bundled_fashion("training")
+    found = []
+    for name in ("first", "again"):
+        folder = tmp_path / name
+        train(entry, images.limit(96), images.limit(20), folder, Recipe(epochs=1, batch_size=32))
+        summary = json.loads((folder / f"{entry.name}.json").read_text())
+        del summary["seconds"]
+        found.append(((folder / f"{entry.name}.safetensors").read_bytes(), summary))
+    assert found[0] == found[1]
+    untrained = entry.build(seed=0).state_dict()
+    weights = load(found[0][0])
+    assert weights.keys() == untrained.keys()
+    assert not torch.equal(weights["stem.conv1.weight"], untrained["stem.conv1.weight"])
+    assert len(found[0][1]["epochs"][0]["stream_gradient_norms"]) == 9
