@@ -9,6 +9,9 @@ from tests.browser.conftest import SOON, Server, browser_options, finished
 HERE = Path(__file__).parent
 VIEWS = {  # file -> address, height
     "start": ("?deleted=0", 1120),
+    "degradation": ("degradation", 1330),
+    "live_training": ("live_training", 1560),
+    "learning_identity": ("learning_identity", 1330),
     "stage_diagram": ("stage_diagram?block=3", 1560),
     "gradient_flow": ("gradient_flow", 1330),
     "path_unrolling": ("path_unrolling?network=fashion-resnet110", 1450),

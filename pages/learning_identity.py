@@ -4,14 +4,14 @@ import streamlit as st
 
 from resnet_viz.experiments import deepening, identity
 from resnet_viz.experiments.identity import LEARNING_RATES, TEST_IMAGES, Attempt, Stacks
-from resnet_viz.experiments.race import DEEPENED, recorded
-from resnet_viz.figures.identity import error_by_blocks, error_by_step, identity_sentence
+from resnet_viz.experiments.race import DEEPENED, bundled
+from resnet_viz.figures.identity import depth_sentence, error_by_blocks, error_by_step, identity_sentence
 from resnet_viz.figures.race import error_by_step as race_by_step
 from resnet_viz.networks.zoo import NETWORKS, trainable
 from resnet_viz.web import cached, settings, snippets
-from resnet_viz.web.card import card
+from resnet_viz.web.card import card, chip
 from resnet_viz.web.parts import HE_2015, PAGES, choosing_strip, plan_note, question, visit
-from resnet_viz.web.run_controls import controls, current, refresh, settle, start_button
+from resnet_viz.web.run_controls import controls, current, keep_up, refresh, settle, start_button
 from resnet_viz.web.session import LARGEST_SEED
 
 RATES = "best of the learning rates " + ", ".join(f"{rate:g}" for rate in LEARNING_RATES)
@@ -34,7 +34,7 @@ def show_steps(attempts: list[Attempt], blocks: int, how: str, python: str) -> N
 
 known = identity.bundled()
 with st.container(border=True):
-    card(now, "identity_blocks", error_by_blocks(known, now.palette), "precomputed", f"{TEST_IMAGES} images", "3 seeds", RATES, title="The deeper the stack, the harder it is to do nothing without a shortcut",
+    card(now, "identity_blocks", error_by_blocks(known, now.palette), "precomputed", f"{TEST_IMAGES} images", "3 seeds", RATES, title=depth_sentence(known),
          formula=r"\text{plain: } F(x) = x;\quad \text{residual: } F(x) = 0", alt="The error at the end over the number of blocks.", origin="stacks of 1 to 50 blocks of 16 channels",
          python=snippets.IDENTITY_BLOCKS, caption="A residual block that is to do nothing only has to bring its branch to 0; a plain one has to learn a whole identity.")  # fmt: skip
     blocks = int(settings.one_of("blocks", "Blocks", list(map(str, identity.DEPTHS)), "20", help="How many blocks the stack has."))  # fmt: skip
@@ -49,12 +49,11 @@ every = refresh(run) if run else None
 def watch() -> None:
     """The stacks trained so far, drawn anew every second as long as the run goes on."""
     assert run is not None
-    settle(run)
+    drawn = settle(run)
     seen = controls(run, len(run.records), ALL, "Stack")
     if seen.records:
         show_steps(seen.records, seen.job.blocks, "measured", snippets.train_stacks(seen.job, len(seen.records)))
-    if refresh(run) != every:
-        st.rerun()
+    keep_up(run, drawn, every)
 
 
 with st.container(border=True):
@@ -76,15 +75,15 @@ with st.container(border=True):
     st.markdown(f"plain20, trained, is deepened to {deep} layers by layers that do nothing: Dirac convolutions between batch norms that undo themselves. "
                 f"So a good solution for the deep network exists; training does not find it.\n\n| inserted batch norms | logits differ in eval mode | in train mode |\n|---|---|---|\n"
                 + "\n".join(f"| {name} | {row.in_eval:.1e} | {row.in_train:.1e} |" for name, row in (("frozen", found.frozen), ("live", found.live))))  # fmt: skip
-    cached_facts = ("measured", f"error: {found.images:,} training images", f"logits: {deepening.BATCH} images", *spent)
-    st.caption(" · ".join(cached_facts))
-    race, records = recorded(DEEPENED)
-    names = race.left, race.right
-    last = records[-1]
-    says = f"After {race.steps} steps: the deepened one {last.left.train_error_pct:.1f} %, the fresh one {last.right.train_error_pct:.1f} % training error."
-    card(now, "deepened", race_by_step(records, names, now.palette), "precomputed", "500 training and 500 test images", f"seed {race.seed}", title="Trained on, beside a fresh one of 56 layers", says=says,
-         formula=r"\gamma = \sqrt{\sigma^2 + \epsilon},\ \beta = \mu:\quad \text{BN}(x) = x", alt=says, origin=f"{race.left} and {race.right}", python=snippets.RECORDED,
-         caption="Grey squares: deepened; dark circles: fresh initial weights of the same depth.")  # fmt: skip
+    chip("measured", f"error: {found.images:,} training images", f"logits: {deepening.BATCH} images", *spent)
+    rate = float(settings.one_of("rate", "Learning rate", ["0.05", "0.01"], "0.05", help="0.05 was planned; 0.01 was tried after that had failed."))  # fmt: skip
+    race, records = bundled(DEEPENED[rate])[0]
+    names, last = (race.left, race.right), records[-1]
+    title = f"Trained on, {race.steps} steps: deepened {last.left.train_error_pct:.1f} %, fresh {last.right.train_error_pct:.1f} % training error"
+    card(now, "deepened", race_by_step(records, names, now.palette), "precomputed", "500 training and 500 test images", f"seed {race.seed}", f"learning rate {rate:g}", title=title,
+         formula=r"\gamma = \sqrt{\sigma^2 + \epsilon},\ \beta = \mu:\quad \text{BN}(x) = x", alt=title, origin=f"{race.left} and {race.right}", python=snippets.deepened(rate),
+         caption="Grey squares: deepened; dark circles: fresh initial weights of the same depth. At 0.05 the deepened network explodes, since frozen norms do not hold its stream; "
+         "at 0.01 it stays far below the fresh one, which does not find in time what the other was given.")  # fmt: skip
     st.page_link(PAGES / "live_training.py", label="Race them now", icon=":material/arrow_forward:",
-                 query_params={"left_kind": "plain20,-deepened", "right_kind": "plain"})  # fmt: skip
+                 query_params={"left_kind": "plain20,-deepened", "right_kind": "plain", "learning_rate": "0.01"})  # fmt: skip
     plan_note(deepening.PLAN)

@@ -5,12 +5,12 @@ from dataclasses import replace
 
 import streamlit as st
 
-from resnet_viz.experiments.race import PLAN, RECORDED, Race, Record, recorded
+from resnet_viz.experiments.race import PLAN, RECORDED, Race, Record, bundled
 from resnet_viz.figures.race import error_by_step, gradients_at
 from resnet_viz.web import races, snippets
 from resnet_viz.web.card import card
 from resnet_viz.web.parts import HE_2015, plan_note, question, visit
-from resnet_viz.web.run_controls import controls, current, refresh, settle, start_button
+from resnet_viz.web.run_controls import controls, current, keep_up, refresh, settle, start_button
 
 SAMPLES = "500 training and 500 test images"
 now = visit()
@@ -43,15 +43,14 @@ every = refresh(run) if run else None
 def watch() -> None:
     """The run as it stands, drawn anew every second as long as it goes on."""
     assert run is not None
-    settle(run)
+    drawn = settle(run)
     with st.container(border=True):
         seen = controls(run, run.records[-1].step if run.records else 0, run.job.steps, "Step")
         races.take_along(run)
     if seen.records:
         with st.container(border=True):
             show(seen.job, seen.records, "measured")
-    if refresh(run) != every:
-        st.rerun()
+    keep_up(run, drawn, every)
 
 
 if run:
@@ -61,5 +60,5 @@ else:
         start_button(races.choose())
     with st.container(border=True):
         st.caption("Until you start one: a race that was recorded before.")
-        show(*recorded(RECORDED), "precomputed")
+        show(*bundled(RECORDED)[0], "precomputed")
 plan_note(PLAN)

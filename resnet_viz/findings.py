@@ -51,6 +51,9 @@ class Finding:
         return all(each.as_expected for each in self.measurements)
 
 
+Answer = tuple[list[Measurement], str, go.Figure | None]
+
+
 def as_json(findings: Iterable[Finding]) -> str:
     """The report as it is bundled."""
     rows = [{**asdict(finding), "as_expected": finding.as_expected} for finding in findings]
@@ -89,18 +92,18 @@ def as_html(findings: Iterable[Finding], figures: Iterable[go.Figure | None]) ->
         drawn = html_figure(figure) if figure else ""
         parts.append(f"<section id='question-{number}'><h2>{html.escape(finding.plan.question)}</h2><p>{html.escape(finding.notes)}</p>{drawn}"
                      f"<small><ul>{facts}</ul>{finding.seconds:.0f} s</small></section>")  # fmt: skip
-    return html_document("What residual networks do when they are damaged", parts, LIGHT)
+    return html_document("What residual networks do when they are trained and when they are damaged", parts, LIGHT)
 
 
 def measured_text(measurement: Measurement) -> str:
-    """'fashion-resnet56: median rise, points 0.7 (0.1 to 1.4)'."""
+    """'fashion-resnet56, median rise, points: 0.7 (0.1 to 1.4)'."""
     low, high = measurement.low, measurement.high
     number = (
         f"{measurement.value:.4g}"
         if low is None or high is None
         else f"{measurement.value:.3g} ({low:.3g} to {high:.3g})"
     )
-    return f"{measurement.network}: {measurement.what} {number}"
+    return f"{measurement.network}, {measurement.what}: {number}"
 
 
 def as_table(findings: Iterable[Finding], link: Callable[[Finding], str]) -> str:

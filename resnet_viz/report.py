@@ -1,4 +1,5 @@
-"""The report: every question about lesions and paths, asked of the bundled networks, with what was expected and what came."""
+"""The report: every question, asked of the bundled networks, with what was expected and what came. Here are the questions
+about lesions and paths; those about training stand in report_training.py."""
 
 import time
 from collections.abc import Callable
@@ -31,19 +32,17 @@ from .figures import lesion_studies as study_figures
 from .figures import paths as path_figures
 from .figures.palette import LIGHT
 from .figures.training import error_by_epoch
-from .findings import Finding, Measurement
+from .findings import Answer, Finding, Measurement
 from .networks.images import ImageSet
 from .networks.network import ResidualNetwork
 from .networks.zoo import CHECKPOINTS, NETWORKS, LoadedNetwork, images_of, load
 from .progress import Progress, no_progress
+from .report_training import TRAINING_QUESTIONS
 
 CHANCE = 90.0  # per cent, of ten classes
 BACKWARD_IMAGES = 32
 RESAMPLES = 1000
 RESIDUAL, CONTROL = ("fashion-resnet56", "fashion-resnet110"), "fashion-plain56"
-
-
-Answer = tuple[list[Measurement], str, go.Figure | None]
 
 
 @cache
@@ -345,6 +344,7 @@ def trained_on_short_paths() -> Answer:
 
 
 QUESTIONS: list[tuple[Plan, str, Callable[[], Answer]]] = [
+    *TRAINING_QUESTIONS,
     (lesion_studies.PLANS[SINGLE], "layer_deletion?network=fashion-resnet56", single),
     (lesion_studies.PLANS[RANDOM], "lesion_studies?network=fashion-resnet56", lambda: many(RANDOM)),
     (lesion_studies.PLANS[REORDER], "lesion_studies?network=fashion-resnet56&study=swap-places", lambda: many(REORDER)),

@@ -27,8 +27,9 @@ EVERY = 10  # steps between two records
 MOST_STEPS = 2000
 FROM = "-from-"
 RACES = CHECKPOINTS / "races"  # recorded by the command 'race'
-RECORDED = RACES / "plain56-resnet56-seed0.jsonl"
-DEEPENED = RACES / "plain56-from-plain20-plain56-seed0.jsonl"
+SEEDS = (0, 1, 2)
+RECORDED = "plain56-resnet56"
+DEEPENED = {0.05: "plain56-from-plain20-plain56", 0.01: "plain56-from-plain20-plain56-rate0.01"}  # by learning rate
 PLAN = Plan(
     "Does a deep plain network learn more slowly than a residual one, from the first step?",
     "error on 500 fixed training images, in eval mode, after 500 steps of 128 images at a learning rate of 0.05",
@@ -80,6 +81,11 @@ class Record:
     step: int
     left: Standing
     right: Standing
+
+
+def bundled(name: str) -> list[tuple[Race, list[Record]]]:
+    """A race that came with the project, once for each of SEEDS."""
+    return [recorded(RACES / f"{name}-seed{seed}.jsonl") for seed in SEEDS]
 
 
 def recorded(path: Path) -> tuple[Race, list[Record]]:

@@ -48,6 +48,17 @@ def error_by_blocks(attempts: Sequence[Attempt], palette: Palette) -> go.Figure:
     return log_errors(figure, palette)
 
 
+def depth_sentence(attempts: Sequence[Attempt]) -> str:
+    """'Error of 1 → 50 blocks: plain 0.28 → 0.68, residual, scale 0.1 ...', the arms that the question is about."""
+    found = best(attempts)
+    first, last = min(blocks for _, blocks in found), max(blocks for _, blocks in found)
+    parts = []
+    for arm in (Arm("plain"), Arm("basic", 0.1)):
+        ends = [np.mean([each.errors[-1] for each in found[arm, blocks]]) for blocks in (first, last)]
+        parts.append(f"{arm.title} {ends[0]:.2g} → {ends[1]:.2g}")
+    return f"Error of {first} → {last} blocks: {'; '.join(parts)}"
+
+
 def identity_sentence(attempts: Sequence[Attempt], blocks: int) -> str:
     """What the stacks of one depth came to, by name."""
     parts = []

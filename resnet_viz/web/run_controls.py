@@ -88,9 +88,18 @@ def refresh(run: Run[Any]) -> float | None:
     return 1.0 if settling or run.state in (WAITING, RUNNING) else None
 
 
-def settle(run: Run[Any]) -> None:
-    """Wait a little for the first record, so that a small network's first figure does not come a second later."""
+def settle(run: Run[Any]) -> str:
+    """Wait a little for the first record, so that a small network's first figure does not come a second later; returns the
+    run's state, as it is now drawn."""
     for _ in range(16):
         if run.records or run.state != RUNNING:
-            return
+            break
         time.sleep(0.05)
+    return run.state
+
+
+def keep_up(run: Run[Any], drawn: str, every: float | None) -> None:
+    """At the end of that part: run the whole page where the run is in another state than was drawn, where it has to be drawn
+    at another pace, or where the visitor has let go of it."""
+    if run.state != drawn or refresh(run) != every or choices().run != run.id:
+        st.rerun()

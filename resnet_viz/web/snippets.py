@@ -247,10 +247,13 @@ from resnet_viz.figures.identity import error_by_blocks
 
 figure = error_by_blocks(bundled(), LIGHT)"""
 
-RECORDED = """from resnet_viz.experiments.race import DEEPENED, recorded
+
+def deepened(rate: float) -> str:
+    """The recorded race of the deepened network at a learning rate."""
+    return f"""from resnet_viz.experiments.race import DEEPENED, bundled
 from resnet_viz.figures.race import error_by_step
 
-race, records = recorded(DEEPENED)
+race, records = bundled(DEEPENED[{rate:g}])[0]
 figure = error_by_step(records, (race.left, race.right), LIGHT)"""
 
 

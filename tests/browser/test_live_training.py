@@ -66,6 +66,8 @@ def test_a_race_is_watched_paused_left_and_taken_along(server: Server, page: Pag
     expect(page.get_by_text("deleted: layer2.0", exact=True)).to_be_visible(timeout=SOON)
     expect(page.get_by_text(re.compile("fashion-resnet8:race-[0-9a-f]+-right")).first).to_be_visible(timeout=SOON)
     page.get_by_role("link", name="Live training").click()
+    heading(page, "Which of two networks learns faster?")
+    finished(page)
     main(page).get_by_role("button", name="Stop").click()
     expect(page.get_by_text(re.compile("Ended after step [0-9]+: stopped"))).to_be_visible(timeout=SOON)
     page.get_by_role("button", name="Reset").click()

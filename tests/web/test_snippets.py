@@ -16,6 +16,8 @@ FIGURES = {
     "lesion_studies": {"study"},
     "block_importance": {"importance", "agreement"},
     "early_stop": {"by_stop", "error_by_stop"},
+    "degradation": {"errors_by_epoch", "errors_by_depth", "gradients_by_epoch", "four_stages"},
+    "learning_identity": {"identity_blocks", "identity_steps_precomputed", "deepened"},
 }
 
 
