@@ -26,7 +26,7 @@ run: setup
 	RESNET_VIZ_CHECKPOINTS="$(CHECKPOINTS)" $(PY) -m streamlit run app.py --server.port $(PORT) --server.address $(HOST)
 
 test: check
-	$(PY) -m pytest
+	$(PY) -m pytest --numprocesses 2 --dist loadgroup
 
 check: $(TEST_STAMP)
 	$(PY) -m ruff check .

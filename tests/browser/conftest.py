@@ -16,6 +16,15 @@ import pytest
 from playwright.sync_api import Browser, Error, Locator, Page, Playwright, expect, sync_playwright
 
 ROOT = Path(__file__).parents[2]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where tests run in several processes, those with a browser stay in one of them, and share its server."""
+    for item in items:
+        if item.get_closest_marker("browser"):
+            item.add_marker(pytest.mark.xdist_group("browser"))
+
+
 SOON = 60_000  # milliseconds: a fresh server computes a page for the first time
 
 
@@ -54,7 +63,13 @@ class Server:
         self.address = f"http://localhost:{port}"
         self.output = tempfile.NamedTemporaryFile("w+", suffix=".log")  # noqa: SIM115  (open as long as the server is)
         self.process = subprocess.Popen(
-            ["make", "run", f"PORT={port}", f"VENV={sys.prefix}", *variables],  # not one more environment in a fresh clone
+            [
+                "make",
+                "run",
+                f"PORT={port}",
+                f"VENV={sys.prefix}",
+                *variables,
+            ],  # not one more environment in a fresh clone
             cwd=ROOT,
             start_new_session=True,
             stdout=self.output,
