@@ -18,6 +18,7 @@ from playwright.sync_api import Browser, Error, Locator, Page, Playwright, expec
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.hookimpl(tryfirst=True)  # before the names are read by which tests are handed out
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Where tests run in several processes, those with a browser stay in one of them, and share its server."""
     for item in items:

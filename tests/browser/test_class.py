@@ -462,8 +462,7 @@ def test_a_lesson_is_recorded_saved_reopened_and_stepped_through(
     other.context.close()
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("width", [390, 1920])
+@pytest.mark.parametrize(("width", "theme"), [(390, "dark"), (1920, "light")])
 def test_every_page_fits_its_screen_and_is_accessible(width: int, theme: str, server: Server, browser: Browser) -> None:
     context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=theme)
     page = context.new_page()
