@@ -1,7 +1,7 @@
 # make run     set up everything and start the app on http://localhost:8501 (make run PORT=8600 for another port;
 #              make run HOST=0.0.0.0 serves a classroom and prints the address and its QR code;
 #              make run CHECKPOINTS=FOLDER adds your own files of weights for networks of the table)
-# make test    set up everything and pass the tests
+# make test    set up everything and pass the tests, those in a browser (make test-browser) beside the others (make test-python)
 # make setup   only build the environment
 # make check   lint and types
 # make bench   speed and memory, as ratios of interleaved runs
@@ -18,7 +18,7 @@ KEY := $(shell cat requirements.txt requirements-dev.txt | $(PYTHON) -c "import 
 RUN_STAMP = $(VENV)/.run-$(KEY)
 TEST_STAMP = $(VENV)/.test-$(KEY)
 
-.PHONY: run test setup check bench screenshots
+.PHONY: run test test-browser test-python setup check bench screenshots
 setup: $(RUN_STAMP)
 
 run: setup
@@ -26,7 +26,13 @@ run: setup
 	RESNET_VIZ_CHECKPOINTS="$(CHECKPOINTS)" $(PY) -m streamlit run app.py --server.port $(PORT) --server.address $(HOST)
 
 test: check
-	$(PY) -m pytest --numprocesses 2 --dist loadgroup
+	$(MAKE) --jobs 2 --output-sync test-browser test-python
+
+test-browser:
+	$(PY) -m pytest tests/browser
+
+test-python:
+	$(PY) -m pytest --ignore tests/browser
 
 check: $(TEST_STAMP)
 	$(PY) -m ruff check .

@@ -16,16 +16,6 @@ import pytest
 from playwright.sync_api import Browser, Error, Locator, Page, Playwright, expect, sync_playwright
 
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.hookimpl(tryfirst=True)  # before the names are read by which tests are handed out
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where tests run in several processes, those with a browser stay in one of them, and share its server."""
-    for item in items:
-        if item.get_closest_marker("browser"):
-            item.add_marker(pytest.mark.xdist_group("browser"))
-
-
 SOON = 60_000  # milliseconds: a fresh server computes a page for the first time
 
 
