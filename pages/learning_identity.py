@@ -28,7 +28,7 @@ def show_steps(attempts: list[Attempt], blocks: int, how: str, python: str) -> N
     says = identity_sentence(attempts, blocks)
     card(now, f"identity_steps_{how}", error_by_step(attempts, blocks, now.palette), how, f"{TEST_IMAGES} images", f"{seeds} seed{'s' if seeds > 1 else ''}", RATES,
          title=f"{blocks} block{'s' if blocks > 1 else ''} that are to do nothing", says=says, formula=r"\| f(x) - x \| / \| x \|", alt=says, origin=f"stacks of {blocks} blocks of 16 channels",
-         python=python, caption="Solid: as usually initialised; dashed: the branch's last scale at 0.1; dotted: at 0, where the residual stack is the identity before it has learned anything: "
+         python=python, caption="Solid: as usually initialised; dashed: scale 0.1; dotted: scale 0, where the residual stack is the identity before it has learned anything: "
          "its gradient is 0, it stays there. An error of exactly 0 is drawn at the bottom edge.")  # fmt: skip
 
 
@@ -36,7 +36,8 @@ known = identity.bundled()
 with st.container(border=True):
     card(now, "identity_blocks", error_by_blocks(known, now.palette), "precomputed", f"{TEST_IMAGES} images", "3 seeds", RATES, title=depth_sentence(known),
          formula=r"\text{plain: } F(x) = x;\quad \text{residual: } F(x) = 0", alt="The error at the end over the number of blocks.", origin="stacks of 1 to 50 blocks of 16 channels",
-         python=snippets.IDENTITY_BLOCKS, caption="A residual block that is to do nothing only has to bring its branch to 0; a plain one has to learn a whole identity.")  # fmt: skip
+         python=snippets.IDENTITY_BLOCKS, caption="A residual block that is to do nothing only has to bring its branch to 0; a plain one has to learn a whole identity. Scale: the initial weight of the branch's last "
+         "batch norm (pre-activation: a factor on its last convolution); as usually initialised, at 1, the residual stack is no better than the plain one.")  # fmt: skip
     blocks = int(settings.one_of("blocks", "Blocks", list(map(str, identity.DEPTHS)), "20", help="How many blocks the stack has."))  # fmt: skip
     show_steps(known, blocks, "precomputed", snippets.identity_steps(blocks))
     plan_note(identity.PLAN)

@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import save
 from torch.nn import functional
 
+from ..errors import InputError
 from ..networks import datasets
 from ..networks.images import ImageSet
 from ..networks.network import ResidualNetwork
@@ -126,9 +127,15 @@ def row_of(name: str) -> Entry:
 
 
 def racer(name: str, seed: int) -> tuple[Entry, ResidualNetwork]:
-    """A network as it enters a race, and the row that its weights are of. Raises InputError for an unknown name."""
+    """A network as it enters a race, and the row that its weights are of. Raises InputError for an unknown name,
+    and for one that is to begin as a network without trained weights."""
     entry, (_, deepens, shallow) = row_of(name), name.partition(FROM)
-    network = deepened(load(entry_of(f"fashion-{shallow}")).network, entry) if deepens else entry.build(seed=seed)
+    network = entry.build(seed=seed)
+    if deepens:
+        start = load(entry_of(f"fashion-{shallow}"))
+        if not start.trained:
+            raise InputError(f"{shallow} has no trained weights to begin with; {FROM}plain20 has.")
+        network = deepened(start.network, entry)
     return entry, network.to(memory_format=torch.channels_last)
 
 
@@ -139,6 +146,8 @@ class Racing:
     """
 
     def __init__(self, race: Race, images: Samples) -> None:
+        if not race.learning_rate > 0:  # NaN is not, either
+            raise InputError(f"A learning rate of {race.learning_rate} came; expected one above 0.")
         self.race, self.images = race, images
         self.entries, self.networks = zip(*(racer(name, race.seed) for name in (race.left, race.right)), strict=True)
 

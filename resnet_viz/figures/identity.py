@@ -6,7 +6,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from ..experiments.identity import ARMS, Arm, Attempt, best
-from .palette import Palette, named_above, styled
+from .palette import Palette, log_axis, named_above, short_number, styled
 
 FLOOR = 1e-7  # an error of exactly 0 is drawn here
 SYMBOLS = {"plain": "square", "basic": "circle", "preactivation-basic": "diamond"}
@@ -49,14 +49,14 @@ def error_by_blocks(attempts: Sequence[Attempt], palette: Palette) -> go.Figure:
 
 
 def depth_sentence(attempts: Sequence[Attempt]) -> str:
-    """'Error of 1 → 50 blocks: plain 0.28 → 0.68, residual, scale 0.1 ...', the arms that the question is about."""
+    """'From 1 to 50 blocks the error grows. plain: 0.28 → 0.68; residual, scale 0.1: ...', of the arms that were asked about."""
     found = best(attempts)
     first, last = min(blocks for _, blocks in found), max(blocks for _, blocks in found)
     parts = []
     for arm in (Arm("plain"), Arm("basic", 0.1)):
-        ends = [np.mean([each.errors[-1] for each in found[arm, blocks]]) for blocks in (first, last)]
-        parts.append(f"{arm.title} {ends[0]:.2g} → {ends[1]:.2g}")
-    return f"Error of {first} → {last} blocks: {'; '.join(parts)}"
+        ends = [float(np.mean([each.errors[-1] for each in found[arm, blocks]])) for blocks in (first, last)]
+        parts.append(f"{arm.title}: {short_number(ends[0])} → {short_number(ends[1])}")
+    return f"From {first} to {last} blocks the error grows. {'; '.join(parts)}"
 
 
 def identity_sentence(attempts: Sequence[Attempt], blocks: int) -> str:
@@ -64,8 +64,8 @@ def identity_sentence(attempts: Sequence[Attempt], blocks: int) -> str:
     parts = []
     for (arm, its_blocks), tried in best(attempts).items():
         if its_blocks == blocks:
-            start = ", without a step" if not tried[0].errors[0] and not tried[0].gradient_norm else ""
-            parts.append(f"{arm.title} {np.mean([each.errors[-1] for each in tried]):.2g}{start}")
+            start = " from the start, its gradient too" if not tried[0].errors[0] and not tried[0].gradient_norm else ""
+            parts.append(f"{arm.title}: {short_number(float(np.mean([each.errors[-1] for each in tried])))}{start}")
     return f"Error at the end: {'; '.join(parts)}."
 
 
@@ -79,5 +79,6 @@ def look(arm: Arm, palette: Palette) -> Mapping[str, object]:
 
 
 def log_errors(figure: go.Figure, palette: Palette) -> go.Figure:
-    figure.update_yaxes(type="log", title_text="relative error, log scale", exponentformat="power", dtick=1)
+    values = [value for line in figure.data for value in line.y]
+    figure.update_yaxes(title_text="relative error, log scale", **log_axis(values))
     return named_above(styled(figure, palette, 400))

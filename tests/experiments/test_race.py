@@ -226,7 +226,7 @@ def test_recorded_reads_what_the_command_prints(tmp_path, short):
 
 
 @pytest.mark.parametrize(
-    ("left", "right"), [("resnet8-B", "plain20"), ("preact8", "plain20-from-plain14"), ("plain8-without-batch-norm", "resnet20")]
+    ("left", "right"), [("resnet8-B", "plain20"), ("preact8", "plain26-from-plain20"), ("plain8-without-batch-norm", "resnet20")]
 )  # fmt: skip
 def test_the_files_are_weights_that_the_app_takes(tmp_path, left, right):
     racing = Racing(Race(left, right, steps=1, batch_size=16), few(10))
@@ -281,3 +281,13 @@ def test_the_full_set_is_trained_on_where_it_is(monkeypatch):
     assert images.training is full
     assert set(images.fixed.names) <= set(full.names)
     assert images.test.digest == samples(full=False).test.digest
+
+
+def test_a_learning_rate_that_is_no_number_is_refused():
+    with pytest.raises(InputError, match="learning rate of nan"):
+        Racing(Race("plain8", "plain8", learning_rate=float("nan")), samples(full=False))
+
+
+def test_only_a_trained_network_is_deepened():
+    with pytest.raises(InputError, match="plain14 has no trained weights"):
+        racer("plain32-from-plain14", seed=0)
