@@ -22,17 +22,18 @@ def show(race: Race, records: Sequence[Record], how: str) -> None:
     names = race.left, race.right
     step = races.step_looked_at(race, [record.step for record in records])
     record = next(record for record in records if record.step == step)
+    trained = None if how == "precomputed" else replace(race, steps=records[-1].step)
     blocks = races.strips(now, race, record)
     train, test = ([f"{getattr(each, which):.1f} %" for each in (record.left, record.right)] for which in ("train_error_pct", "test_error_pct"))  # fmt: skip
     title = f"After {step} steps: {names[0]} {train[0]}, {names[1]} {train[1]} training error"
     says = f"On test images: {test[0]} and {test[1]}."
     origin = f"{names[0]} and {names[1]}, {step} steps of {race.batch_size} images, learning rate {race.learning_rate:g}"
     card(now, "race_errors", error_by_step(records, names, now.palette, step), how, SAMPLES, f"seed {race.seed}", title=title, says=says, origin=origin,
-         formula=r"\theta \leftarrow \theta - \eta\,\nabla_\theta L", alt=f"{title}. {says}", python=snippets.race(replace(race, steps=records[-1].step), "error_by_step", step),
+         formula=r"\theta \leftarrow \theta - \eta\,\nabla_\theta L", alt=f"{title}. {says}", python=snippets.race(trained, "error_by_step", step),
          caption="Hollow, dashed: on training images; filled: on test images, in eval mode. One percent is five images: small differences mean nothing.")  # fmt: skip
     card(now, "race_gradients", gradients_at(record, names, blocks, now.palette), how, "100 training images", f"seed {race.seed}", title=f"The gradient at each block after {step} steps",
          formula=r"\left\| \partial L / \partial x_i \right\|", alt="The gradient norm at each block of both networks.", origin=origin,
-         python=snippets.race(replace(race, steps=step), "gradients_at"), caption="The first block is at the left: how much gradient reaches it?")  # fmt: skip
+         python=snippets.race(trained, "gradients_at", step), caption="The first block is at the left: how much gradient reaches it?")  # fmt: skip
 
 
 run = current(Race)

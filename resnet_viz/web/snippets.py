@@ -227,19 +227,37 @@ runs = {{f"{{kind}}{depth}": family(kind)[{depth}][0] for kind in ("plain", "res
 figure = gradients_by_epoch(runs, LIGHT)"""
 
 
-def race(settings: Race, figure: str, step: int | None = None) -> str:
-    """A race, and one of its figures: error_by_step (with a mark at ``step``) or gradients_at."""
-    rest = "records[-1], names, blocks, LIGHT" if step is None else f"records, names, LIGHT, {step}"
-    return f"""import torch
+RECORDED_RACE = """from resnet_viz.experiments.race import RECORDED, bundled
+
+race, records = bundled(RECORDED)[0]"""
+
+
+def race(settings: Race | None, figure: str, step: int) -> str:
+    """A race, trained anew or (None) the recorded one, and one of its figures at a step: error_by_step or gradients_at."""
+    records = (
+        RECORDED_RACE
+        if settings is None
+        else f"""import torch
 
 from resnet_viz.experiments.race import Race, Racing, samples
-from resnet_viz.figures.race import {figure}
 
 torch.set_num_threads(1)  # the same steps on another number of threads round otherwise
-racing = Racing({settings}, samples(full={settings.full}))
-records = [record for record in racing if record]
-names, blocks = ({settings.left!r}, {settings.right!r}), [list(network.blocks) for network in racing.networks]
-figure = {figure}({rest})"""
+race = {settings}
+records = [record for record in Racing(race, samples(full=race.full)) if record]"""
+    )
+    drawn = {
+        "error_by_step": f"error_by_step(records, names, LIGHT, {step})",
+        "gradients_at": "gradients_at(record, names, blocks, LIGHT)",
+    }[figure]
+    return f"""{records}
+from resnet_viz.experiments.race import row_of
+from resnet_viz.figures.race import {figure}
+from resnet_viz.networks.zoo import block_names
+
+names = race.left, race.right
+blocks = [block_names(row_of(name)) for name in names]
+record = next(each for each in records if each.step == {step})
+figure = {drawn}"""
 
 
 IDENTITY_BLOCKS = """from resnet_viz.experiments.identity import bundled

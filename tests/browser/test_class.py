@@ -462,6 +462,12 @@ def test_a_lesson_is_recorded_saved_reopened_and_stepped_through(
     other.context.close()
 
 
+def faults_seen(page: Page) -> list[tuple[str, str]]:
+    """The serious and critical faults that axe finds."""
+    found = Axe().run(page).response["violations"]
+    return [(each["id"], each["nodes"][0]["html"][:200]) for each in found if each["impact"] in ("serious", "critical")]
+
+
 @pytest.mark.parametrize(("width", "theme"), [(390, "dark"), (1920, "light")])
 def test_every_page_fits_its_screen_and_is_accessible(width: int, theme: str, server: Server, browser: Browser) -> None:
     context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=theme)
@@ -474,10 +480,10 @@ def test_every_page_fits_its_screen_and_is_accessible(width: int, theme: str, se
         finished(page)
         page.wait_for_timeout(700)  # what a new run replaces fades until then
         assert page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth") <= width, name
-        found = Axe().run(page).response["violations"]
-        serious = [
-            (each["id"], each["nodes"][0]["html"][:200]) for each in found if each["impact"] in ("serious", "critical")
-        ]
+        if serious := faults_seen(page):  # what is being drawn anew is paler for a moment
+            finished(page)
+            page.wait_for_timeout(1500)
+            serious = faults_seen(page)
         assert not serious, (name, serious)
     # Streamlit itself asks for these two below a page's own address first.
     assert [text for text in faults if "404" not in text] == []

@@ -17,6 +17,7 @@ FIGURES = {
     "block_importance": {"importance", "agreement"},
     "early_stop": {"by_stop", "error_by_stop"},
     "degradation": {"errors_by_epoch", "errors_by_depth", "gradients_by_epoch", "four_stages"},
+    "live_training": {"race_errors", "race_gradients"},
     "learning_identity": {"identity_blocks", "identity_steps_precomputed", "deepened"},
 }
 
