@@ -17,7 +17,7 @@ from .session import BUNDLED, ITSELF, LARGEST_SEED, NOTHING, TWIN, Choices, chan
 
 READABLE = 24  # characters of ranges that a person may want to read
 LONGEST_QUERY = 2000  # characters of an incoming query; a longer one is none of this app's
-PARAMETERS = ("network", "seed", "beside", "image", "block", "deleted", "gate", "run")
+PARAMETERS = ("network", "seed", "beside", "image", "block", "deleted", "gate", "training")
 Value = TypeVar("Value")
 Query = dict[str, str]
 
@@ -86,7 +86,7 @@ def query_of(page: str, chosen: Choices) -> Query:
         "block": str(blocks.index(block)) if block != blocks[0] else "",
         "deleted": blocks_code([blocks.index(name) for name in lesion.blocks]) if lesion.blocks else "",
         "gate": f"{lesion.gate:g}" if lesion.gate else "",
-        "run": chosen.run,
+        "training": chosen.run,
     }
     return {name: text for name, text in parts.items() if text} | chosen.settings.get(page, {})
 
@@ -128,7 +128,7 @@ def apply(query: Query, page: str, chosen: Choices) -> list[str]:
     if (deleted := [blocks[position] for position in positions]) != chosen.lesion(entry.name).blocks:
         change_lesion(entry.name, deleted)
     chosen.lesion(entry.name).gate = read("gate", gate, 0.0, "0 to 1")
-    chosen.run = read("run", run_id, "", "the id of a run")
+    chosen.run = read("training", run_id, "", "the id of a training run")
     chosen.settings[page] = {name: text for name, text in query.items() if name not in PARAMETERS}
     chosen.unread = set(chosen.settings[page])
     return faults

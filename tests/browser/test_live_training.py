@@ -36,7 +36,7 @@ def losses_shown(page: Page) -> tuple[float, float]:
 def test_a_race_is_watched_paused_left_and_taken_along(server: Server, page: Page) -> None:
     start(page, server.address, 500)
     expect(page.get_by_role("heading", name=re.compile("^After [0-9]+ steps: plain8 "))).to_be_visible(timeout=SOON)
-    assert re.search(r"[?&]run=[0-9a-f]{8}", page.url)
+    assert re.search(r"[?&]training=[0-9a-f]{8}", page.url)
     expect(page.get_by_role("heading", name=re.compile("^After ([3-9]|[1-9][0-9]+)0 steps: "))).to_be_visible(timeout=SOON)
     assert max(losses_shown(page)) < 75  # of ten classes: 90 before the first step
     page.get_by_role("button", name="Pause").click()
@@ -72,7 +72,7 @@ def test_a_race_is_watched_paused_left_and_taken_along(server: Server, page: Pag
     expect(page.get_by_text(re.compile("Ended after step [0-9]+: stopped"))).to_be_visible(timeout=SOON)
     page.get_by_role("button", name="Reset").click()
     expect(page.get_by_role("button", name="Start", exact=True)).to_be_visible(timeout=SOON)
-    assert "run=" not in page.url
+    assert "training=" not in page.url
 
 
 def test_a_second_visitor_waits_and_watches(server: Server, page: Page, browser: Browser) -> None:
@@ -92,6 +92,6 @@ def test_a_second_visitor_waits_and_watches(server: Server, page: Page, browser:
 
 
 def test_a_link_to_a_run_that_is_gone_is_told(server: Server, page: Page) -> None:
-    opened(page, f"{server.address}/live_training?run=00000000")
+    opened(page, f"{server.address}/live_training?training=00000000")
     expect(page.get_by_text("The training run of this link is not kept here any more")).to_be_visible()
-    assert "run=" not in page.url
+    assert "training=" not in page.url
