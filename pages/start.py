@@ -20,12 +20,13 @@ errors = {
     if (history := cached.history(f"fashion-{name}"))
 }
 measured = ", ".join(f"{name} {error:.1f} %" for name, error in errors.items())
-STAGES, GRADIENTS, PATHS, DELETION = (
-    ("stage_diagram", "Stage diagram"), ("gradient_flow", "Gradient flow"), ("path_unrolling", "Path unrolling"), ("layer_deletion", "Layer deletion"),
+STAGES, GRADIENTS, PATHS, DEPTH, IDENTITY = (
+    ("stage_diagram", "Stage diagram"), ("gradient_flow", "Gradient flow"), ("path_unrolling", "Path unrolling"), ("degradation", "Degradation"),
+    ("learning_identity", "Learning the identity"),
 )  # fmt: skip
 CLAIMS = [
-    ("Degradation", f"Past some depth, adding plain layers raises the *training* error: an optimisation failure, not overfitting. Here, after the same training: {measured}.", DELETION),
-    ("Residual learning", "A block computes $y = x + F(x)$: to do nothing it only needs $F(x) = 0$.", STAGES),
+    ("Degradation", f"Past some depth, adding plain layers raises the *training* error: an optimisation failure, not overfitting. Here, after the same training: {measured}.", DEPTH),
+    ("Residual learning", "A block computes $y = x + F(x)$: to do nothing it only needs $F(x) = 0$.", IDENTITY),
     ("The shortcut is a gradient highway", "A block's derivative, $I + \\partial F / \\partial x$, carries an identity term.", GRADIENTS),
     ("Basic and bottleneck blocks", "1x1 reduce, 3x3, 1x1 restore buys depth almost for free.", STAGES),
     ("Stages", "A stem, stages that double the channels and halve the resolution, a head; all shortcuts are identities but a few.", STAGES),
