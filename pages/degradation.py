@@ -5,11 +5,11 @@ from collections.abc import Sequence
 import pandas as pd
 import streamlit as st
 
-from resnet_viz.experiments.degradation import DEPTHS, MILESTONES, PLAN, PUBLISHED, History, compared, family
+from resnet_viz.experiments.degradation import DEPTHS, MILESTONES, PLAN, PUBLISHED, History, compared
 from resnet_viz.experiments.training import Recipe, histories
 from resnet_viz.figures.degradation import errors_by_depth, errors_by_epoch, gradients_by_epoch
 from resnet_viz.networks.zoo import CHECKPOINTS, NETWORKS
-from resnet_viz.web import settings, snippets
+from resnet_viz.web import cached, settings, snippets
 from resnet_viz.web.card import card, chip
 from resnet_viz.web.parts import HE_2015, choosing_strip, plan_note, question, visit
 
@@ -17,7 +17,7 @@ IMAGES = ("60,000 training and 10,000 test images", "by epoch: on 10,000 trainin
 now = visit()
 question(None, PLAN.question, "Read the dashed lines first: they are errors on the very images that the network is trained on. "
          "The curves are of the bundled networks, whatever network is chosen.", f"after {HE_2015}, figures 1, 4 and 6")  # fmt: skip
-families = {kind: family(kind) for kind in DEPTHS}
+families = {kind: cached.histories_by_depth(kind) for kind in DEPTHS}
 plain, residual = families.values()
 with st.container(border=True):
     choosing_strip(now)

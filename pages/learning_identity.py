@@ -4,14 +4,15 @@ import streamlit as st
 
 from resnet_viz.experiments import deepening, identity
 from resnet_viz.experiments.identity import LEARNING_RATES, TEST_IMAGES, Attempt, Stacks
-from resnet_viz.experiments.race import DEEPENED, bundled
+from resnet_viz.experiments.race import DEEPENED
 from resnet_viz.figures.identity import depth_sentence, error_by_blocks, error_by_step, identity_sentence
 from resnet_viz.figures.race import error_by_step as race_by_step
 from resnet_viz.networks.zoo import NETWORKS, trainable
 from resnet_viz.web import cached, settings, snippets
 from resnet_viz.web.card import card, chip
 from resnet_viz.web.parts import HE_2015, PAGES, choosing_strip, plan_note, question, visit
-from resnet_viz.web.run_controls import controls, current, keep_up, refresh, settle, start_button
+from resnet_viz.web.run_controls import controls, current, start_button, watch
+from resnet_viz.web.runs import Run
 from resnet_viz.web.session import LARGEST_SEED
 
 RATES = "best of the learning rates " + ", ".join(f"{rate:g}" for rate in LEARNING_RATES)
@@ -32,7 +33,7 @@ def show_steps(attempts: list[Attempt], blocks: int, how: str, python: str) -> N
          "its gradient is 0, it stays there. An error of exactly 0 is drawn at the bottom edge.")  # fmt: skip
 
 
-known = identity.bundled()
+known = cached.recorded_stacks()
 with st.container(border=True):
     card(now, "identity_blocks", error_by_blocks(known, now.palette), "precomputed", f"{TEST_IMAGES} images", "3 seeds", RATES, title=depth_sentence(known),
          formula=r"\text{plain: } F(x) = x;\quad \text{residual: } F(x) = 0", alt="The error at the end over the number of blocks.", origin="stacks of 1 to 50 blocks of 16 channels",
@@ -42,25 +43,18 @@ with st.container(border=True):
     show_steps(known, blocks, "precomputed", snippets.identity_steps(blocks))
     plan_note(identity.PLAN)
 
-run = current(Stacks)
-every = refresh(run) if run else None
 
-
-@st.fragment(run_every=every)
-def watch() -> None:
-    """The stacks trained so far, drawn anew every second as long as the run goes on."""
-    assert run is not None
-    drawn = settle(run)
+def draw(run: Run[Stacks]) -> None:
+    """The stacks trained so far."""
     seen = controls(run, len(run.records), ALL, "Stack")
     if seen.records:
         show_steps(seen.records, seen.job.blocks, "measured", snippets.train_stacks(seen.job, len(seen.records)))
-    keep_up(run, drawn, every)
 
 
 with st.container(border=True):
     st.header("Train them now", anchor=False)
-    if run:
-        watch()
+    if run := current(Stacks):
+        watch(run, draw)
     else:
         with st.container(horizontal=True, vertical_alignment="bottom"):
             depth = settings.number("stack", "Blocks of a stack", 1, 50, 5, help="Seven kinds are trained, each with three learning rates.")  # fmt: skip
@@ -78,7 +72,7 @@ with st.container(border=True):
                 + "\n".join(f"| {name} | {row.in_eval:.1e} | {row.in_train:.1e} |" for name, row in (("frozen", found.frozen), ("live", found.live))))  # fmt: skip
     chip("measured", f"error: {found.images:,} training images", f"logits: {deepening.BATCH} images", *spent)
     rate = float(settings.one_of("rate", "Learning rate", ["0.05", "0.01"], "0.05", help="0.05 was planned; 0.01 was tried after that had failed."))  # fmt: skip
-    race, records = bundled(DEEPENED[rate])[0]
+    race, records = cached.recorded_race(DEEPENED[rate])
     names, last = (race.left, race.right), records[-1]
     title = f"Trained on, {race.steps} steps: deepened {last.left.train_error_pct:.1f} %, fresh {last.right.train_error_pct:.1f} % training error"
     card(now, "deepened", race_by_step(records, names, now.palette), "precomputed", "500 training and 500 test images", f"seed {race.seed}", f"learning rate {rate:g}", title=title,

@@ -5,12 +5,13 @@ from dataclasses import replace
 
 import streamlit as st
 
-from resnet_viz.experiments.race import PLAN, RECORDED, Race, Record, bundled
+from resnet_viz.experiments.race import PLAN, RECORDED, Race, Record
 from resnet_viz.figures.race import error_by_step, gradients_at
-from resnet_viz.web import races, snippets
+from resnet_viz.web import cached, races, snippets
 from resnet_viz.web.card import card
 from resnet_viz.web.parts import HE_2015, plan_note, question, visit
-from resnet_viz.web.run_controls import controls, current, keep_up, refresh, settle, start_button
+from resnet_viz.web.run_controls import controls, current, start_button, watch
+from resnet_viz.web.runs import Run
 
 SAMPLES = "500 training and 500 test images"
 now = visit()
@@ -36,30 +37,22 @@ def show(race: Race, records: Sequence[Record], how: str) -> None:
          python=snippets.race(trained, "gradients_at", step), caption="The first block is at the left: how much gradient reaches it?")  # fmt: skip
 
 
-run = current(Race)
-every = refresh(run) if run else None
-
-
-@st.fragment(run_every=every)
-def watch() -> None:
-    """The run as it stands, drawn anew every second as long as it goes on."""
-    assert run is not None
-    drawn = settle(run)
+def draw(run: Run[Race]) -> None:
+    """A run as it stands."""
     with st.container(border=True):
         seen = controls(run, run.records[-1].step if run.records else 0, run.job.steps, "Step")
         races.take_along(run)
     if seen.records:
         with st.container(border=True):
             show(seen.job, seen.records, "measured")
-    keep_up(run, drawn, every)
 
 
-if run:
-    watch()
+if run := current(Race):
+    watch(run, draw)
 else:
     with st.container(border=True):
         start_button(races.choose())
     with st.container(border=True):
         st.caption("Until you start one: a race that was recorded before.")
-        show(*bundled(RECORDED)[0], "precomputed")
+        show(*cached.recorded_race(RECORDED), "precomputed")
 plan_note(PLAN)

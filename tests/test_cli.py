@@ -52,11 +52,16 @@ def answer(*arguments: object) -> Any:
     result = run(*arguments)
     assert result.exit_code == 0, result.stderr
     assert result.stderr == ""
+    return strict(result.stdout)
+
+
+def strict(text: str) -> Any:
+    """JSON without what only Python reads: NaN and infinity."""
 
     def refuse(constant: str) -> None:
         raise AssertionError(f"{constant} is not JSON")
 
-    return json.loads(result.stdout, parse_constant=refuse)
+    return json.loads(text, parse_constant=refuse)
 
 
 def refusal(*arguments: object) -> str:

@@ -7,27 +7,15 @@ from itertools import product
 
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
 
-from resnet_viz.cli import main
 from resnet_viz.experiments.identity import ARMS, LEARNING_RATES
 from resnet_viz.experiments.race import recorded
 from resnet_viz.figures.palette import LIGHT
 from resnet_viz.figures.race import race_figures
 from resnet_viz.networks import datasets, zoo
+from tests.test_cli import refusal, run, strict
 
 QUICK = ("--left", "plain8", "--right", "resnet8")
-
-
-def run(*arguments: object) -> Result:
-    return CliRunner().invoke(main, [str(argument) for argument in arguments], catch_exceptions=False)
-
-
-def strict(text: str) -> dict:
-    def refuse(constant: str) -> None:
-        raise AssertionError(f"{constant} is not JSON")
-
-    return json.loads(text, parse_constant=refuse)
 
 
 def lines(*arguments: object) -> list[dict]:
@@ -35,15 +23,6 @@ def lines(*arguments: object) -> list[dict]:
     assert result.exit_code == 0, result.stderr
     assert result.stderr == ""
     return [strict(line) for line in result.stdout.splitlines()]
-
-
-def refusal(*arguments: object) -> str:
-    """The one line on stderr with which a command refuses."""
-    result = run(*arguments)
-    assert result.exit_code == 2, result.output
-    assert result.stdout == ""
-    assert result.stderr.endswith("\n") and len(result.stderr.splitlines()) == 1, result.stderr
-    return result.stderr.rstrip("\n")
 
 
 def test_race_prints_its_settings_and_a_line_for_every_tenth_step(tmp_path):

@@ -119,10 +119,8 @@ class Containment:
 def containment(shallow: ResidualNetwork, deep: Entry) -> Containment:
     """Deepen a network and compare on the CPU, on the bundled training images and a batch of 128 of them."""
     shallow = deepcopy(shallow).cpu()
-    training, networks = (
-        bundled_fashion("training").limit(TRAINING_IMAGES),
-        [deepened(shallow, deep, live=live) for live in (False, True)],
-    )
+    training = bundled_fashion("training").limit(TRAINING_IMAGES)
+    networks = [deepened(shallow, deep, live=live) for live in (False, True)]
     batch = deep.preprocessing.normalise(training.limit(BATCH).pixels)
     frozen, live = (difference(shallow, network, batch) for network in networks)
     shallow_error, deep_error = (

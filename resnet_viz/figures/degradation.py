@@ -9,6 +9,7 @@ from plotly.subplots import make_subplots
 
 from ..experiments.degradation import History, gap, gradient_history
 from .palette import Palette, styled
+from .training import band, whiskers
 
 Runs = Mapping[int, Sequence[History]]
 NAMES = {"plain": "plain", "resnet": "residual"}
@@ -33,8 +34,7 @@ def errors_by_epoch(families: Mapping[str, Runs], palette: Palette) -> go.Figure
                 name = f"{family}{depth}, {which.split('_')[0]}"
                 if len(errors) > 1:
                     figure.add_scatter(
-                        x=[*epochs, *epochs[::-1]], y=[*errors.max(0), *errors.min(0)[::-1]], fill="toself", opacity=0.15, mode="none",
-                        fillcolor=colours[depth], hoverinfo="skip", name=f"{name}, range of seeds", row=1, col=column,
+                        **band(epochs, errors), opacity=0.15, fillcolor=colours[depth], name=f"{name}, range of seeds", row=1, col=column,
                     )  # fmt: skip
                 figure.add_scatter(
                     x=epochs, y=errors.mean(0), name=name, mode="lines", line={"color": colours[depth], "width": 2, "dash": dash},
@@ -70,8 +70,7 @@ def errors_by_depth(families: Mapping[str, Runs], palette: Palette) -> go.Figure
             figure.add_scatter(
                 x=[depths.index(depth) for depth in runs], y=means, name=name, mode="lines+markers", showlegend=column == 1,
                 line={"color": colour, "dash": dash, "width": 1.5}, marker={"symbol": marker, "size": 10, "color": colour},
-                error_y={"array": [max(each) - mean for each, mean in zip(values, means, strict=True)],
-                         "arrayminus": [mean - min(each) for each, mean in zip(values, means, strict=True)], "thickness": 1, "color": colour},
+                error_y=whiskers(values) | {"color": colour},
                 text=[f"{len(each)} seed{'s' if len(each) > 1 else ''}" for each in values],
                 hovertemplate="%{y:.2f} (%{text})<extra>" + name + "</extra>", row=1, col=column,
             )  # fmt: skip
@@ -86,7 +85,7 @@ def gradients_by_epoch(runs: Mapping[str, History], palette: Palette) -> go.Figu
     on one colour scale."""
     norms = {name: gradient_history(run) for name, run in runs.items()}
     logs = {name: np.log10(np.maximum(each, 1e-30)) for name, each in norms.items()}
-    low, high = (edge([each.min() if edge is min else each.max() for each in logs.values()]) for edge in (min, max))
+    low, high = min(each.min() for each in logs.values()), max(each.max() for each in logs.values())
     figure = make_subplots(
         rows=1, cols=len(runs), horizontal_spacing=0.08, subplot_titles=list(runs), shared_yaxes=True
     )

@@ -7,6 +7,7 @@ import plotly.graph_objects as go
 
 from ..experiments.identity import ARMS, Arm, Attempt, best
 from .palette import Palette, log_axis, named_above, short_number, styled
+from .training import whiskers
 
 FLOOR = 1e-7  # an error of exactly 0 is drawn here
 SYMBOLS = {"plain": "square", "basic": "circle", "preactivation-basic": "diamond"}
@@ -40,8 +41,7 @@ def error_by_blocks(attempts: Sequence[Attempt], palette: Palette) -> go.Figure:
             means = np.array([np.mean(last) for last in tried.values()])
             figure.add_scatter(
                 x=[depths.index(blocks) for blocks in tried], y=np.maximum(means, FLOOR), name=arm.title, mode="lines+markers",
-                error_y={"array": [max(last) - mean for last, mean in zip(tried.values(), means, strict=True)],
-                         "arrayminus": [mean - min(last) for last, mean in zip(tried.values(), means, strict=True)], "thickness": 1},
+                error_y=whiskers(list(tried.values())),
                 hovertemplate="%{x} blocks: %{y:.2g}<extra>" + arm.title + "</extra>", **look(arm, palette),
             )  # fmt: skip
     figure.update_xaxes(title_text="blocks", tickvals=list(range(len(depths))), ticktext=depths, showgrid=False)

@@ -24,8 +24,7 @@ def error_by_epoch(arms: Mapping[str, Sequence[History]], palette: Palette, whic
         epochs = list(range(1, errors.shape[1] + 1))
         if len(errors) > 1:
             figure.add_scatter(
-                x=[*epochs, *epochs[::-1]], y=[*errors.max(0), *errors.min(0)[::-1]], fill="toself", opacity=0.2, mode="none",
-                fillcolor=colour, hoverinfo="skip", showlegend=False, name=f"{name}, range",
+                **band(epochs, errors), opacity=0.2, fillcolor=colour, showlegend=False, name=f"{name}, range",
             )  # fmt: skip
         figure.add_scatter(
             x=epochs, y=errors.mean(0), name=f"{name} ({len(errors)} seed{'s' if len(errors) > 1 else ''})", mode="lines+markers",
@@ -35,3 +34,19 @@ def error_by_epoch(arms: Mapping[str, Sequence[History]], palette: Palette, whic
     figure.update_xaxes(title_text="epoch", dtick=1, showgrid=False)
     figure.update_yaxes(type="log", title_text="test error, %, log scale", tickvals=[5, 10, 20, 50, 100])
     return named_above(styled(figure, palette, 340))
+
+
+def band(epochs: Sequence[int], errors: np.ndarray) -> dict[str, Any]:
+    """From the least to the largest of the seeds, as the area of a scatter. ``errors``: (seeds, epochs)."""
+    outline = {"x": [*epochs, *epochs[::-1]], "y": [*errors.max(0), *errors.min(0)[::-1]]}
+    return outline | {"fill": "toself", "mode": "none", "hoverinfo": "skip"}
+
+
+def whiskers(values: Sequence[Sequence[float]]) -> dict[str, Any]:
+    """From the least to the largest of the seeds, around their mean, as the error bars of a scatter: a row for each point."""
+    means = [np.mean(each) for each in values]
+    return {
+        "array": [max(each) - mean for each, mean in zip(values, means, strict=True)],
+        "arrayminus": [mean - min(each) for each, mean in zip(values, means, strict=True)],
+        "thickness": 1,
+    }

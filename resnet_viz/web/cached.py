@@ -17,7 +17,19 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 from torch import Tensor
 
 from ..errors import InputError
-from ..experiments import attribution, calibration, deepening, deletion, early_stop, lesion_studies, paths, trace
+from ..experiments import (
+    attribution,
+    calibration,
+    deepening,
+    degradation,
+    deletion,
+    early_stop,
+    identity,
+    lesion_studies,
+    paths,
+    race,
+    trace,
+)
 from ..experiments import strongest_paths as strongest
 from ..experiments.attribution import Importance
 from ..experiments.lesion_studies import Study
@@ -179,6 +191,24 @@ def history(name: str) -> dict | None:
     """The training history that lies beside a bundled network's weights."""
     path = zoo.CHECKPOINTS / f"{name}.json"
     return json.loads(path.read_text()) if path.is_file() else None
+
+
+@st.cache_resource(show_spinner=False)
+def histories_by_depth(kind: str) -> dict[int, list[dict[str, Any]]]:
+    """The bundled histories of 'plain' or 'resnet'."""
+    return degradation.family(kind)
+
+
+@st.cache_resource(show_spinner=False)
+def recorded_stacks() -> list[identity.Attempt]:
+    """The stacks that came with the project."""
+    return identity.bundled()
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def recorded_race(name: str) -> tuple[race.Race, list[race.Record]]:
+    """A race that came with the project, of the first seed."""
+    return race.bundled(name)[0]
 
 
 @st.cache_resource(max_entries=8, hash_funcs=CONTENT, show_spinner=False)

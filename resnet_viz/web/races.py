@@ -6,7 +6,7 @@ import streamlit as st
 
 from ..experiments.race import FROM, MOST_STEPS, Race, Record, row_of
 from ..networks.datasets import fashion_folder
-from ..networks.zoo import DEPTHS
+from ..networks.zoo import DEPTHS, trainable
 from . import cached, settings
 from .links import query_of
 from .network_choice import add_weights
@@ -31,7 +31,7 @@ def racer(side: str, kind: str) -> str:
     option = "A" if kind == "plain" else settings.one_of(f"{side}_shortcut", "Shortcut where the shape changes", ["A", "B", "C"], "A",
                                                          help="A: zero-padding; B: a projection there; C: projections everywhere.")  # fmt: skip
     norm = settings.one_of(f"{side}_norm", "Batch norm", [PRESENT, ABSENT], PRESENT, help="Without it, plain signals vanish or explode with depth.")  # fmt: skip
-    return f"{KINDS[kind]}{depth}" + (f"-{option}" if option != "A" else "") + ("" if norm == PRESENT else "-without-batch-norm")  # fmt: skip
+    return trainable(KINDS[kind], int(depth), option, batch_norm=norm == PRESENT).name.removeprefix("fashion-")
 
 
 def choose() -> Race:

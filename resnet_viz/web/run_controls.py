@@ -1,6 +1,7 @@
 """Starting, watching and stopping a training run on a page."""
 
 import time
+from collections.abc import Callable
 from typing import Any, cast
 
 import streamlit as st
@@ -98,8 +99,19 @@ def settle(run: Run[Any]) -> str:
     return run.state
 
 
-def keep_up(run: Run[Any], drawn: str, every: float | None) -> None:
-    """At the end of that part: run the whole page where the run is in another state than was drawn, where it has to be drawn
-    at another pace, or where the visitor has let go of it."""
-    if run.state != drawn or refresh(run) != every or choices().run != run.id:
-        st.rerun()
+def watch(run: Run[JobType], draw: Callable[[Run[JobType]], None]) -> None:
+    """Draw a run, and again every second as long as it goes on.
+
+    The whole page is run again where the run has come into another state than was drawn, where it has to be drawn at another
+    pace, or where the visitor has let go of it.
+    """
+    every = refresh(run)
+
+    @st.fragment(run_every=every)
+    def part() -> None:
+        drawn = settle(run)
+        draw(run)
+        if run.state != drawn or refresh(run) != every or choices().run != run.id:
+            st.rerun()
+
+    part()
