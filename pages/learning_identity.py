@@ -38,7 +38,7 @@ with st.container(border=True):
     card(now, "identity_blocks", error_by_blocks(known, now.palette), "precomputed", f"{TEST_IMAGES} images", "3 seeds", RATES, title=depth_sentence(known),
          formula=r"\text{plain: } F(x) = x;\quad \text{residual: } F(x) = 0", alt="The error at the end over the number of blocks.", origin="stacks of 1 to 50 blocks of 16 channels",
          python=snippets.IDENTITY_BLOCKS, caption="A residual block that is to do nothing only has to bring its branch to 0; a plain one has to learn a whole identity. Scale: the initial weight of the branch's last "
-         "batch norm (pre-activation: a factor on its last convolution); as usually initialised, at 1, the residual stack is no better than the plain one.")  # fmt: skip
+         "batch norm (pre-activation: a factor on its last convolution); as usually initialised, at 1, the residual stack of 10 blocks or more is worse than the plain one.")  # fmt: skip
     blocks = int(settings.one_of("blocks", "Blocks", list(map(str, identity.DEPTHS)), "20", help="How many blocks the stack has."))  # fmt: skip
     show_steps(known, blocks, "precomputed", snippets.identity_steps(blocks))
     plan_note(identity.PLAN)
