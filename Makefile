@@ -25,8 +25,9 @@ run: setup
 	@if [ "$(HOST)" != localhost ]; then $(PY) -m resnet_viz.web.address $(PORT); fi
 	RESNET_VIZ_CHECKPOINTS="$(CHECKPOINTS)" $(PY) -m streamlit run app.py --server.port $(PORT) --server.address $(HOST)
 
+# One thread for each half: with more of them two processes wait for each other on two cores.
 test: check
-	$(MAKE) --jobs 2 --output-sync test-browser test-python
+	OMP_NUM_THREADS=1 $(MAKE) --jobs 2 --output-sync test-browser test-python
 
 test-browser:
 	$(PY) -m pytest tests/browser

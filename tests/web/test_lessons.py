@@ -32,6 +32,7 @@ def test_there_are_three_with_notes_for_the_teacher() -> None:
     ("page", "link"),
     sorted({(step.page, step.link.partition("?")[2]) for lesson in BUNDLED.values() for step in lesson.steps}),
 )
+@pytest.mark.usefixtures("few_images")
 def test_every_view_of_a_bundled_lesson_can_be_shown(page: str, link: str) -> None:
     step = Step("", "", f"{page}?{link}")
     app = opened(page or "start", step.query)

@@ -276,6 +276,7 @@ def test_family_table_is_recomputed_from_the_models() -> None:
     assert table.loc["imagenet-resnet18", "multiply-adds, M"] == pytest.approx(1814, abs=1)
 
 
+@pytest.mark.usefixtures("few_images")
 def test_two_files_of_one_architecture_stand_beside_each_other_on_every_page(monkeypatch, tmp_path) -> None:
     for name in ("first", "second"):
         copyfile(CHECKPOINTS / "fashion-resnet20.safetensors", tmp_path / f"{name}.safetensors")
