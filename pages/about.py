@@ -5,7 +5,7 @@ from importlib.metadata import version
 import pandas as pd
 import streamlit as st
 
-from resnet_viz.citation import CITE, VERSION
+from resnet_viz.citation import CITE
 from resnet_viz.networks.device import describe_device
 from resnet_viz.networks.zoo import NETWORKS
 from resnet_viz.web.parts import visit
@@ -54,6 +54,6 @@ st.header("Networks, weights and licences", anchor=False)
 st.dataframe(pd.DataFrame([{"network": entry.name, "data set": entry.dataset, "weights": entry.provenance, "licence": entry.licence} for entry in NETWORKS.values()]),
              hide_index=True)  # fmt: skip
 st.header("This software", anchor=False)
-st.markdown(f"{CITE}. Version {VERSION}, {describe_device()}; "
+st.markdown(f"{CITE}. {describe_device()}; "
             + ", ".join(f"{name} {version(name)}" for name in ("streamlit", "torchvision", "plotly", "networkx", "scipy", "numpy")) + ". "
             "Sample photos: scikit-image (their licences stand there).")  # fmt: skip

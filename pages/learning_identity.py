@@ -77,7 +77,7 @@ with st.container(border=True):
     title = f"Trained on, {race.steps} steps: deepened {last.left.train_error_pct:.1f} %, fresh {last.right.train_error_pct:.1f} % training error"
     card(now, "deepened", race_by_step(records, names, now.palette), "precomputed", "500 training and 500 test images", f"seed {race.seed}", f"learning rate {rate:g}", title=title,
          formula=r"\gamma = \sqrt{\sigma^2 + \epsilon},\ \beta = \mu:\quad \text{BN}(x) = x", alt=title, origin=f"{race.left} and {race.right}", python=snippets.deepened(rate),
-         caption="Grey squares: deepened; dark circles: fresh initial weights of the same depth. At 0.05 the deepened network explodes, since frozen norms do not hold its stream; "
+         caption="Squares: deepened; circles: fresh initial weights of the same depth. At 0.05 the deepened network explodes, since frozen norms do not hold its stream; "
          "at 0.01 it stays far below the fresh one, which does not find in time what the other was given.")  # fmt: skip
     st.page_link(PAGES / "live_training.py", label="Race them now", icon=":material/arrow_forward:",
                  query_params={"left_kind": "plain20,-deepened", "right_kind": "plain", "learning_rate": "0.01"})  # fmt: skip

@@ -1,5 +1,6 @@
 """The first screen: a real network to touch, and the seven claims with the page that tests each."""
 
+from statistics import fmean
 from urllib.parse import parse_qsl
 
 import streamlit as st
@@ -14,12 +15,10 @@ from resnet_viz.web.session import choices
 
 now = visit()
 entry = now.loaded.entry
-errors = {
-    name: history["train_error_pct"]
-    for name in ("plain20", "plain56", "resnet56")
-    if (history := cached.history(f"fashion-{name}"))
-}
-measured = ", ".join(f"{name} {error:.1f} %" for name, error in errors.items())
+measured = ", ".join(
+    f"{kind}{depth} {fmean(run['train_error_pct'] for run in cached.histories_by_depth(kind)[depth]):.1f} %"
+    for kind, depth in (("plain", 20), ("plain", 56), ("resnet", 56))
+)
 STAGES, GRADIENTS, PATHS, DEPTH, IDENTITY = (
     ("stage_diagram", "Stage diagram"), ("gradient_flow", "Gradient flow"), ("path_unrolling", "Path unrolling"), ("degradation", "Degradation"),
     ("learning_identity", "Learning the identity"),
@@ -64,7 +63,7 @@ for number, (claim, text, (page, title)) in enumerate(CLAIMS, start=1):
     link.page_link(
         PAGES / f"{page}.py", label=title, icon=":material/arrow_forward:", query_params=links.query_of(page, choices())
     )
-chip("precomputed", "training errors: all 60,000 training images, without augmentation, one seed")
+chip("precomputed", "training errors: all 60,000 training images, without augmentation, mean of 3 seeds")
 st.header("What was asked of these networks, and what came out", anchor=False)
 st.markdown(
     "What was expected stood in the code before the report was run; an effect that did not come is told as plainly as one that did."

@@ -106,8 +106,8 @@ def gradients_by_epoch(runs: Mapping[str, History], palette: Palette) -> go.Figu
 
 
 def ramp(palette: Palette, count: int) -> list[str]:
-    """Colours for an ordered quantity, each distinct from the background."""
-    return sample_colorscale(palette.colormap, list(np.linspace(*palette.ramp, count)))
+    """Colours for an ordered quantity, each distinct from the background; one alone is the colour of the writing."""
+    return sample_colorscale(palette.colormap, list(np.linspace(*palette.ramp, count))) if count > 1 else [palette.ink]
 
 
 def with_legend(figure: go.Figure, palette: Palette) -> go.Figure:
