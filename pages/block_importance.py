@@ -6,7 +6,7 @@ import numpy as np
 import streamlit as st
 
 from resnet_viz.experiments.attribution import IMAGES, PERMUTATIONS, PLAN, shapley
-from resnet_viz.figures.importance import correlation_matrix, importance_by_block, importance_sentences
+from resnet_viz.figures.importance import agreement_title, correlation_matrix, importance_by_block, importance_sentences
 from resnet_viz.web import cached, settings, snippets
 from resnet_viz.web.card import card, chip
 from resnet_viz.web.gallery import pictures
@@ -38,28 +38,26 @@ with st.container(border=True):
     ]
 
     def so_far(done: list[np.ndarray]) -> None:
-        st.plotly_chart(importance_by_block(blocks, {f"{SHAPLEY}, {len(done)} permutations": shapley(done)}, now.palette), theme=None)  # fmt: skip
+        st.plotly_chart(importance_by_block(blocks, {f"{SHAPLEY}, {len(done)} of {PERMUTATIONS} orders": shapley(done)}, now.palette), theme=None)  # fmt: skip
 
+    asked = settings.flag("shapley")  # stands in the link, so that a reload shows them again
     with cached.timed() as spent_more:
-        drawn = in_steps(("shapley", loaded.identity, sample.digest, labels, seed), "Add Shapley values", steps, ask_first=True, show=so_far)  # fmt: skip
+        drawn = in_steps(("shapley", loaded.identity, sample.digest, labels, seed), "Add Shapley values", steps, ask_first=not asked, show=so_far)  # fmt: skip
+    settings.set_flag("shapley", drawn is not None)
     if drawn:
         measures[SHAPLEY], spent = shapley(drawn), spent_more
     title, says = importance_sentences(blocks, measures)
-    facts = [
-        measured,
-        *([f"{PERMUTATIONS} permutations, seed {seed}"] if drawn else []),
-        "± one standard error",
-        *spent,
-    ]
+    facts = [measured, *([f"{PERMUTATIONS} permutations, seed {seed}"] if drawn else []), *spent]
     python = snippets.importance(
         len(sample), {**MEASURES, **({SHAPLEY: "shapley"} if drawn else {})}, PERMUTATIONS, seed, now.networks
     )
     if beside:
         says += f" {now.networks[1].title} without {chosen}: {next(iter(beside.values())).mean[blocks.index(chosen)]:+.2f} nats."
-    card(now, "importance", importance_by_block(blocks, measures | beside, now.palette), "measured", *facts, title=title, says=says, formula=FORMULA, alt=f"{title}. {says}",
+    card(now, "importance", importance_by_block(blocks, measures, now.palette, beside), "measured", "± one standard error", *facts, title=title, says=says, formula=FORMULA, alt=f"{title}. {says}",
          of=now.networks, images=sample, python=python, caption=("" if sample.labels is not None else "Nobody labelled these images: the loss is against the predicted classes. ") + "A bar: how much the mean loss rises without the block, by each measure; the size of the branch is no loss, "
-         "but often taken for importance. Whiskers: one standard error, over the images, for Shapley values over the permutations.")  # fmt: skip
-    card(now, "agreement", correlation_matrix(list(measures), list(measures.values()), now.palette), "measured", *facts, title="Do they agree?",
+         "but often taken for importance. The first order sees only the slope at the intact network. A Shapley value below 0: put back, the block raises the loss on average over the orders. "
+         "Whiskers: one standard error, over the images, for Shapley values over the permutations.")  # fmt: skip
+    card(now, "agreement", correlation_matrix(list(measures), list(measures.values()), now.palette), "measured", *facts, title=agreement_title(list(measures.values())),
          formula=r"\rho = \mathrm{corr}(\mathrm{rank}\,a, \mathrm{rank}\,b)", images=sample, python=snippets.agreement(python),
          alt="Rank correlations of the measures.", caption="1: the same order of blocks; 0: unrelated; −1: the reverse.")  # fmt: skip
     plan_note(PLAN)

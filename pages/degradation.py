@@ -11,7 +11,7 @@ from resnet_viz.figures.degradation import errors_by_depth, errors_by_epoch, gra
 from resnet_viz.networks.zoo import CHECKPOINTS, NETWORKS
 from resnet_viz.web import cached, settings, snippets
 from resnet_viz.web.card import card, chip
-from resnet_viz.web.parts import HE_2015, choosing_strip, plan_note, question, visit
+from resnet_viz.web.parts import HE_2015, plan_note, question, visit
 
 IMAGES = ("60,000 training and 10,000 test images", "by epoch: on 10,000 training images")
 now = visit()
@@ -19,9 +19,6 @@ question(None, PLAN.question, "Read the dashed lines first: they are errors on t
          "The curves are of the bundled networks, whatever network is chosen.", f"after {HE_2015}, figures 1, 4 and 6")  # fmt: skip
 families = {kind: cached.histories_by_depth(kind) for kind in DEPTHS}
 plain, residual = families.values()
-with st.container(border=True):
-    choosing_strip(now)
-
 
 def mean_error(runs: Sequence[History]) -> str:
     """'7.3 %': the training error, mean of the seeds."""
@@ -32,12 +29,12 @@ def mean_error(runs: Sequence[History]) -> str:
 def sentence(name: str, deep: Sequence[History], shallow: Sequence[History]) -> str:
     """What depth did to one kind of network."""
     parts = [f"{what} {value:+.2f} points ({low:+.2f} to {high:+.2f})" for what, (value, low, high) in compared(deep, shallow).items()]  # fmt: skip
-    return f"**{name}, 56 layers against 20**: " + ", ".join(parts) + "."
+    return f"**{name}, 56 layers against 20** (in brackets 95 % intervals): " + ", ".join(parts) + "."
 
 
 with st.container(border=True):
     title = (f"Training error: plain20 {mean_error(plain[20])}, plain56 {mean_error(plain[56])}; "
-             f"resnet20 {mean_error(residual[20])}, resnet56 {mean_error(residual[56])}")  # fmt: skip
+             f"resnet20 {mean_error(residual[20])}, resnet56 {mean_error(residual[56])} (means of 3 seeds)")  # fmt: skip
     says = "  \n".join([sentence("Plain", plain[56], plain[20]), sentence("Residual", residual[56], residual[20])])
     card(now, "errors_by_epoch", errors_by_epoch(families, now.palette), "precomputed", *IMAGES, "Welch 95 % over 3 seeds", title=title, says=says, alt=f"{title}. {says}",
          formula=r"\text{degradation: } L_\text{train}(\text{deep}) > L_\text{train}(\text{shallow})", origin=PLAN.networks, python=snippets.DEGRADATION,
@@ -46,7 +43,7 @@ with st.container(border=True):
     card(now, "errors_by_depth", errors_by_depth(families, now.palette), "precomputed", *IMAGES[:1], "3 seeds for 20 and 56 layers, 1 for the others", title="It is not overfitting",
          formula=r"\text{gap} = \text{test error} - \text{training error}", alt="Errors and their gap over depth; the same numbers stand above and in the CSV.", origin=PLAN.networks,
          python=snippets.ERRORS_BY_DEPTH, caption="Left: with depth, both errors of the plain networks rise, those of the residual ones do not. Right: the gap between test and "
-         "training does not grow with them: what fails is the training.")  # fmt: skip
+         "training error of the plain networks does not grow with depth: what fails is the training. There is no plain network of 110 layers here.")  # fmt: skip
     plan_note(PLAN)
 with st.container(border=True):
     depth = settings.one_of("depth", "Layers", ["20", "32", "56"], "56", help="Which plain network, and the residual one beside it.")  # fmt: skip
@@ -54,7 +51,7 @@ with st.container(border=True):
     card(now, "gradients_by_epoch", gradients_by_epoch(pair, now.palette), "precomputed", "500 training images", "seed 0", title="The gradient while they are trained",
          formula=r"\left\| \partial L / \partial x_i \right\|", alt="The gradient norm at each block after each epoch, plain beside residual.", origin=" and ".join(pair),
          python=snippets.gradients_by_epoch(int(depth)), caption="A column is an epoch, a row a block, the first at the bottom. With batch norm the gradient of the plain network does not vanish; it is "
-         "uneven, and its training goes slowly all the same.")  # fmt: skip
+         "often the larger one, and uneven; its training goes slowly all the same: a large gradient is no fast learning.")  # fmt: skip
 with st.container(border=True):
     four = {kind: {34: histories(NETWORKS[f"fashion-{kind}34"], Recipe(), CHECKPOINTS)} for kind in DEPTHS}
     errors = ", ".join(f"{kind}34 {runs[34][0]['train_error_pct']:.1f} / {runs[34][0]['test_error_pct']:.1f} %" for kind, runs in four.items())  # fmt: skip

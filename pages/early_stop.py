@@ -23,7 +23,12 @@ with st.container(border=True):
     chosen = choosing_strip(now, relative_bars(bars, f"% {classes[label]}", 1, least=100), f"bars: probability of {classes[label]} if it stopped after this block")  # fmt: skip
     walked = blocks.index(chosen) + 1
     said = by_stop[walked]
-    title = f"Stopped after {chosen}, it would say {classes[int(said.argmax())]} ({short_number(said.max())}); at the end {classes[label]} ({short_number(by_stop[-1].max())})"
+    title = f"Stopped after {chosen}, it would say {classes[int(said.argmax())]} ({short_number(said.max())})"
+    title += (
+        f"; at the end {classes[label]} ({short_number(by_stop[-1].max())})"
+        if walked < len(blocks)
+        else ": that is the end"
+    )
     card(now, "by_stop", class_probabilities_by_stop(classes, by_stop, now.palette), "measured", "1 image", *spent, title=title, formula=FORMULA, alt=title,
          caption="The five classes that come out likeliest at some block." + (" The head was trained on the last stream only, so what it says before is not calibrated." if loaded.trained else ""),
          python=snippets.BY_STOP)  # fmt: skip
@@ -36,5 +41,5 @@ with st.container(border=True):
         says = "  \n".join(f"**{name}**: {stop_sentence(swept)}" for name, swept, _ in rows)
         chance = 100 - 100 / len(classes)
         card(now, "error_by_stop", error_by_stop(rows, chance, now.palette), "measured", f"{len(images):,} images", *spent, title="The error, stopped after each block",
-             says=says, formula=FORMULA, alt=says, of=now.networks, images=images, python=snippets.error_by_stop(now.networks, chance))  # fmt: skip
+             says=says, formula=FORMULA, alt=says, caption="At the right end the network is whole; where the line is flat there, the last blocks change few answers.", of=now.networks, images=images, python=snippets.error_by_stop(now.networks, chance))  # fmt: skip
     plan_note(PLAN)

@@ -30,7 +30,7 @@ def show_prediction() -> None:
     figure = figures.prediction_change(entry.classes, before, after, now.palette)
     truth = f"its label: {now.class_name}" if now.label_is_true else "nobody labelled it"
     card(now, "prediction", figure, "measured", "1 image", *spent, title=f"This image: {seen}", formula=parts.SOFTMAX, says=other, alt=f"The five likeliest classes: {seen}.",
-         caption=f"○ intact ● with the lesion · {truth}", python=snippets.PREDICTION)  # fmt: skip
+         caption=f"{'○ intact ● with the lesion' if deleted else '● intact'} · {truth}", python=snippets.PREDICTION)  # fmt: skip
 
 
 def show_set() -> list[Lesion]:
@@ -42,7 +42,7 @@ def show_set() -> list[Lesion]:
         sample = "These 1,000 are a sample of the 10,000 test images behind the network's test error."
         card(now, "set_error", figures.error_bars(rows, now.palette), "measured", measured, "Wilson 95 %", *spent,
              title=figures.set_sentence(lesions[0]), formula=rf"{GATED},\ g = {gate if deleted else 1:g}", says=figures.rise_sentence(lesions[0]) if deleted else "",
-             alt="Error before and after, with intervals.", caption=sample if entry.family == "fashion" else "",
+             alt="Error before and after, with intervals.", caption=sample if cached.history(entry.name) else "",
              of=networks, images=images, python=snippets.set_error(networks))  # fmt: skip
     else:
         st.header(f"{lesions[0].changed_pct:.0f} % of predictions change", anchor=False)
@@ -72,7 +72,7 @@ def show_calibration(network: LoadedNetwork, key: str) -> None:
     figure = reliability_diagram([("intact", both[0], True), ("with the lesion", both[1], False)], now.palette)
     card(now, key, figure, "measured", measured, *spent, title=calibration_sentence(network.title, *both), formula=CALIBRATION, alt="Accuracy over confidence, before and after.",
          of=[network], images=images, python=snippets.reliability(networks[: networks.index(network) + 1]),
-         caption="○ intact ● with the lesion; the larger, the more images. On the dotted line the network is right as often as it says; below it, it is too sure.")  # fmt: skip
+         caption="○ intact ● with the lesion; the larger, the more images, and the smallest hold one or two. On the diagonal the network is right as often as it says; below it, it is too sure.")  # fmt: skip
 
 
 what_to_do, source = (

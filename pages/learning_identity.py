@@ -1,5 +1,7 @@
 """Why is it hard to learn to do nothing? Stacks that are to give back their input, and a network deepened by identities."""
 
+from statistics import fmean
+
 import streamlit as st
 
 from resnet_viz.experiments import deepening, identity
@@ -10,7 +12,7 @@ from resnet_viz.figures.race import error_by_step as race_by_step
 from resnet_viz.networks.zoo import NETWORKS, trainable
 from resnet_viz.web import cached, settings, snippets
 from resnet_viz.web.card import card, chip
-from resnet_viz.web.parts import HE_2015, PAGES, choosing_strip, plan_note, question, visit
+from resnet_viz.web.parts import HE_2015, PAGES, plan_note, question, visit
 from resnet_viz.web.run_controls import controls, current, start_button, watch
 from resnet_viz.web.runs import Run
 from resnet_viz.web.session import LARGEST_SEED
@@ -19,9 +21,6 @@ RATES = "best of the learning rates " + ", ".join(f"{rate:g}" for rate in LEARNI
 ALL = len(identity.ARMS) * len(LEARNING_RATES)
 now = visit()
 question(None, identity.PLAN.question, "Stacks of blocks, and nothing else, are trained to give back the image that they are given.", f"after {HE_2015}, section 3.1")  # fmt: skip
-with st.container(border=True):
-    choosing_strip(now)
-
 
 def show_steps(attempts: list[Attempt], blocks: int, how: str, python: str) -> None:
     """The error as the stacks of one depth are trained."""
@@ -30,7 +29,7 @@ def show_steps(attempts: list[Attempt], blocks: int, how: str, python: str) -> N
     card(now, f"identity_steps_{how}", error_by_step(attempts, blocks, now.palette), how, f"{TEST_IMAGES} images", f"{seeds} seed{'s' if seeds > 1 else ''}", RATES,
          title=f"{blocks} block{'s' if blocks > 1 else ''} that are to do nothing", says=says, formula=r"\| f(x) - x \| / \| x \|", alt=says, origin=f"stacks of {blocks} blocks of 16 channels",
          python=python, caption="Solid: as usually initialised; dashed: scale 0.1; dotted: scale 0, where the residual stack is the identity before it has learned anything: "
-         "its gradient is 0, it stays there. An error of exactly 0 is drawn at the bottom edge.")  # fmt: skip
+         "its gradient is 0, it stays there. An error of exactly 0 is drawn as the lowest line.")  # fmt: skip
 
 
 known = cached.recorded_stacks()
@@ -38,15 +37,26 @@ with st.container(border=True):
     card(now, "identity_blocks", error_by_blocks(known, now.palette), "precomputed", f"{TEST_IMAGES} images", "3 seeds", RATES, title=depth_sentence(known),
          formula=r"\text{plain: } F(x) = x;\quad \text{residual: } F(x) = 0", alt="The error at the end over the number of blocks.", origin="stacks of 1 to 50 blocks of 16 channels",
          python=snippets.IDENTITY_BLOCKS, caption="A residual block that is to do nothing only has to bring its branch to 0; a plain one has to learn a whole identity. Scale: the initial weight of the branch's last "
-         "batch norm (pre-activation: a factor on its last convolution); as usually initialised, at 1, the residual stack of 10 blocks or more is worse than the plain one.")  # fmt: skip
+         "batch norm (pre-activation: a factor on its last convolution). Started as usual, at 1, the residual stack of 10 blocks or more is worse than the plain one, for all its branches have to be unlearned: "
+         "it is the shortcut with a branch that starts small that makes doing nothing easy. Marks: the mean, whiskers: from the least to the largest of three seeds; an error of exactly 0 is drawn as the lowest line.")  # fmt: skip
     blocks = int(settings.one_of("blocks", "Blocks", list(map(str, identity.DEPTHS)), "20", help="How many blocks the stack has."))  # fmt: skip
     show_steps(known, blocks, "precomputed", snippets.identity_steps(blocks))
     plan_note(identity.PLAN)
 
 
+def fresh_training(depth: int) -> str:
+    """What training from fresh weights comes to at a depth, where the project has done it."""
+    runs = cached.histories_by_depth("plain")
+    errors = {each: fmean(run["train_error_pct"] for run in runs[each]) for each in (20, depth) if each in runs}
+    if depth not in errors:
+        return ""
+    return f" Trained from fresh weights they do not get there: plain{depth} ends at {errors[depth]:.1f} % training error, plain20 at {errors[20]:.1f} % (all 60,000 training images)."
+
+
 def draw(run: Run[Stacks]) -> None:
     """The stacks trained so far."""
     seen = controls(run, len(run.records), ALL, "Stack")
+    st.caption(f"{ALL} stacks: {len(identity.ARMS)} kinds, each with {len(LEARNING_RATES)} learning rates, of which the best is drawn.")
     if seen.records:
         show_steps(seen.records, seen.job.blocks, "measured", snippets.train_stacks(seen.job, len(seen.records)))
 
@@ -54,6 +64,7 @@ def draw(run: Run[Stacks]) -> None:
 with st.container(border=True):
     st.header("Train them now", anchor=False)
     if run := current(Stacks):
+        settings.unseen("stack", "stack_steps", "stack_seed")
         watch(run, draw)
     else:
         with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -68,17 +79,20 @@ with st.container(border=True):
         found = cached.containment(NETWORKS["fashion-plain20"], trainable("plain", deep))
     st.header(f"The deeper net contains the shallower one: training error {found.shallow_error_pct:.2f} % and {found.deep_error_pct:.2f} %", anchor=False)  # fmt: skip
     st.markdown(f"plain20, trained, is deepened to {deep} layers by layers that do nothing: Dirac convolutions between batch norms that undo themselves. "
-                f"So a good solution for the deep network exists; training does not find it.\n\n| inserted batch norms | logits differ in eval mode | in train mode |\n|---|---|---|\n"
+                f"So {deep} layers can do what 20 do.{fresh_training(deep)}\n\n| inserted batch norms | logits differ in eval mode | in train mode |\n|---|---|---|\n"
                 + "\n".join(f"| {name} | {row.in_eval:.1e} | {row.in_train:.1e} |" for name, row in (("frozen", found.frozen), ("live", found.live))))  # fmt: skip
     chip("measured", f"error: {found.images:,} training images", f"logits: {deepening.BATCH} images", *spent)
     rate = float(settings.one_of("rate", "Learning rate", ["0.05", "0.01"], "0.05", help="0.05 was planned; 0.01 was tried after that had failed."))  # fmt: skip
     race, records = cached.recorded_race(DEEPENED[rate])
     names, last = (race.left, race.right), records[-1]
-    title = f"Trained on, {race.steps} steps: deepened {last.left.train_error_pct:.1f} %, fresh {last.right.train_error_pct:.1f} % training error"
-    card(now, "deepened", race_by_step(records, names, now.palette), "precomputed", "500 training and 500 test images", f"seed {race.seed}", f"learning rate {rate:g}", title=title,
+    title = f"plain56 after {race.steps} steps: begun as plain20 {last.left.train_error_pct:.1f} %, fresh {last.right.train_error_pct:.1f} % training error"
+    says = "The deepened network begins as good as plain20. Does it stay so when it is trained on? " + "; ".join(
+        f"at a learning rate of {each:g}{', as planned,' if each == 0.05 else ', tried after that,'} it comes to {ends.left.train_error_pct:.1f} % against {ends.right.train_error_pct:.1f} %"
+        for each, name in DEEPENED.items() for ends in [cached.recorded_race(name)[1][-1]]) + "."  # fmt: skip
+    card(now, "deepened", race_by_step(records, names, now.palette), "precomputed", "500 training and 500 test images", f"seed {race.seed}", f"learning rate {rate:g}", title=title, says=says,
          formula=r"\gamma = \sqrt{\sigma^2 + \epsilon},\ \beta = \mu:\quad \text{BN}(x) = x", alt=title, origin=f"{race.left} and {race.right}", python=snippets.deepened(rate),
-         caption="Squares: deepened; circles: fresh initial weights of the same depth. At 0.05 the deepened network explodes, since frozen norms do not hold its stream; "
-         "at 0.01 it stays far below the fresh one, which does not find in time what the other was given.")  # fmt: skip
+         caption="Squares: deepened; circles: fresh initial weights of the same depth. At 0.05 the values in the deepened network grow beyond all bounds within 20 steps, since its inserted batch norms are frozen "
+         "and rescale nothing, and it is wrong on 90 % like a guess; at 0.01 it stays far below the fresh one, which does not find in time what the other was given.")  # fmt: skip
     st.page_link(PAGES / "live_training.py", label="Race them now", icon=":material/arrow_forward:",
-                 query_params={"left_kind": "plain20,-deepened", "right_kind": "plain", "learning_rate": "0.01"})  # fmt: skip
+                 query_params={"left_kind": "plain20,-deepened", "left_depth": str(deep), "right_kind": "plain", "right_depth": str(deep), "learning_rate": "0.01"})  # fmt: skip
     plan_note(deepening.PLAN)

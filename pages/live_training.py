@@ -7,7 +7,7 @@ import streamlit as st
 
 from resnet_viz.experiments.race import PLAN, RECORDED, Race, Record
 from resnet_viz.figures.race import error_by_step, gradients_at
-from resnet_viz.web import cached, races, snippets
+from resnet_viz.web import cached, races, settings, snippets
 from resnet_viz.web.card import card
 from resnet_viz.web.parts import HE_2015, plan_note, question, visit
 from resnet_viz.web.run_controls import controls, current, start_button, watch
@@ -34,7 +34,7 @@ def show(race: Race, records: Sequence[Record], how: str) -> None:
          caption="Hollow, dashed: on training images; filled: on test images, in eval mode. One percent is five images: small differences mean nothing.")  # fmt: skip
     card(now, "race_gradients", gradients_at(record, names, blocks, now.palette), how, "100 training images", f"seed {race.seed}", title=f"The gradient at each block after {step} steps",
          formula=r"\left\| \partial L / \partial x_i \right\|", alt="The gradient norm at each block of both networks.", origin=origin,
-         python=snippets.race(trained, "gradients_at", step), caption="The first block is at the left: how much gradient reaches it?")  # fmt: skip
+         python=snippets.race(trained, "gradients_at", step), caption="The first block is at the left. A large gradient is no fast learning: compare it with the errors above.")  # fmt: skip
 
 
 def draw(run: Run[Race]) -> None:
@@ -42,17 +42,25 @@ def draw(run: Run[Race]) -> None:
     with st.container(border=True):
         seen = controls(run, run.records[-1].step if run.records else 0, run.job.steps, "Step")
         races.take_along(run)
-    if seen.records:
-        with st.container(border=True):
+    with st.container(border=True):
+        if seen.records:
             show(seen.job, seen.records, "measured")
+        else:
+            show_recorded("Until it begins")
+
+
+def show_recorded(until: str) -> None:
+    """A race that came with the project."""
+    st.caption(f"{until}: a race that was recorded before.")
+    show(*cached.recorded_race(RECORDED), "precomputed")
 
 
 if run := current(Race):
+    settings.unseen(*races.FORM)
     watch(run, draw)
 else:
     with st.container(border=True):
         start_button(races.choose())
     with st.container(border=True):
-        st.caption("Until you start one: a race that was recorded before.")
-        show(*cached.recorded_race(RECORDED), "precomputed")
+        show_recorded("Until you start one")
 plan_note(PLAN)

@@ -66,7 +66,8 @@ for number, (claim, text, (page, title)) in enumerate(CLAIMS, start=1):
 chip("precomputed", "training errors: all 60,000 training images, without augmentation, mean of 3 seeds")
 st.header("What was asked of these networks, and what came out", anchor=False)
 st.markdown(
-    "What was expected stood in the code before the report was run; an effect that did not come is told as plainly as one that did."
+    "What was expected stood in the code before the report was run; an effect that did not come is told as plainly as one that did. "
+    + findings.JUDGED
 )
 for finding in findings.bundled():
     said, link = st.columns([5, 1], vertical_alignment="center")

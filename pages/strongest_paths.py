@@ -37,7 +37,7 @@ with st.container(border=True):
         help="The path takes these branches, and the shortcut at every other block.",
     )
     takes_branch = tuple(block in taken for block in blocks)
-    rows = np.flatnonzero((found.takes_branch[:MOST_ROWS] == takes_branch).all(1))
+    rows = np.flatnonzero((found.takes_branch == takes_branch).all(1))
     row = int(rows[0]) if len(rows) else -1
 
     def choose_path() -> None:
@@ -53,7 +53,7 @@ with st.container(border=True):
     shares = 100 * found.shares
     title = f"The path with the largest gradient takes {found.takes_branch[0].sum()} of {len(blocks)} branches; its share of the whole gradient is {shares[0]:.2f} %"
     lengths = found.takes_branch.sum(1)
-    says = f"The {len(shares)} strongest of {power_of_two(len(blocks))} paths have {lengths.min()} to {lengths.max()} branches; together their share is {shares.sum():.1f} %."
+    says = f"The {len(shares)} strongest found, of {power_of_two(len(blocks))} paths, have {lengths.min()} to {lengths.max()} branches; together their share is {shares.sum():.1f} %."
     if is_plain(loaded.network):
         says = f"{loaded.title} has no shortcuts: this is its only path."
     elif len(blocks) <= MOST_BLOCKS:
@@ -66,7 +66,7 @@ with st.container(border=True):
         says += f" Beside it {each.title}: the strongest takes {there.takes_branch[0].sum()} branches, its share is {100 * there.shares[0]:.2f} %."
     card(now, "strongest", paths_on_blocks(found, blocks, row, now.palette), "measured", "1 image", f"search of width {WIDTH}", *spent, title=title, says=says, formula=SHARE,
          alt=f"{title}. {says}", on_select=choose_path, python=snippets.STRONGEST.replace("{row}", str(row)),
-         caption=f"The {min(MOST_ROWS, len(shares))} strongest, by the norm of their gradient, one a row: ■ the branch is taken, ─ the shortcut. Shares are of the sum, not of the norms: they add up to 100 % over all paths; a strong path may have a small or negative one, where it points elsewhere than the sum.")  # fmt: skip
+         caption=f"The {min(MOST_ROWS, len(shares))} strongest found, by the norm of their gradient, one a row: ■ the branch is taken, ─ the shortcut. Shares are of the sum, not of the norms: they add up to 100 % over all paths; a strong path may have a small or negative one, where it points elsewhere than the sum.")  # fmt: skip
 with st.container(border=True):
     with cached.timed() as spent:
         path = cached.path_gradient(loaded, now.image, now.label, takes_branch)

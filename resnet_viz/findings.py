@@ -16,6 +16,7 @@ from .experiments.plan import Plan
 from .figures.document import html_document, html_figure
 from .figures.palette import LIGHT
 
+JUDGED = "Judged by the number itself; in brackets its 95 % interval, or from the least to the largest draw where it is a median of draws."
 REPORT = Path(__file__).with_name("report.json")
 
 

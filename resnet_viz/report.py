@@ -21,7 +21,6 @@ from .experiments import (
     short_paths,
     strongest_paths,
 )
-from .experiments.attribution import Importance
 from .experiments.lesion_studies import RANDOM, REORDER, SINGLE, Study
 from .experiments.paths import GradientByLength
 from .experiments.plan import Plan
@@ -133,7 +132,7 @@ def many(kind: str) -> Answer:
                 tenth = int(np.flatnonzero(steps <= len(network(name).network.blocks) / 10).max())
                 errors = study.error_pct[study.steps == steps[tenth]]
                 error = float(middle[tenth])
-                measured.append(Measurement(name, f"median error with {steps[tenth]} deleted, %", error, float(errors.min()), float(errors.max()), error < 50))  # fmt: skip
+                measured.append(Measurement(name, f"median error with {steps[tenth]} of {len(network(name).network.blocks)} deleted, %", error, float(errors.min()), float(errors.max()), error < 50))  # fmt: skip
         notes.append(f"{name}: {study_figures.spread(study.error_pct)}")
         rows.append((name, study, plain))
     return measured, "; ".join(notes), study_figures.errors_by_amount([rows[0], rows[2]], CHANCE, LIGHT)
@@ -149,18 +148,14 @@ def importance() -> Answer:
         others = {"Shapley value, nats": attribution.shapley(drawn), "first order, nats": attribution.first_order(*settings),
                   "|F(x)| / |x|": attribution.branch_size(*settings)}  # fmt: skip
         for title, other in others.items():
-
-            def correlation(chosen: np.ndarray, other: Importance = other, deleted: Importance = deleted) -> float:
-                return float(stats.spearmanr(other.mean[chosen], deleted.mean[chosen]).statistic)
-
-            value = correlation(np.arange(len(deleted.mean)))
+            value = float(attribution.rank_correlations([other, deleted])[0, 1])
             expected = value > 0.7 if title.startswith("Shapley") else value < 0.7
             measured.append(
                 Measurement(
                     name,
                     f"{title.split(',')[0]} with deletion",
                     value,
-                    *bootstrapped(correlation, len(deleted.mean)),
+                    *attribution.rank_correlation_interval(other, deleted),
                     expected,
                 )
             )
@@ -215,16 +210,16 @@ def calibrated() -> Answer:
 
         value = growth(np.arange(len(lesion_set())))
         accuracy = after.mean_accuracy
-        overconfident = after.mean_confidence > accuracy
-        measured.append(
-            Measurement(
-                name,
-                "growth of the calibration error",
-                value,
-                *bootstrapped(growth, len(lesion_set())),
-                value > 0 and overconfident,
-            )
-        )
+        sure = both[1].max(1) - (both[1].argmax(1) == labels)
+
+        def surplus(chosen: np.ndarray, sure: np.ndarray = sure) -> float:
+            return float(sure[chosen].mean())
+
+        surer, interval = surplus(np.arange(len(labels))), bootstrapped(surplus, len(labels))
+        measured += [
+            Measurement(name, "growth of the calibration error", value, *bootstrapped(growth, len(labels)), value > 0),
+            Measurement(name, "confidence minus accuracy, with the lesion", surer, *interval, surer > 0),
+        ]
         notes.append(f"{name}: calibration error {before.expected_calibration_error:.3f} → {after.expected_calibration_error:.3f}; "
                      f"with the lesion, confidence {after.mean_confidence:.2f} at an accuracy of {accuracy:.2f}")  # fmt: skip
         rows += [(f"{name}, intact", before, True), (f"{name}, {len(chosen)} blocks deleted", after, False)]

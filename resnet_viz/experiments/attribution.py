@@ -1,5 +1,6 @@
 """How much each block matters, measured in four ways: thin calls into Captum, which takes gates as inputs."""
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -109,6 +110,24 @@ def rank_correlations(measures: list[Importance]) -> np.ndarray:
     """Spearman's correlation of the means over the blocks, each measure with each: (measures, measures), -1 ... 1."""
     ranks = [stats.rankdata(measure.mean) for measure in measures]
     return np.corrcoef(ranks)
+
+
+def rank_correlation_interval(one: Importance, other: Importance) -> tuple[float, float]:
+    """The 95 % percentile interval of the rank correlation of two measures, from 2,000 draws of the blocks, seed 0; NaN
+    where all blocks of a draw may be the same, in a network of a few blocks."""
+
+    def correlation(*means: np.ndarray, axis: int) -> np.ndarray:
+        centred = [
+            ranks - ranks.mean(axis, keepdims=True) for ranks in (stats.rankdata(each, axis=axis) for each in means)
+        ]
+        with np.errstate(invalid="ignore"):
+            return (centred[0] * centred[1]).sum(axis) / np.sqrt(
+                (centred[0] ** 2).sum(axis) * (centred[1] ** 2).sum(axis)
+            )
+
+    with warnings.catch_warnings(action="ignore", category=stats.DegenerateDataWarning):
+        drawn = stats.bootstrap((one.mean, other.mean), correlation, paired=True, vectorized=True, n_resamples=2000, method="percentile", rng=0)  # fmt: skip
+    return float(drawn.confidence_interval.low), float(drawn.confidence_interval.high)
 
 
 def intact(network: ResidualNetwork, images: Tensor) -> Tensor:

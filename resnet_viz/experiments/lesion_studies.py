@@ -20,7 +20,7 @@ PLANS = {
     SINGLE: Plan(
         "Does a residual network survive the loss of any one block, where a plain one does not?",
         "rise in error when each block in turn is deleted, in points: mean, median and the three worst",
-        "fashion-resnet56 and -resnet110; controls fashion-plain56 and fashion-vgg11",
+        "fashion-resnet56, -resnet110 and -preact110; controls fashion-plain56 and fashion-vgg11",
         IMAGES,
         "none are needed: every block is deleted once; the expectation was written when figures of an earlier measurement were known",
         "median rise below 5 points in the residual networks, above 50 points in the plain ones and in the VGG",

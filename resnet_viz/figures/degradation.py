@@ -26,6 +26,7 @@ def errors_by_epoch(families: Mapping[str, Runs], palette: Palette) -> go.Figure
                            subplot_titles=[NAMES[family] for family in families])  # fmt: skip
     depths = sorted({depth for runs in families.values() for depth in runs})
     colours = dict(zip(depths, ramp(palette, len(depths)), strict=True))
+    widths = dict(zip(depths, np.linspace(1.2, 3, len(depths)), strict=True))  # the deeper, the stronger
     for column, (family, runs) in enumerate(families.items(), start=1):
         for depth, of_seeds in runs.items():
             for which, dash in ((TRAIN, "dash"), (TEST, "solid")):
@@ -37,12 +38,12 @@ def errors_by_epoch(families: Mapping[str, Runs], palette: Palette) -> go.Figure
                         **band(epochs, errors), opacity=0.15, fillcolor=colours[depth], name=f"{name}, range of seeds", row=1, col=column,
                     )  # fmt: skip
                 figure.add_scatter(
-                    x=epochs, y=errors.mean(0), name=name, mode="lines", line={"color": colours[depth], "width": 2, "dash": dash},
+                    x=epochs, y=errors.mean(0), name=name, mode="lines", line={"color": colours[depth], "width": widths[depth], "dash": dash},
                     hovertemplate="epoch %{x}: %{y:.2f} %<extra>" + name + "</extra>", row=1, col=column,
                 )  # fmt: skip
         figure.update_xaxes(title_text="epoch", dtick=1 if epochs[-1] < 12 else 5, showgrid=False, row=1, col=column)
     for depth, colour in colours.items():
-        figure.add_scatter(x=[None], y=[None], mode="lines", line={"color": colour, "width": 3}, name=f"{depth} layers", showlegend=True)  # fmt: skip
+        figure.add_scatter(x=[None], y=[None], mode="lines", line={"color": colour, "width": widths[depth]}, name=f"{depth} layers", showlegend=True)  # fmt: skip
     for name, dash in (("training images", "dash"), ("test images", "solid")):
         figure.add_scatter(x=[None], y=[None], mode="lines", line={"color": palette.muted, "dash": dash}, name=name, showlegend=True)  # fmt: skip
     figure.update_yaxes(type="log", tickvals=[5, 7, 10, 15, 20, 30, 50, 90])

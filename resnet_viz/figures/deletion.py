@@ -52,11 +52,15 @@ def change_line(figure: go.Figure, name: str, before: float, after: float, palet
 
 
 def error_bars(rows: Sequence[tuple[str, Lesion, bool]], palette: Palette) -> go.Figure:
-    """Error over the set, pale before and full after, with Wilson intervals. ``rows``: title, lesion, whether plain."""
+    """Error over the set, pale before and full after, with Wilson intervals. ``rows``: title, lesion, whether plain.
+
+    Where no prediction of any row has changed, only what is intact is drawn."""
     figure = go.Figure()
+    gated = any(not np.array_equal(lesion.before, lesion.after) for _, lesion, _ in rows)
     for title, lesion, plain in reversed(rows):
         colour = palette.plain if plain else palette.ink
-        for predictions, name, opacity in ((lesion.after, "after", 1.0), (lesion.before, "intact", 0.45)):
+        shown = [(lesion.after, "after", 1.0), (lesion.before, "intact", 0.45)]
+        for predictions, name, opacity in shown if gated else shown[1:]:
             wrong = int(np.sum(predictions != lesion.labels))
             error, (low, high) = 100 * wrong / lesion.images, wilson_interval(wrong, lesion.images)
             figure.add_bar(
@@ -68,7 +72,7 @@ def error_bars(rows: Sequence[tuple[str, Lesion, bool]], palette: Palette) -> go
             figure.add_annotation(x=high + 1.5, y=[title, name], text=f"{error:.1f} %", showarrow=False, xanchor="left")
     figure.update_xaxes(range=[0, 125], tickvals=[0, 25, 50, 75, 100], title_text="error, %")
     figure.update_yaxes(showgrid=False, showdividers=False)
-    return styled(figure.update_layout(barmode="overlay"), palette, 60 + 62 * len(rows))
+    return styled(figure.update_layout(barmode="overlay"), palette, 60 + (62 if gated else 31) * len(rows))
 
 
 def sweep_errors(rows: Sequence[tuple[str, Sweep, bool]], chance_pct: float, palette: Palette) -> go.Figure:
@@ -85,7 +89,7 @@ def sweep_errors(rows: Sequence[tuple[str, Sweep, bool]], chance_pct: float, pal
         colours = [palette.plain if plain else palette.stage(block) for block in swept.blocks]
         figure.add_scatter(
             x=list(range(len(swept.blocks))), y=percents, name=title, text=swept.blocks, mode="lines+markers" if plain else "markers",
-            error_y=wilson_bars(swept, palette) if labelled and number == 0 else None, line={"color": palette.plain, "width": 1.2},
+            error_y=wilson_bars(swept, palette) if labelled else None, line={"color": palette.plain, "width": 1.2},
             marker={"symbol": "square" if plain else "circle", "size": 6 if plain else 9, "color": palette.background if number and not plain else colours,
                     "line": {"color": colours, "width": 1.5}},
             hovertemplate="%{text} deleted: %{y:.1f} %<extra>" + title + "</extra>",
@@ -101,6 +105,15 @@ def sweep_errors(rows: Sequence[tuple[str, Sweep, bool]], chance_pct: float, pal
     quantity = "error, %" if labelled else "changed predictions, %"
     figure.update_yaxes(range=[-3, 104], tickvals=[0, 25, 50, 75, 100], title_text=quantity)
     return styled(figure, palette, 300, right=90)
+
+
+def sweep_caption(rows: Sequence[tuple[str, Sweep, bool]]) -> str:
+    """What the marks of ``sweep_errors`` mean."""
+    marks = [
+        f"{'■ grey' if plain else '○' if number else '● in stage colours'}: {title}"
+        for number, (title, _, plain) in enumerate(rows)
+    ]
+    return "; ".join(marks) + (". Whiskers: 95 % intervals." if rows[0][1].labels is not None else ".")
 
 
 def wilson_bars(sweep: Sweep, palette: Palette) -> dict[str, object]:

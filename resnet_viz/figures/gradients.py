@@ -30,7 +30,7 @@ def along_blocks(series: Sequence[Series], quantity: str, palette: Palette, *, h
     stage_axis(figure, series[0].blocks)
     end_labels(figure, series, palette, height)
     figure.update_yaxes(title_text=quantity, **log_axis(np.concatenate([line.values for line in series])))
-    return styled(figure, palette, height, right=112)
+    return styled(figure, palette, height, right=max(112, 8 * max(len(line.name) for line in series)))
 
 
 def add_line(figure: go.Figure, line: Series, palette: Palette, **where: int) -> None:

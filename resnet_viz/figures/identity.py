@@ -53,7 +53,7 @@ def depth_sentence(attempts: Sequence[Attempt]) -> str:
     found = best(attempts)
     first, last = min(blocks for _, blocks in found), max(blocks for _, blocks in found)
     parts = []
-    for arm in (Arm("plain"), Arm("basic", 0.1)):
+    for arm in (Arm("plain"), Arm("basic", 1.0), Arm("basic", 0.1)):
         ends = [float(np.mean([each.errors[-1] for each in found[arm, blocks]])) for blocks in (first, last)]
         parts.append(f"{arm.title}: {short_number(ends[0])} → {short_number(ends[1])}")
     return f"From {first} to {last} blocks the error grows. {'; '.join(parts)}"

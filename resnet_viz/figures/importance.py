@@ -6,18 +6,26 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from ..experiments.attribution import Importance, rank_correlations
+from ..experiments.attribution import Importance, rank_correlation_interval, rank_correlations
 from ..experiments.calibration import Reliability
 from .palette import Palette, stage_axis, styled
 
 
-def importance_by_block(blocks: Sequence[str], measures: Mapping[str, Importance], palette: Palette) -> go.Figure:
-    """A panel for each measure (title -> values), bars with their standard errors in the stage colours."""
+def importance_by_block(
+    blocks: Sequence[str],
+    measures: Mapping[str, Importance],
+    palette: Palette,
+    beside: Mapping[str, Importance] | None = None,
+) -> go.Figure:
+    """A panel for each measure (title -> values), bars with their standard errors in the stage colours; those of a network
+    ``beside`` come last, in grey."""
+    beside = beside or {}
+    measures = {**measures, **beside}
     figure = make_subplots(rows=len(measures), cols=1, shared_xaxes=True, vertical_spacing=0.06)
     for row, (title, measure) in enumerate(measures.items(), start=1):
         figure.add_bar(
             x=list(range(len(blocks))), y=measure.mean, name=title, text=list(blocks), textposition="none", width=0.75, row=row, col=1,
-            marker={"color": [palette.stage(block) for block in blocks]},
+            marker={"color": palette.plain if title in beside else [palette.stage(block) for block in blocks]},
             error_y={"type": "data", "array": measure.standard_error, "arrayminus": measure.standard_error, "symmetric": False,
                      "color": palette.muted, "thickness": 1, "width": 0},
             hovertemplate="%{text}: %{y:.3f} ± %{error_y.array:.3f}<extra>" + title + "</extra>",
@@ -46,21 +54,33 @@ def correlation_matrix(titles: Sequence[str], measures: Sequence[Importance], pa
 
 
 def importance_sentences(blocks: Sequence[str], measures: Mapping[str, Importance]) -> tuple[str, str]:
-    """A title that names the blocks that matter most by the first measure, true deletion, and how the others agree with it."""
+    """A title that names the blocks that matter most by the first measure, true deletion, and by the last where these are
+    Shapley values; and how far the others agree with the first, with 95 % intervals over the blocks."""
     (first, deletion), *others = measures.items()
-    order = np.argsort(-deletion.mean, kind="stable")[:3]
-    title = f"By {first.split(',')[0]}, {', '.join(blocks[i] for i in order)} matter most"
-    correlations = rank_correlations([deletion, *(measure for _, measure in others)])[0, 1:]
-    agreement = "; ".join(
-        f"{name.split(',')[0]} {value:.2f}" for (name, _), value in zip(others, correlations, strict=True)
-    )
-    return title, f"Rank correlation with {first.split(',')[0]}: {agreement}."
+    named = [(first, deletion), *((name, measure) for name, measure in others if name.startswith("Shapley"))]
+    tops = [
+        f"by {name.split(',')[0]} {', '.join(blocks[i] for i in np.argsort(-measure.mean, kind='stable')[:3])}"
+        for name, measure in named
+    ]
+    agreement = []
+    for name, measure in others:
+        value = rank_correlations([deletion, measure])[0, 1]
+        low, high = rank_correlation_interval(deletion, measure)
+        interval = f" ({low:.2f} to {high:.2f})" if np.isfinite([low, high]).all() else ""
+        agreement.append(f"{name.split(',')[0]} {value:.2f}{interval}")
+    return f"Most matter {'; '.join(tops)}", f"Rank correlation with {first.split(',')[0]}: {'; '.join(agreement)}."
+
+
+def agreement_title(measures: Sequence[Importance]) -> str:
+    """How far measures agree: the least and the largest rank correlation of two of them."""
+    pairs = rank_correlations(list(measures))[np.triu_indices(len(measures), 1)]
+    return f"Do they agree? Rank correlations of {pairs.min():.2f} to {pairs.max():.2f}"
 
 
 def reliability_diagram(rows: Sequence[tuple[str, Reliability, bool]], palette: Palette) -> go.Figure:
     """Accuracy over confidence, a point for each bin, its size by the number of images. ``rows``: name, values, hollow."""
     figure = go.Figure()
-    figure.add_scatter(x=[0, 1], y=[0, 1], mode="lines", line={"color": palette.muted, "width": 1.5, "dash": "dot"}, hoverinfo="skip", name="calibrated")  # fmt: skip
+    figure.add_scatter(x=[0, 1], y=[0, 1], mode="lines", line={"color": palette.muted, "width": 3}, opacity=0.35, hoverinfo="skip", name="calibrated")  # fmt: skip
     for name, values, hollow in rows:
         shown = values.images > 0
         figure.add_scatter(
@@ -82,6 +102,6 @@ def calibration_sentence(title: str, before: Reliability, after: Reliability) ->
     gap = after.mean_confidence - after.mean_accuracy
     says = "too sure" if gap > 0.02 else "not sure enough" if gap < -0.02 else "about as sure as it is right"
     return (
-        f"With the lesion {title} is {says}: confidence {after.mean_confidence:.2f}, right on {100 * after.mean_accuracy:.0f} %; "
+        f"With the lesion {title} is {says}: confidence {100 * after.mean_confidence:.1f} %, right on {100 * after.mean_accuracy:.1f} %; "
         f"calibration error {before.expected_calibration_error:.3f} → {after.expected_calibration_error:.3f}"
     )

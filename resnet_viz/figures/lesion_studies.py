@@ -62,11 +62,15 @@ def spread(errors: np.ndarray) -> str:
 def study_sentences(study: Study) -> tuple[str, str]:
     """A title that answers, and a sentence with the correlation and with mean, median and the three worst lesions."""
     steps, _, middle, _, _ = study.medians()
-    done = "random swaps" if study.kind == REORDER else "random deletions"
+    correlation, draws = study.correlation(), len(study.steps) // len(steps)
     beyond = np.flatnonzero(middle > HALF)
-    title = f"Up to {steps[-1]} {done}, the error stays below {HALF:.0f} %"
+    title = f"Up to {steps[-1]} random deletions, the error stays below {HALF:.0f} %"
     if known(study.sweep.error_pct) > HALF:
         title = f"Intact, it is wrong on {study.sweep.error_pct:.0f} % already"
+    elif study.kind == REORDER:
+        title = f"One random swap takes the error to {middle[0]:.0f} % (median of {draws})"
+        if correlation < -0.8:
+            title += "; the further from its own order, the higher"
     elif len(beyond):
         first = beyond[0]
         fewer = (
@@ -74,13 +78,12 @@ def study_sentences(study: Study) -> tuple[str, str]:
             if first
             else ""
         )
-        title = f"The error passes {HALF:.0f} % at {steps[first]} {done if steps[first] > 1 else done[:-1]}{fewer} (medians)"
-    correlation = study.correlation()
+        title = f"The error passes {HALF:.0f} % at {steps[first]} random deletion{'s' if steps[first] > 1 else ''}{fewer} (medians of {draws})"
     what = "Kendall's tau" if study.kind == REORDER else "the number of deleted blocks"
     smooth = "" if np.isnan(correlation) else f" Spearman's correlation of the error with {what}: {correlation:.2f}."
     return (
         title,
-        f"Over all {len(study.steps)} lesions: {spread(study.error_pct)}.{smooth}",
+        f"Over all {len(study.steps)} draws: {spread(study.error_pct)}.{smooth}",
     )
 
 

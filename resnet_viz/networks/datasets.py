@@ -51,7 +51,7 @@ def bundled_fashion(part: str) -> ImageSet:
         f"{FASHION_CLASSES[label]}, Fashion-MNIST {source} image {position}"
         for label, position in zip(labels, positions, strict=True)
     )
-    title = f"{len(pixels):,} Fashion-MNIST {source} images, {len(pixels) // 10} a class"
+    title = f"{len(pixels):,} Fashion-MNIST {source} images"
     return ImageSet(title, torch.from_numpy(pixels)[:, None], torch.from_numpy(labels).long(), names)
 
 

@@ -1,7 +1,7 @@
 """Images as a network takes them: pixels of a set, normalisation, and a visitor's own photo made to fit."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO
@@ -87,8 +87,10 @@ class ImageSet:
 
     def limit(self, count: int) -> "ImageSet":
         """``count`` images spread evenly: image floor(i * total / count) for i = 0 ... count - 1 (all, if there are fewer)."""
-        count = min(count, len(self))
-        return self.subset([i * len(self) // count for i in range(count)])
+        if count >= len(self):
+            return self
+        part = self.subset([i * len(self) // count for i in range(count)])
+        return replace(part, title=f"{count:,} of {self.title}")
 
 
 def open_photo(source: Path | BinaryIO) -> Image.Image:

@@ -20,12 +20,14 @@ function save(data, ending, content, type) {
 // Long lines are broken, so that the provenance stays inside the picture.
 function footer(data, width) {
   const longest = Math.max(30, Math.floor((width - 2 * MARGIN) / 5.6));
-  return data.provenance.flatMap((line) => line.match(new RegExp(`.{1,${longest}}(\\s|$)|.{${longest}}`, "g")) ?? []);
+  return [data.title, ...data.provenance].flatMap((line) => line.match(new RegExp(`.{1,${longest}}(\\s|$)|.{${longest}}`, "g")) ?? []);
 }
 
 async function svg(data) {
   const graph = await plot(data), { width, height } = graph.getBoundingClientRect();
-  const uri = await window.Plotly.toImage(graph, { format: "svg", width, height });
+  // An image has no web fonts: the texts are placed again, by the widths of the font that it will be drawn with.
+  const font = { ...graph.layout.font, family: "sans-serif" };
+  const uri = await window.Plotly.toImage({ data: graph.data, layout: { ...graph.layout, font } }, { format: "svg", width, height });
   const root = new DOMParser().parseFromString(decodeURIComponent(uri.slice(uri.indexOf(",") + 1)), "image/svg+xml").documentElement;
   const lines = footer(data, width), total = height + MARGIN + LINE * lines.length;
   root.setAttribute("height", total);
@@ -77,7 +79,9 @@ async function csv(data) {
       }));
       continue;
     }
-    const label = (i) => plain(Array.isArray(trace.text) ? trace.text[i] : trace.customdata?.[i]);
+    // A number beside a text in customdata says what a click chooses.
+    const texts = (value) => (Array.isArray(value) ? value.filter((part) => typeof part === "string") : value);
+    const label = (i) => plain(Array.isArray(trace.text) ? trace.text[i] : texts(trace.customdata?.[i]));
     const count = Math.max(...[trace.x, trace.y].map((values) => (Array.isArray(values?.[0]) ? values[0].length : values?.length ?? 0)));
     const [errors, values] = trace.error_x?.array ? [trace.error_x, trace.x] : [trace.error_y, trace.y];
     for (let i = 0; i < count; i++) {

@@ -25,7 +25,8 @@ FILES = st.components.v2.component(
 class Card:
     """A figure of this page with all that belongs to it, as the export of the page needs it. Texts are Markdown.
 
-    ``pictures``: in place of a figure, data URIs with what each shows.
+    ``pictures``: in place of a figure, data URIs with what each shows; ``origin``: what it was made from, where that is neither
+    the visit's network nor its image.
     """
 
     key: str
@@ -38,6 +39,7 @@ class Card:
     provenance: tuple[str, ...]
     python: str
     pictures: tuple[tuple[str, str], ...] = ()
+    origin: str = ""
 
 
 def card(
@@ -85,6 +87,7 @@ def card(
         facts,
         provenance(visit, facts, of or [visit.loaded], images or visit.image, origin),
         visit.python(python) if python else "",
+        origin=origin,
     )
     cards: list[Card] = st.session_state["cards"]
     cards[:] = [*(each for each in cards if each.key != key), shown]  # a part of the page may be drawn again by itself
@@ -113,7 +116,7 @@ def provenance(
     """What every exported file says of itself, in lines."""
     if origin:
         return origin, " · ".join(facts), f"{visit.link} · {CITE}"
-    seen = images.names[0] if len(images) == 1 else f"{len(images):,} of {images.title}"
+    seen = images.names[0] if len(images) == 1 else images.title
     return (
         *(
             f"{each.entry.name}, {each.weights}" + (f", weights {each.digest[:12]}" if each.trained else "")

@@ -15,10 +15,12 @@ from .session import Visit
 def page_html(title: str, cards: list[Card], visit: Visit) -> str:
     """The figures of a page, alive, with their texts, provenance and Python; plotly.js stands in it once."""
     text = MarkdownIt("commonmark", {"html": False}).render
+    of = f"{visit.loaded.title}, {visit.loaded.weights} · weights {visit.loaded.digest} · {visit.image.names[0]}"
+    if all(card.origin for card in cards):
+        of = "; ".join(dict.fromkeys(card.origin for card in cards))
     parts = [
-        f"<p>{html.escape(visit.loaded.title)}, {html.escape(visit.loaded.weights)} · weights {visit.loaded.digest} · {html.escape(visit.image.names[0])} · "
-        f"<a href='{html.escape(visit.link)}'>{html.escape(visit.link)}</a> · {date.today()}</p>",
-    ]  # fmt: skip
+        f"<p>{html.escape(of)} · <a href='{html.escape(visit.link)}'>{html.escape(visit.link)}</a> · {date.today()}</p>"
+    ]
     for card in cards:
         figure = "".join(
             f"<figure><img src='{uri}' alt=''><figcaption><small>{html.escape(shows)}</small></figcaption></figure>" for uri, shows in card.pictures
@@ -40,6 +42,6 @@ def page_html(title: str, cards: list[Card], visit: Visit) -> str:
 def export_button(page: StreamlitPage, visit: Visit) -> None:
     """The button that saves the page; the file is made when it is pressed."""
     cards: list[Card] = st.session_state["cards"]  # this very list: a part of the page may draw its figures again
-    st.download_button("Save this page", lambda: page_html(page.title, cards, visit), f"{page.url_path or 'start'}-{visit.loaded.entry.name}.html", "text/html",
+    st.download_button("Save this page", lambda: page_html(page.title, cards, visit), f"{page.url_path or 'start'}{'' if all(card.origin for card in cards) else f'-{visit.loaded.entry.name}'}.html", "text/html",
                        icon=":material/download:", on_click="ignore", disabled=not cards, width="stretch",
                        help="One HTML file with these figures, their numbers' origin and their Python; it opens without internet.")  # fmt: skip

@@ -9,7 +9,7 @@ from streamlit.navigation.page import StreamlitPage
 
 from ..errors import InputError
 from ..networks.device import describe_device
-from . import cached, links
+from . import cached, links, races
 from .export import export_button
 from .lessons import presenter, recorder
 from .network_choice import choose_network
@@ -28,6 +28,7 @@ def frame(page: StreamlitPage, pages: Sequence[StreamlitPage]) -> None:
     colours = palette()
     st.html(f"<style>:root {{ --muted: {colours.muted}; --background: {colours.background}; }}\n{CSS}</style>")
     st.session_state["page"], st.session_state["pages"], st.session_state["cards"] = page.url_path, pages, []
+    races.bring(st.query_params.to_dict())
     for fault in links.receive(page.url_path):
         notice(f"The link could not be used as it is: {fault}.")
     follow_run()

@@ -211,7 +211,9 @@ def recorder(page: str) -> None:
                 disabled=len(recorded.steps) >= MOST_STEPS,
                 help="Page, network, image, deletions and settings as they are now.",
             ):
-                view = {name: text for name, text in links.query_of(page, choices()).items() if name != "training"}  # it ends
+                view = {
+                    name: text for name, text in links.query_of(page, choices()).items() if name != "training"
+                }  # it ends
                 link = f"{page}?{urlencode(view)}"
                 recorded.steps.append(Step(heading or f"View {len(recorded.steps) + 1}", note, link, asked, answer))
                 st.rerun()

@@ -66,6 +66,12 @@ def one_of(table: Mapping[str, Value]) -> Callable[[str], Value]:
     return parse
 
 
+OF_ITS_BLOCKS = ("block", "deleted", "gate")
+OF_A_RACE = (
+    ", or one of a race whose weights the server still keeps; a network from a file is in the list of those who gave it"
+)
+
+
 def run_id(text: str) -> str:
     """The id of a training run; ValueError for any other text."""
     if not re.fullmatch(r"[0-9a-f]{8}", text):
@@ -111,7 +117,15 @@ def apply(query: Query, page: str, chosen: Choices) -> list[str]:
 
     networks = cached.networks()
     comparisons = {name.replace(", ", "-"): name for name in (ITSELF, NOTHING, *networks)}
-    entry = read("network", one_of(networks), networks[DEFAULT_NETWORK], "the name of a network in the list")
+    entry = read(
+        "network",
+        one_of(networks),
+        networks[DEFAULT_NETWORK],
+        f"the name of a network in the list{OF_A_RACE if ':' in query.get('network', '') else ''}",
+    )
+    if faults and any(name in query for name in OF_ITS_BLOCKS):
+        faults.append("what it says of that network's blocks was left out too")
+        query = {name: text for name, text in query.items() if name not in OF_ITS_BLOCKS}
     chosen.beside = read("beside", one_of(comparisons), TWIN, "a network, itself-untrained or nothing")
     blocks, images = block_names(entry), len(cached.images(entry))
     last = len(blocks) - 1
@@ -123,12 +137,15 @@ def apply(query: Query, page: str, chosen: Choices) -> list[str]:
     chosen.sequence += 1
     none: list[int] = []
     positions = read(
-        "deleted", lambda text: blocks_of_code(text, len(blocks)), none, f"positions from 0 to {last}: 0-2.5"
+        "deleted",
+        lambda text: blocks_of_code(text, len(blocks)),
+        none,
+        f"positions from 0 to {last}, each once, with - for a run and . between: 0-2.5 is 0, 1, 2 and 5",
     )
     if (deleted := [blocks[position] for position in positions]) != chosen.lesion(entry.name).blocks:
         change_lesion(entry.name, deleted)
     chosen.lesion(entry.name).gate = read("gate", gate, 0.0, "0 to 1")
-    chosen.run = read("training", run_id, "", "the id of a training run")
+    chosen.run = read("training", run_id, "", "the id of a training run, eight of 0 to 9 and a to f")
     chosen.settings[page] = {name: text for name, text in query.items() if name not in PARAMETERS}
     chosen.unread = set(chosen.settings[page])
     return faults

@@ -4,6 +4,7 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -21,21 +22,22 @@ UNTRAINED, TRAINED = "untrained", "trained"
 
 def choose_network(chosen: Choices) -> tuple[LoadedNetwork, LoadedNetwork | None]:
     """The controls in the sidebar; returns the chosen network and the one beside it."""
-    st.session_state["network_box"] = chosen.network
-    st.session_state["weights_box"] = TRAINED if chosen.untrained is None else UNTRAINED
+    network_key, weights_key = box("network", chosen), box("weights", chosen)
+    st.session_state[network_key] = chosen.network
+    st.session_state[weights_key] = TRAINED if chosen.untrained is None else UNTRAINED
     st.session_state["seed_box"] = chosen.untrained or 0
 
     def take() -> None:
-        chosen.network = st.session_state["network_box"]
-        untrained = st.session_state["weights_box"] == UNTRAINED
+        chosen.network = st.session_state[network_key]
+        untrained = st.session_state[weights_key] == UNTRAINED
         chosen.untrained = st.session_state.get("seed_box", 0) if untrained else None
 
     networks = cached.networks()
     if fault := cached.local_networks()[1]:
         st.error(fault)
-    st.selectbox("Network", list(networks), key="network_box", on_change=take,
+    st.selectbox("Network", list(networks), key=network_key, on_change=take,
                  help="What every page looks at; fashion-* come with this app, the others are fetched when first chosen.")  # fmt: skip
-    st.segmented_control("Weights", [TRAINED, UNTRAINED], key="weights_box", required=True, on_change=take,
+    st.segmented_control("Weights", [TRAINED, UNTRAINED], key=weights_key, required=True, on_change=take,
                          help="Untrained: seeded initial weights, batch norms set by one pass over fixed images.")  # fmt: skip
     if chosen.untrained is not None:
         st.number_input("Seed of the initial weights", 0, LARGEST_SEED, key="seed_box", on_change=take,
@@ -45,6 +47,12 @@ def choose_network(chosen: Choices) -> tuple[LoadedNetwork, LoadedNetwork | None
     if os.environ.get("RESNET_VIZ_UPLOADS") == "1":
         upload_weights()
     return loaded, beside(chosen, loaded)
+
+
+def box(name: str, chosen: Choices) -> str:
+    """The key of a control. It changes when networks are taken along from a run: a drawing of the run's page that the browser
+    asked for before brings the controls' old values, which must not overtake the new ones."""
+    return f"{name}_box" + (f"_{chosen.taken}" if chosen.taken else "")
 
 
 def load(entry: Entry, untrained: int | None) -> LoadedNetwork:
@@ -81,19 +89,20 @@ def beside(chosen: Choices, loaded: LoadedNetwork) -> LoadedNetwork | None:
         if TWIN not in choice or row != twin:
             choice[row.name] = partial(load, row, None)
     default = TWIN if TWIN in choice else NOTHING
-    st.session_state["beside_box"] = chosen.beside if chosen.beside in choice else default
+    beside_key = box("beside", chosen)
+    st.session_state[beside_key] = chosen.beside if chosen.beside in choice else default
 
     def take() -> None:
-        chosen.beside = st.session_state["beside_box"]
+        chosen.beside = st.session_state[beside_key]
 
     st.selectbox(
         "Beside it",
         list(choice),
-        key="beside_box",
+        key=beside_key,
         on_change=take,
         help="What it is compared with: its twin is the plain network of equal depth (or the residual one); plain networks are drawn in grey squares.",
     )
-    return choice[st.session_state["beside_box"]]()
+    return choice[st.session_state[beside_key]]()
 
 
 def upload_weights() -> None:
@@ -113,13 +122,16 @@ def upload_weights() -> None:
     st.rerun()
 
 
-def add_weights(name: str, content: bytes) -> tuple[str, list[Entry]]:
-    """Add a safetensors file to this visitor's networks; returns what is wrong with it, and its rows."""
+def add_weights(name: str, content: bytes, provenance: str = "") -> tuple[str, list[Entry]]:
+    """Add a safetensors file to this visitor's networks; returns what is wrong with it, and its rows. ``provenance``: where
+    the weights come from, if not from the visitor."""
     place = Path(UPLOADS.name) / hashlib.sha256(content).hexdigest()[:16]
     place.mkdir(exist_ok=True)
     path = place / f"{name}.safetensors"
     path.write_bytes(content)
     entries, told = zoo.local_entries(path)
+    if provenance:
+        entries = [replace(entry, provenance=provenance) for entry in entries]
     st.session_state.setdefault("uploaded_networks", {}).update({entry.name: entry for entry in entries})
     return " ".join(told), entries
 

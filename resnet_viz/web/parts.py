@@ -54,7 +54,10 @@ def plan_note(plan: Plan) -> None:
             st.markdown(f"**{title.capitalize()}:** {text}" + ("" if text.endswith("?") else "."))
         for finding in (each for each in findings.bundled() if each.plan == plan):
             verdict = "as expected" if finding.as_expected else "not as expected"
-            st.markdown(f"**Came out, {verdict}:** {'; '.join(map(findings.measured_text, finding.measurements))}.")
+            out = "; ".join(
+                f"{findings.measured_text(each)}{'' if each.as_expected else ' ✗'}" for each in finding.measurements
+            )
+            st.markdown(f"**Came out, {verdict}:** {out}. {findings.JUDGED} Also: {finding.notes}.")
 
 
 def untrained_note(visit: Visit) -> None:
@@ -161,8 +164,8 @@ def strip_as_table(visit: Visit, bars: Mapping[str, tuple[float, str]] | None) -
     lesion = choices().lesion(visit.loaded.entry.name)
     state = f"gate {lesion.gate:g}" if lesion.gate else "deleted"
     with st.expander("The blocks as a table"):
-        rows = [{"block": block.name, "shortcut": block.shortcut, "state": state if block.name in lesion.blocks else "intact",
-                 "value": (bars or {}).get(block.name, (0.0, ""))[1]} for block in visit.description.blocks]  # fmt: skip
+        rows = [{"block": block.name, "shortcut": block.shortcut, "state": state if block.name in lesion.blocks else "intact"}
+                | ({"value": bars[block.name][1]} if bars else {}) for block in visit.description.blocks]  # fmt: skip
         st.dataframe(rows, hide_index=True)
 
 
@@ -175,7 +178,8 @@ def lesion_notes(visit: Visit, deleted: list[str]) -> None:
     st.caption(f"{'deleted' if gate == 0 else f'gate {gate:g}'}: {', '.join(deleted)}")
     shortcuts = {block.shortcut for block in visit.description.blocks if block.name in deleted}
     if changing := sorted(shortcuts & {"projection", "option A"}):
-        st.caption("A chosen block changes the shape of the stream. Deleting it deletes its branch and keeps its shortcut "
+        done = "Deleting it deletes its branch" if gate == 0 else "The gate scales its branch"
+        st.caption(f"A chosen block changes the shape of the stream. {done} and keeps its shortcut "
                    f"({' and '.join(changing)}), which still changes the shape.")  # fmt: skip
     if "none" in shortcuts and 0 < gate < 1:
         st.caption(
@@ -232,6 +236,8 @@ def in_steps(
         return results
     waiting: dict[str, bool] = st.session_state.setdefault("waiting_in_steps", {})
     place = st.empty()
+    if waiting.get(title):
+        st.caption("Cancelled; the parts that were done are kept.")
     if waiting.get(title, ask_first):
         if not place.button(title, type="primary", help="It takes a while; a bar shows how far it is."):
             return None

@@ -1,6 +1,8 @@
 """The parts of the page on which two networks race: the choice of the two, the steps, what is taken along."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import streamlit as st
 
@@ -11,7 +13,7 @@ from . import cached, settings
 from .links import query_of
 from .network_choice import add_weights
 from .parts import PAGES, relative_bars
-from .runs import ENDED, PAUSED, Run
+from .runs import ENDED, PAUSED, Run, runs, session_id
 from .session import LARGEST_SEED, Visit, choices
 from .strip import network_strip
 
@@ -19,6 +21,10 @@ DEEPENED = "plain20, deepened"
 KINDS = {"plain": "plain", "residual": "resnet", "pre-activation": "preact", DEEPENED: "plain"}
 PRESENT, ABSENT = "with", "without"
 TAKEN_TO = {"layer_deletion": "Delete their layers", "path_unrolling": "Unroll their paths", "gradient_flow": "Follow their gradients"}  # fmt: skip
+
+
+FORM = (*(f"{side}_{what}" for side in ("left", "right") for what in ("kind", "depth", "shortcut", "norm")),
+        "learning_rate", "steps", "race_seed", "training_images")  # fmt: skip
 
 
 def racer(side: str, kind: str) -> str:
@@ -82,6 +88,31 @@ def strips(visit: Visit, race: Race, record: Record) -> list[list[str]]:
     return names
 
 
+def bring(query: Mapping[str, str]) -> None:
+    """Give this session the networks of a race that a query names, if the server still has their weights: so a reload and
+    a link find them."""
+    for name in {query.get("network", ""), query.get("beside", "")} - cached.networks().keys():
+        if named := re.search(r":(?:left|right)-(\d+)-([0-9a-f]{8})$", name):
+            run = runs().find(named[2], session_id())
+            if run and run.files and steps_of(run) == int(named[1]):
+                add(run)
+
+
+def add(run: Run[Any]) -> list[str]:
+    """Give this session the networks of a race as they are now; returns their names, left and right."""
+    provenance = f"trained in the race {run.id} for {steps_of(run)} steps"
+    return [
+        entry.name
+        for side, content in (run.files or {}).items()
+        for entry in add_weights(f"{side}-{steps_of(run)}-{run.id}", content, provenance)[1]
+    ]
+
+
+def steps_of(run: Run[Any]) -> int:
+    """How many steps the networks of a race have been trained."""
+    return run.records[-1].step if run.records else 0
+
+
 def take_along(run: Run[Race]) -> None:
     """The networks as they are now: to the other pages of this session, or as files."""
     if not run.files or run.state not in (PAUSED, ENDED):
@@ -89,10 +120,10 @@ def take_along(run: Run[Race]) -> None:
     st.markdown("**Take the two networks along, as they are now**")
     with st.container(horizontal=True):
         for page, title in TAKEN_TO.items():
-            if st.button(title, icon=":material/arrow_forward:", help="They are then in the list of networks, in this session."):  # fmt: skip
-                (left,), (right,) = (add_weights(f"race-{run.id}-{side}", content)[1] for side, content in run.files.items())  # fmt: skip
+            if st.button(title, icon=":material/arrow_forward:", help="They are then in the list of networks; a link finds them as long as this race is kept and not trained on."):  # fmt: skip
                 chosen = choices()
-                chosen.network, chosen.untrained, chosen.beside = left.name, None, right.name
+                chosen.network, chosen.beside = add(run)
+                chosen.untrained, chosen.taken = None, chosen.taken + 1
                 st.switch_page(PAGES / f"{page}.py", query_params=query_of(page, chosen))
         for side, content in run.files.items():
             name = getattr(run.job, side)

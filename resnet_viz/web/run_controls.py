@@ -45,16 +45,25 @@ def controls(run: Run[JobType], done: int, of: int, unit: str) -> Run[JobType]:
     ``done``, ``of``: steps or stacks, as ``unit`` says.
     """
     registry = runs()
+    ahead = registry.place(run) - 1
+    left = run.pace * max(1, len(run.records) - 1) * (of - done) / done if done else 0.0
     told = {
-        WAITING: f"Waiting: place {registry.place(run)} in the queue",
-        RUNNING: f"{unit} {done} of {of}" if run.records else "Starting ...",
+        WAITING: f"Waiting: {f'{ahead} more wait' if ahead > 1 else 'one more waits' if ahead else 'it is the next'}, one is being trained",
+        RUNNING: f"{unit} {done} of {of}{f', about {short_time(left)} left' if left else ''}"
+        if run.records
+        else "Starting ...",
         PAUSED: f"Paused after {unit.lower()} {done}",
         ENDED: f"Ended after {unit.lower()} {done}" + (f": {run.why}" if run.why else ""),
     }
     st.markdown(f"**{title_of(run.job)}** · {told[run.state]}")
     st.progress(done / of)
     before = registry.current() if run.state == WAITING else None
-    meanwhile = f" Meanwhile you see the one before yours: {title_of(before.job)}." if before else ""
+    same = before is not None and type(before.job) is type(run.job)
+    meanwhile = (
+        f" {'Meanwhile you see the one before yours' if same else 'Before yours'}: {title_of(before.job)}."
+        if before
+        else ""
+    )
     st.caption(f"One run at a time is trained here.{meanwhile}")
     with st.container(horizontal=True):
         if run.state == PAUSED:
@@ -73,7 +82,12 @@ def controls(run: Run[JobType], done: int, of: int, unit: str) -> Run[JobType]:
             args=(run,),
             help="End it and choose anew.",
         )
-    return cast(Run[JobType], before) if before and type(before.job) is type(run.job) else run
+    return cast(Run[JobType], before) if same else run
+
+
+def short_time(seconds: float) -> str:
+    """'40 s', '4 min'."""
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
 
 
 def reset(run: Run[Any]) -> None:
@@ -83,10 +97,9 @@ def reset(run: Run[Any]) -> None:
 
 
 def refresh(run: Run[Any]) -> float | None:
-    """How often the part of a page that shows a run is drawn anew, in seconds. Not while it is paused: what the visitor
-    takes along then must not be overtaken by a drawing that was asked for before."""
-    settling = run.state == PAUSED and (run.files is None or run.why)  # its weights, or its end, are about to come
-    return 1.0 if settling or run.state in (WAITING, RUNNING) else None
+    """How often the part of a page that shows a run is drawn anew, in seconds; a paused one too, since another visitor may
+    let it go on."""
+    return None if run.state == ENDED else 1.0
 
 
 def settle(run: Run[Any]) -> str:

@@ -32,7 +32,8 @@ WAITING, RUNNING, PAUSED, ENDED = "waiting", "running", "paused", "ended"
 class Run(Generic[JobType]):
     """A job and what has come of it. ``files``: the weights as they are now, while it is paused and when it has ended;
     ``visitors``: the sessions that have its address; ``left_at``: when the last of them
-    went, None while one is there; ``paused_at``: since when it is held. ``why``: why it ended, '' if it came to its end."""
+    went, None while one is there; ``paused_at``: since when it is held; ``heard_at``: when the last record came,
+    0 if it was held since; ``pace``: the seconds between the last two. ``why``: why it ended, '' if it came to its end."""
 
     id: str
     job: JobType
@@ -43,6 +44,8 @@ class Run(Generic[JobType]):
     visitors: set[str] = field(default_factory=set)
     left_at: float | None = None
     paused_at: float = 0.0
+    heard_at: float = 0.0
+    pace: float = 0.0
 
 
 class Runs:
@@ -88,7 +91,7 @@ class Runs:
                 run.why = "stopped" if order == STOP else ""
                 if order != STOP:
                     run.state, run.paused_at = {PAUSE: PAUSED, GO_ON: RUNNING}[order], time.monotonic()
-                    run.files = None
+                    run.files, run.heard_at = None, 0.0
 
     def waiting(self) -> list[Run[Job]]:
         """The queue, the next one first."""
@@ -141,6 +144,8 @@ class Runs:
         assert run is not None  # the worker speaks of its job only
         if said.record is not None:
             run.records.append(said.record)
+            now = time.monotonic()
+            run.pace, run.heard_at = now - run.heard_at if run.heard_at else run.pace, now
         if said.files is not None:
             run.files = said.files
         if said.ended:

@@ -26,9 +26,7 @@ def one_of(name: str, label: str, options: Sequence[str], default: str, help: st
 def images_of_pass(visit: Visit, most: int, *, several: bool) -> ImageSet:
     """The images of a forward and backward pass: the one chosen, or several (the visitor's own, or ``most`` of the set)."""
     them = visit.several(most)
-    chosen = one_of(
-        "images", "Images", [ONE, SEVERAL], SEVERAL if several else ONE, help=f"Several: {len(them)} of {them.title}."
-    )
+    chosen = one_of("images", "Images", [ONE, SEVERAL], SEVERAL if several else ONE, help=f"Several: {them.title}.")
     return them if chosen == SEVERAL else visit.image
 
 
@@ -73,6 +71,22 @@ def set_value(name: str, value: Value, default: Value, code: Callable[[Value], s
         stored[name] = code(value)
 
 
+def unseen(*names: str) -> None:
+    """These controls are not drawn now; what a link sets for them is kept until they are."""
+    choices().unread.difference_update(names)
+
+
+def flag(name: str) -> bool:
+    """Something that has been asked for or not, without a control of its own: 'name=yes' in a link."""
+    value, _, _ = setting(name, "no", {"no": "no", "yes": "yes"}.__getitem__, str)
+    return value == "yes"
+
+
+def set_flag(name: str, asked: bool) -> None:
+    """Keep whether it has been asked for."""
+    set_value(name, "yes" if asked else "no", "no")
+
+
 def setting(
     name: str, default: Value, parse: Callable[[str], Value], code: Callable[[Value], str]
 ) -> tuple[Value, str, Callable[[], None]]:
@@ -87,7 +101,7 @@ def setting(
     except (ValueError, KeyError):
         text = stored.pop(name)
         if came_with_link:  # else another control has narrowed the choice since
-            notice(f"{name} = {text[:40]!r} was not used; set below is {default}.")
+            notice(f"The link could not be used as it is: {name} = {text[:40]!r} was not used; set below is {default}.")
     key = f"{page}/{name}"
     st.session_state[key] = value
 

@@ -351,7 +351,7 @@ measures, beside = {{}}, {{}}{rows}
 for each in {loaded_list(networks)}[1:]:
     deleted = attribution.true_deletion(each.network, each.inputs(batch), batch.labels)
     beside[f"in {{each.title}}, nats"] = deleted
-figure = importance_by_block(list(loaded.network.blocks), measures | beside, LIGHT)"""
+figure = importance_by_block(list(loaded.network.blocks), measures, LIGHT, beside)"""
 
 
 def agreement(measured: str) -> str:

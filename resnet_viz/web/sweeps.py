@@ -5,7 +5,7 @@ from functools import partial
 from ..experiments.deletion import Sweep, joined
 from ..experiments.lesion_studies import PLANS, SINGLE
 from ..experiments.paths import is_plain
-from ..figures.deletion import sweep_errors, sweep_sentence
+from ..figures.deletion import sweep_caption, sweep_errors, sweep_sentence
 from . import cached, snippets
 from .card import card
 from .parts import done_in_steps, in_steps, plan_note, relative_bars
@@ -42,7 +42,7 @@ def show_sweeps(visit: Visit, swept: list[Sweep], spent: list[str]) -> None:
     says = "  \n".join(f"**{title}**: {sweep_sentence(each)}" for title, each, _ in rows)
     facts = [f"{len(swept[0].blocks)} lesions × {len(images):,} images", *(["Wilson 95 %"] if images.labels is not None else []), *spent]  # fmt: skip
     card(visit, "sweep", sweep_errors(rows, 100 - 100 / classes, visit.palette), "measured", *facts, title="Every block deleted in turn", formula=rf"{GATED},\ g = 0", says=says,
-         alt=f"What each deletion does. {says}", of=networks, images=images, python=snippets.sweep(networks, classes))  # fmt: skip
+         alt=f"What each deletion does. {says}", caption=sweep_caption(rows), of=networks, images=images, python=snippets.sweep(networks, classes))  # fmt: skip
     plan_note(PLANS[SINGLE])
 
 
