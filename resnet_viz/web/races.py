@@ -1,6 +1,7 @@
 """The parts of the page on which two networks race: the choice of the two, the steps, what is taken along."""
 
 import re
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,7 +11,6 @@ from ..experiments.race import FROM, MOST_STEPS, Race, Record, row_of
 from ..networks.datasets import fashion_folder
 from ..networks.zoo import DEPTHS, trainable
 from . import cached, settings
-from .links import query_of
 from .network_choice import add_weights
 from .parts import PAGES, relative_bars
 from .runs import ENDED, PAUSED, Run, runs, session_id
@@ -19,6 +19,7 @@ from .strip import network_strip
 
 DEEPENED = "plain20, deepened"
 KINDS = {"plain": "plain", "residual": "resnet", "pre-activation": "preact", DEEPENED: "plain"}
+OLD = 5.0  # seconds after which a step that was the newest is one that a visitor may choose
 PRESENT, ABSENT = "with", "without"
 TAKEN_TO = {"layer_deletion": "Delete their layers", "path_unrolling": "Unroll their paths", "gradient_flow": "Follow their gradients"}  # fmt: skip
 
@@ -65,10 +66,17 @@ def step_looked_at(race: Race, steps: Sequence[int]) -> int:
     value = kept if kept is not None and kept in steps else steps[-1]
     if len(steps) == 1:
         return value
+    now = time.monotonic()
     st.session_state["race_step"] = value
+    drawn: dict[int, float] = {step: at for step, at in st.session_state.get("newest_steps", {}).items() if now - at < OLD}
+    st.session_state["newest_steps"] = drawn | {steps[-1]: now}
 
     def take() -> None:
         looked = st.session_state["race_step"]
+        # The page is drawn anew all the time; what the browser asked for before it had the last drawing brings back the step
+        # that was the newest then, and is no choice of the visitor's.
+        if kept is None and time.monotonic() - drawn.get(looked, -OLD) < OLD:
+            return
         st.session_state["looked_back"] = {race: looked} if looked != steps[-1] else {}
 
     st.select_slider("Step", steps, key="race_step", on_change=take, help="Back through what was recorded; at its right end it follows the training.")  # fmt: skip
@@ -89,23 +97,16 @@ def strips(visit: Visit, race: Race, record: Record) -> list[list[str]]:
 
 
 def bring(query: Mapping[str, str]) -> None:
-    """Give this session the networks of a race that a query names, if the server still has their weights: so a reload and
-    a link find them."""
+    """Give this session the networks of a race that a query names, if the server still has their weights: so a link finds
+    them, and a reload."""
     for name in {query.get("network", ""), query.get("beside", "")} - cached.networks().keys():
         if named := re.search(r":(?:left|right)-(\d+)-([0-9a-f]{8})$", name):
             run = runs().find(named[2], session_id())
             if run and run.files and steps_of(run) == int(named[1]):
-                add(run)
-
-
-def add(run: Run[Any]) -> list[str]:
-    """Give this session the networks of a race as they are now; returns their names, left and right."""
-    provenance = f"trained in the race {run.id} for {steps_of(run)} steps"
-    return [
-        entry.name
-        for side, content in (run.files or {}).items()
-        for entry in add_weights(f"{side}-{steps_of(run)}-{run.id}", content, provenance)[1]
-    ]
+                for side, content in run.files.items():
+                    provenance = f"trained in the race {run.id} for {steps_of(run)} steps"
+                    add_weights(f"{side}-{steps_of(run)}-{run.id}", content, provenance)
+                choices().taken += 1
 
 
 def steps_of(run: Run[Any]) -> int:
@@ -119,12 +120,13 @@ def take_along(run: Run[Race]) -> None:
         return
     st.markdown("**Take the two networks along, as they are now**")
     with st.container(horizontal=True):
+        names = {side: f"{row_of(getattr(run.job, side)).name}:{side}-{steps_of(run)}-{run.id}" for side in run.files}
         for page, title in TAKEN_TO.items():
-            if st.button(title, icon=":material/arrow_forward:", help="They are then in the list of networks; a link finds them as long as this race is kept and not trained on."):  # fmt: skip
-                chosen = choices()
-                chosen.network, chosen.beside = add(run)
-                chosen.untrained, chosen.taken = None, chosen.taken + 1
-                st.switch_page(PAGES / f"{page}.py", query_params=query_of(page, chosen))
+            # A link, since the browser itself then goes to the page: one that the server sends it to may be overtaken by a
+            # drawing of this page that the browser has asked for before.
+            query = {"network": names["left"], "beside": names["right"], "training": choices().run}
+            st.page_link(PAGES / f"{page}.py", label=title, icon=":material/arrow_forward:", query_params=query,
+                         help="They are then in the list of networks; a link finds them as long as this race is kept and not trained on.")  # fmt: skip
         for side, content in run.files.items():
             name = getattr(run.job, side)
             st.download_button(f"{name}", content, f"{name}.safetensors", icon=":material/download:", on_click="ignore",

@@ -33,7 +33,7 @@ def losses_shown(page: Page) -> tuple[float, float]:
     return float(left), float(right)
 
 
-def test_a_race_is_watched_paused_left_and_taken_along(server: Server, page: Page) -> None:
+def test_a_race_is_watched_paused_left_and_taken_along(server: Server, page: Page, browser: Browser) -> None:
     start(page, server.address, 500)
     expect(page.get_by_role("heading", name=re.compile("^After [0-9]+ steps: plain8 "))).to_be_visible(timeout=SOON)
     assert re.search(r"[?&]training=[0-9a-f]{8}", page.url)
@@ -41,30 +41,40 @@ def test_a_race_is_watched_paused_left_and_taken_along(server: Server, page: Pag
     assert max(losses_shown(page)) < 75  # of ten classes: 90 before the first step
     page.get_by_role("button", name="Pause").click()
     expect(page.get_by_text(re.compile("Paused after step"))).to_be_visible(timeout=SOON)
-    expect(page.get_by_role("button", name="Delete their layers")).to_be_visible(timeout=SOON)
+    expect(page.get_by_role("link", name="Delete their layers")).to_be_visible(timeout=SOON)
     page.wait_for_timeout(2500)  # the page is drawn anew every second
     paused, shown = told(page), losses_shown(page)
     page.get_by_role("link", name="Gradient flow").click()
     heading(page, "How much gradient reaches the first block?")
     finished(page)
     page.reload()  # on another page: the run is still this visitor's
+    expect(page.get_by_text("could not be used")).to_have_count(0)
     heading(page, "How much gradient reaches the first block?")
     finished(page)
     page.get_by_role("link", name="Live training").click()
     expect(page.get_by_text(re.compile("Paused after step"))).to_be_visible(timeout=SOON)
     assert (told(page), losses_shown(page)) == (paused, shown)
+    page.reload()  # the address also holds what the race was started with
+    expect(page.get_by_text(re.compile("Paused after step"))).to_be_visible(timeout=SOON)
+    finished(page)
+    expect(page.get_by_text("could not be used")).to_have_count(0)
     with page.expect_download() as saved:
         page.get_by_role("button", name="resnet8", exact=True).click()
     assert saved.value.suggested_filename == "resnet8.safetensors"
-    page.get_by_role("button", name="Delete their layers").click()
+    page.get_by_role("link", name="Delete their layers").click()
     heading(page, "What happens when a block is deleted?")
     finished(page)
-    expect(page.get_by_role("combobox", name=re.compile("Network"))).to_have_value(
-        re.compile("^fashion-plain8:race-.*-left$"), timeout=SOON
-    )
+    chosen = re.compile("^fashion-plain8:left-[0-9]+-[0-9a-f]{8}$")
+    expect(page.get_by_role("combobox", name=re.compile("Network"))).to_have_value(chosen, timeout=SOON)
     block(page, "layer2.0").click()
     expect(page.get_by_text("deleted: layer2.0", exact=True)).to_be_visible(timeout=SOON)
-    expect(page.get_by_text(re.compile("fashion-resnet8:race-[0-9a-f]+-right")).first).to_be_visible(timeout=SOON)
+    expect(page.get_by_text(re.compile("fashion-resnet8:right-[0-9]+-[0-9a-f]{8}")).first).to_be_visible(timeout=SOON)
+    other = browser.new_context().new_page()
+    for view in (page, other):  # a reload, and the link in another browser
+        opened(view, page.url)
+        expect(view.get_by_role("combobox", name=re.compile("Network"))).to_have_value(chosen, timeout=SOON)
+        expect(view.get_by_text("deleted: layer2.0", exact=True)).to_be_visible(timeout=SOON)
+    other.context.close()
     page.get_by_role("link", name="Live training").click()
     heading(page, "Which of two networks learns faster?")
     finished(page)
@@ -80,13 +90,28 @@ def test_a_second_visitor_waits_and_watches(server: Server, page: Page, browser:
     expect(page.get_by_text(re.compile("· Step [0-9]+ of 500"))).to_be_visible(timeout=SOON)
     second = browser.new_context().new_page()
     start(second, server.address, 50)
-    expect(second.get_by_text("Waiting: place 1 in the queue")).to_be_visible(timeout=SOON)
+    expect(second.get_by_text("Waiting: it is the next, one is being trained")).to_be_visible(timeout=SOON)
     expect(second.get_by_text("Meanwhile you see the one before yours: plain8 beside resnet8.")).to_be_visible(
         timeout=SOON
     )
     expect(second.get_by_role("heading", name=re.compile("^After [0-9]+ steps: plain8"))).to_be_visible(timeout=SOON)
     main(page).get_by_role("button", name="Stop").click()
     expect(second.get_by_text(re.compile("· (Step [0-9]+ of 50|Ended after step 50)"))).to_be_visible(timeout=SOON)
+    main(second).get_by_role("button", name="Stop").click()
+    second.context.close()
+
+
+def test_whoever_has_the_address_holds_and_frees_it(server: Server, page: Page, browser: Browser) -> None:
+    start(page, server.address, 2000)
+    expect(page.get_by_text(re.compile("· Step [0-9]+ of 2000, about [0-9]+ (s|min) left"))).to_be_visible(timeout=SOON)
+    second = browser.new_context().new_page()
+    opened(second, page.url)
+    page.get_by_role("button", name="Pause").click()
+    for view in (page, second):
+        expect(view.get_by_text(re.compile("Paused after step"))).to_be_visible(timeout=SOON)
+    second.get_by_role("button", name="Go on").click()
+    for view in (page, second):
+        expect(view.get_by_text(re.compile("· Step [0-9]+ of 2000"))).to_be_visible(timeout=SOON)
     main(second).get_by_role("button", name="Stop").click()
     second.context.close()
 

@@ -5,7 +5,7 @@ import pytest
 from plotly.colors import convert_colors_to_same_type, hex_to_rgb, unlabel_rgb
 
 from resnet_viz.experiments.attribution import Importance
-from resnet_viz.figures.importance import correlation_matrix
+from resnet_viz.figures.importance import agreement_title, correlation_matrix, importance_by_block, importance_sentences
 from resnet_viz.figures.palette import DARK, LIGHT
 
 READABLE = 4.5  # WCAG's contrast of normal text
@@ -29,3 +29,24 @@ def test_every_correlation_can_be_read_on_its_colour(palette):
         place = 1 - (correlation - cells.zmin) / (cells.zmax - cells.zmin)  # the scale is reversed
         under = luminance(np.array([np.interp(place, places, channel) for channel in colours.T]))
         assert (max(ink, under) + 0.05) / (min(ink, under) + 0.05) > READABLE, correlation
+
+
+BLOCKS = ["layer1.0", "layer1.1", "layer1.2", "layer2.0", "layer2.1"]
+MEASURES = {
+    "deletion, nats": Importance(np.array([[5.0, 4, 3, 2, 1]]), np.ones(5)),
+    "|F(x)| / |x|": Importance(np.array([[1.0, 2, 3, 4, 5]]), np.ones(5)),
+    "Shapley value, nats": Importance(np.array([[4.0, 5, 3, 2, 1]]), np.ones(5)),
+}
+
+
+def test_what_matters_most_is_said_by_deletion_and_by_shapley_values() -> None:
+    title, says = importance_sentences(BLOCKS, MEASURES)
+    assert title == "Most matter by deletion layer1.0, layer1.1, layer1.2; by Shapley value layer1.1, layer1.0, layer1.2"
+    assert says.startswith("Rank correlation with deletion: |F(x)| / |x| -1.00") and says.endswith("Shapley value 0.90.")
+    assert agreement_title(list(MEASURES.values())) == "Do they agree? Rank correlations of -1.00 to 0.90"
+
+
+def test_a_network_beside_stands_below_in_grey() -> None:
+    figure = importance_by_block(BLOCKS, MEASURES, LIGHT, {"in plain, nats": MEASURES["deletion, nats"]})
+    assert [trace.name for trace in figure.data] == [*MEASURES, "in plain, nats"]
+    assert figure.data[3].marker.color == LIGHT.plain and figure.data[0].marker.color[0] == LIGHT.stages[0]

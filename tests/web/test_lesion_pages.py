@@ -53,6 +53,9 @@ def test_shapley_values_come_at_a_press_and_add_up() -> None:
     intact, deleted = (cached.losses(loaded, sample, (gate,) * 9).mean() for gate in (1.0, 0.0))
     assert np.sum(figure.data[3].y) == pytest.approx(deleted - intact, rel=1e-4)
     assert "25 permutations, seed 0" in texts(app)
+    assert app.query_params["shapley"] in ("yes", ["yes"])
+    again = opened("block_importance", {**SMALL, "shapley": "yes"})  # a reload, or the link
+    assert list(again.session_state["cards"][0].figure.data[3].y) == list(figure.data[3].y)
 
 
 def test_the_images_of_the_chosen_block_are_those_whose_loss_rises_most() -> None:

@@ -119,6 +119,14 @@ def test_nonsense_is_told_and_the_default_is_shown(bad: dict[str, str], told: st
     assert not app.warning
 
 
+def test_what_a_link_says_of_the_blocks_of_an_unknown_network_is_not_done_to_another() -> None:
+    app = opened("stage_diagram", {"network": "fashion-plain8:left-60-01234567", "deleted": "0", "block": "2"})
+    told = "\n".join(warning.value for warning in app.warning)
+    assert "one of a race whose weights the server still keeps" in told
+    assert "what it says of that network's blocks was left out too" in told
+    assert query(app) == {}
+
+
 def test_what_is_right_in_a_link_is_used_beside_what_is_wrong() -> None:
     app = opened("stage_diagram", {"network": "fashion-resnet20", "block": "99"})
     assert "fashion-resnet20: 20 layers" in texts(app)

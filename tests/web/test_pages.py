@@ -193,6 +193,13 @@ def test_the_saved_page_has_its_figures_and_pictures_in_their_order() -> None:
     assert "→ " in shown[at[-1] :]
 
 
+def test_a_saved_page_names_what_it_is_of() -> None:
+    for page, of in (("learning_identity", "stacks of 1 to 50 blocks"), ("short_paths", "fashion-resnet20, trained in three ways")):
+        app = opened(page, {"network": "fashion-resnet34"})
+        head = page_html(page, app.session_state["cards"], app.session_state["visit"]).split("<section>")[0]
+        assert of in head and "fashion-resnet34, trained" not in head
+
+
 def test_the_button_after_cancel_says_what_it_does() -> None:
     app = opened("gradient_flow", {"network": "fashion-resnet20"})
     app.session_state["waiting_in_steps"] = {"Trace the trained networks": True}  # as Cancel leaves it
