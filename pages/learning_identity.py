@@ -86,8 +86,8 @@ with st.container(border=True):
     race, records = cached.recorded_race(DEEPENED[rate])
     names, last = (race.left, race.right), records[-1]
     title = f"plain56 after {race.steps} steps: begun as plain20 {last.left.train_error_pct:.1f} %, fresh {last.right.train_error_pct:.1f} % training error"
-    says = "The deepened network begins as good as plain20. Does it stay so when it is trained on? " + "; ".join(
-        f"at a learning rate of {each:g}{', as planned,' if each == 0.05 else ', tried after that,'} it comes to {ends.left.train_error_pct:.1f} % against {ends.right.train_error_pct:.1f} %"
+    says = "The deepened network begins as good as plain20. Trained on, " + "; ".join(
+        f"at a rate of {each:g}{', as planned,' if each == 0.05 else ', tried after that,'} it comes to {ends.left.train_error_pct:.1f} % against {ends.right.train_error_pct:.1f} %"
         for each, name in DEEPENED.items() for ends in [cached.recorded_race(name)[1][-1]]) + "."  # fmt: skip
     card(now, "deepened", race_by_step(records, names, now.palette), "precomputed", "500 training and 500 test images", f"seed {race.seed}", f"learning rate {rate:g}", title=title, says=says,
          formula=r"\gamma = \sqrt{\sigma^2 + \epsilon},\ \beta = \mu:\quad \text{BN}(x) = x", alt=title, origin=f"{race.left} and {race.right}", python=snippets.deepened(rate),
