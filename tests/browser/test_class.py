@@ -291,15 +291,16 @@ def test_drawing_changes_what_the_network_sees(server: Server, page: Page) -> No
     expect(page.get_by_text("It sees: Pullover (probability 1.00)")).to_have_count(0, timeout=SOON)
 
 
-def saved(page: Page, button: str) -> tuple[str, bytes]:
+def saved(page: Page, figure: str, kind: str) -> tuple[str, bytes]:
+    files = page.locator(f".st-key-{figure}_files")  # of that figure: those of a later one may be there first
     with page.expect_download() as download:
-        page.get_by_role("button", name=button).first.click()
+        files.get_by_role("button", name=f"Save this figure as {kind}").click(timeout=SOON)
     return download.value.suggested_filename, Path(download.value.path()).read_bytes()
 
 
 def test_a_figure_is_saved_as_svg_png_and_csv(server: Server, page: Page) -> None:
     opened(page, f"{server.address}/path_unrolling?network=fashion-resnet20")
-    name, svg = saved(page, "Save this figure as SVG")
+    name, svg = saved(page, "share_by_length", "SVG")
     assert name == "fashion-resnet20-share_by_length.svg"
     text = svg.decode()
     for part in (
@@ -311,10 +312,10 @@ def test_a_figure_is_saved_as_svg_png_and_csv(server: Server, page: Page) -> Non
         f"{server.address}/path_unrolling?network=fashion-resnet20",
     ):
         assert part in text, part
-    name, png = saved(page, "Save this figure as PNG")
+    name, png = saved(page, "share_by_length", "PNG")
     picture = Image.open(io.BytesIO(png))
     assert name.endswith(".png") and picture.width > 1200 and len(picture.convert("RGB").getcolors(1 << 20)) > 50
-    name, table = saved(page, "Save this figure as CSV")
+    name, table = saved(page, "share_by_length", "CSV")
     lines = table.decode().splitlines()
     rows = list(csv.DictReader(line for line in lines if not line.startswith("#")))
     assert any("resnet_viz 0.1.0" in line for line in lines if line.startswith("#"))
