@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 import streamlit as st
 
-from resnet_viz.experiments.degradation import DEPTHS, MILESTONES, PLAN, PUBLISHED, History, compared
+from resnet_viz.experiments.degradation import DEPTHS, MILESTONES, PLAN, PUBLISHED, History, compared, mean_train_error
 from resnet_viz.experiments.training import Recipe, histories
 from resnet_viz.figures.degradation import errors_by_depth, errors_by_epoch, gradients_by_epoch
 from resnet_viz.networks.zoo import CHECKPOINTS, NETWORKS
@@ -20,11 +20,6 @@ question(None, PLAN.question, "Read the dashed lines first: they are errors on t
 families = {kind: cached.histories_by_depth(kind) for kind in DEPTHS}
 plain, residual = families.values()
 
-def mean_error(runs: Sequence[History]) -> str:
-    """'7.3 %': the training error, mean of the seeds."""
-    errors = [run["train_error_pct"] for run in runs]
-    return f"{sum(errors) / len(errors):.1f} %"
-
 
 def sentence(name: str, deep: Sequence[History], shallow: Sequence[History]) -> str:
     """What depth did to one kind of network."""
@@ -33,8 +28,8 @@ def sentence(name: str, deep: Sequence[History], shallow: Sequence[History]) -> 
 
 
 with st.container(border=True):
-    title = (f"Training error: plain20 {mean_error(plain[20])}, plain56 {mean_error(plain[56])}; "
-             f"resnet20 {mean_error(residual[20])}, resnet56 {mean_error(residual[56])} (means of 3 seeds)")  # fmt: skip
+    title = (f"Training error: plain20 {mean_train_error(plain[20]):.1f} %, plain56 {mean_train_error(plain[56]):.1f} %; "
+             f"resnet20 {mean_train_error(residual[20]):.1f} %, resnet56 {mean_train_error(residual[56]):.1f} % (means of 3 seeds)")  # fmt: skip
     says = "  \n".join([sentence("Plain", plain[56], plain[20]), sentence("Residual", residual[56], residual[20])])
     card(now, "errors_by_epoch", errors_by_epoch(families, now.palette), "precomputed", *IMAGES, "Welch 95 % over 3 seeds", title=title, says=says, alt=f"{title}. {says}",
          formula=r"\text{degradation: } L_\text{train}(\text{deep}) > L_\text{train}(\text{shallow})", origin=PLAN.networks, python=snippets.DEGRADATION,

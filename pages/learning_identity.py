@@ -1,10 +1,9 @@
 """Why is it hard to learn to do nothing? Stacks that are to give back their input, and a network deepened by identities."""
 
-from statistics import fmean
-
 import streamlit as st
 
 from resnet_viz.experiments import deepening, identity
+from resnet_viz.experiments.degradation import mean_train_error
 from resnet_viz.experiments.identity import LEARNING_RATES, TEST_IMAGES, Attempt, Stacks
 from resnet_viz.experiments.race import DEEPENED
 from resnet_viz.figures.identity import depth_sentence, error_by_blocks, error_by_step, identity_sentence
@@ -47,7 +46,7 @@ with st.container(border=True):
 def fresh_training(depth: int) -> str:
     """What training from fresh weights comes to at a depth, where the project has done it."""
     runs = cached.histories_by_depth("plain")
-    errors = {each: fmean(run["train_error_pct"] for run in runs[each]) for each in (20, depth) if each in runs}
+    errors = {each: mean_train_error(runs[each]) for each in (20, depth) if each in runs}
     if depth not in errors:
         return ""
     return f" Trained from fresh weights they do not get there: plain{depth} ends at {errors[depth]:.1f} % training error, plain20 at {errors[20]:.1f} % (all 60,000 training images)."

@@ -1,11 +1,11 @@
 """The first screen: a real network to touch, and the seven claims with the page that tests each."""
 
-from statistics import fmean
 from urllib.parse import parse_qsl
 
 import streamlit as st
 
 from resnet_viz import findings
+from resnet_viz.experiments.degradation import mean_train_error
 from resnet_viz.figures.deletion import prediction_change, seen_sentence
 from resnet_viz.web import cached, links, snippets
 from resnet_viz.web.card import card, chip
@@ -16,7 +16,7 @@ from resnet_viz.web.session import choices
 now = visit()
 entry = now.loaded.entry
 measured = ", ".join(
-    f"{kind}{depth} {fmean(run['train_error_pct'] for run in cached.histories_by_depth(kind)[depth]):.1f} %"
+    f"{kind}{depth} {mean_train_error(cached.histories_by_depth(kind)[depth]):.1f} %"
     for kind, depth in (("plain", 20), ("plain", 56), ("resnet", 56))
 )
 STAGES, GRADIENTS, PATHS, DEPTH, IDENTITY = (

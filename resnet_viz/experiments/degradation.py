@@ -1,6 +1,7 @@
 """Deeper plain networks do worse on the images they are trained on: what the bundled histories say, and the papers."""
 
 from collections.abc import Mapping, Sequence
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -47,6 +48,11 @@ def family(kind: str) -> dict[int, list[dict[str, Any]]]:
 def gap(history: History) -> float:
     """Test error minus training error at the end, in points: the generalisation gap."""
     return history["test_error_pct"] - history["train_error_pct"]
+
+
+def mean_train_error(runs: Sequence[History]) -> float:
+    """The training error at the end, mean of the seeds, %."""
+    return fmean(run["train_error_pct"] for run in runs)
 
 
 def compared(deep: Sequence[History], shallow: Sequence[History]) -> dict[str, tuple[float, float, float]]:

@@ -100,13 +100,18 @@ def bring(query: Mapping[str, str]) -> None:
     """Give this session the networks of a race that a query names, if the server still has their weights: so a link finds
     them, and a reload."""
     for name in {query.get("network", ""), query.get("beside", "")} - cached.networks().keys():
-        if named := re.search(r":(?:left|right)-(\d+)-([0-9a-f]{8})$", name):
-            run = runs().find(named[2], session_id())
-            if run and run.files and steps_of(run) == int(named[1]):
+        if named := re.search(r":(?:left|right)-\d+-([0-9a-f]{8})$", name):
+            run = runs().find(named[1], session_id())
+            if run and run.files and name in (names := names_of(run)).values():
                 for side, content in run.files.items():
                     provenance = f"trained in the race {run.id} for {steps_of(run)} steps"
-                    add_weights(f"{side}-{steps_of(run)}-{run.id}", content, provenance)
+                    add_weights(names[side].partition(":")[2], content, provenance)
                 choices().taken += 1
+
+
+def names_of(run: Run[Any]) -> dict[str, str]:
+    """What the networks of a race are called when they are taken along, by side: 'fashion-plain8:left-60-0123abcd'."""
+    return {side: f"{row_of(getattr(run.job, side)).name}:{side}-{steps_of(run)}-{run.id}" for side in ("left", "right")}
 
 
 def steps_of(run: Run[Any]) -> int:
@@ -120,7 +125,7 @@ def take_along(run: Run[Race]) -> None:
         return
     st.markdown("**Take the two networks along, as they are now**")
     with st.container(horizontal=True):
-        names = {side: f"{row_of(getattr(run.job, side)).name}:{side}-{steps_of(run)}-{run.id}" for side in run.files}
+        names = names_of(run)
         for page, title in TAKEN_TO.items():
             # A link, since the browser itself then goes to the page: one that the server sends it to may be overtaken by a
             # drawing of this page that the browser has asked for before.

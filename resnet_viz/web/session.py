@@ -36,8 +36,8 @@ class Choices:
     image comes from, BUNDLED (the one at ``position``) or one of the visitor's own; ``own_labels``: the classes that the
     visitor said those show, by the digest of their pixels. ``settings``: for each page what was set
     to something else than its default, as a link says it; ``unread``: those that came with a link and that the page has
-    not asked for yet. ``sequence``: how often the block looked at has changed. ``run``: the id of a training run, or ''. ``taken``: how
-    often networks were taken along from a run."""
+    not asked for yet. ``sequence``: how often the block looked at has changed. ``run``: the id of a training
+    run, or ''. ``taken``: how often networks were taken along from a run."""
 
     network: str = DEFAULT_NETWORK
     beside: str = TWIN
