@@ -51,7 +51,8 @@ HISTORIES_HEAD = """
 
 Runs of other seeds or with a changed recipe, in histories/, of which only the history is kept. `seed1`: `--seed 1`;
 `blocks4`: `--blocks-per-batch 4`, each batch is trained with 4 blocks drawn at random; `longest4`: `--longest-path 4`, each
-parameter keeps only the gradient over paths of at most 4 branches. Tested with all blocks; where batches were trained with
+parameter keeps only the gradient over paths of at most 4 branches; `epochs30`: `--epochs 30`, the one-cycle learning rate
+stretched over them. Tested with all blocks; where batches were trained with
 some of them, in brackets also with batch-norm statistics taken anew over 10,000 training images, with all blocks.
 
 """
@@ -76,7 +77,12 @@ class Recipe:
 
     def path(self, entry: Entry, folder: Path) -> Path:
         """Where its files lie, without their ending: 'fashion-resnet20', or 'histories/fashion-resnet20-longest4-seed1'."""
-        parts = {"blocks": self.blocks_per_batch, "longest": self.longest_path, "seed": self.seed or None}
+        parts = {
+            "blocks": self.blocks_per_batch,
+            "longest": self.longest_path,
+            "epochs": self.epochs if self.epochs != Recipe.epochs else None,
+            "seed": self.seed or None,
+        }
         changes = [f"-{part}{value}" for part, value in parts.items() if value is not None]
         return folder / HISTORIES / "".join([entry.name, *changes]) if changes else folder / entry.name
 
