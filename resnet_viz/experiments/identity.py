@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from ..networks.images import ImageSet
 from ..networks.network import ResidualNetwork, build_block
+from ..networks.seeds import Seeded
 from ..networks.zoo import CHECKPOINTS
 from .plan import Plan
 from .training import optimizer_of
@@ -90,8 +91,7 @@ def bundled() -> list[Attempt]:
 
 def stack(arm: Arm, blocks: int, seed: int) -> ResidualNetwork:
     """Blocks of one shape in a row, with seeded initial weights; it takes and returns (batch, WIDTH, height, width)."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with Seeded(seed):
         row = [build_block(arm.kind, WIDTH, WIDTH, 1, "A", nn.BatchNorm2d) for _ in range(blocks)]
     if arm.scale is not None:
         with torch.no_grad():

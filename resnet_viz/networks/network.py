@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from ..errors import InputError
 from .blocks import Block, Gate, PlainBlock, PreactivationBlock, ZeroPadding, branch_layers
+from .seeds import Seeded
 
 BLOCK_KINDS = ("plain", "basic", "bottleneck", "preactivation-basic", "preactivation-bottleneck")
 BOTTLENECK_EXPANSION = 4
@@ -124,15 +125,14 @@ def build(
 
     ``kind`` is one of BLOCK_KINDS; ``blocks`` and ``widths`` give the number of blocks and the channels of each stage (a
     bottleneck puts out four times as many). ``shortcut``: A, zero-padding where the shape changes; B, projections there;
-    C, projections everywhere. Weights: He et al. 2015 (arXiv:1502.01852), fan-out, as torchvision does. The global random
-    state is left as it was.
+    C, projections everywhere. Weights: He et al. 2015 (arXiv:1502.01852), fan-out, as torchvision does; they follow from the
+    seed alone.
     """
     if kind not in BLOCK_KINDS:
         raise InputError(f"Block kind {kind!r} is unknown; possible: {', '.join(BLOCK_KINDS)}.")
     if shortcut not in ("A", "B", "C"):
         raise InputError(f"Shortcut option {shortcut!r} is unknown; possible: A, B, C.")
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with Seeded(seed):
         norm: Norm = nn.BatchNorm2d if batch_norm else nn.Identity  # nn.Identity takes the channels and ignores them
         stem = branch_layers(
             [convolution(in_channels, widths[0], 3, stem_stride, not batch_norm)], [norm(widths[0])], relu_last=True

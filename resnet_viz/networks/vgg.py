@@ -2,11 +2,11 @@
 
 from collections import OrderedDict
 
-import torch
 from torch import nn
 
 from .blocks import PlainBlock, ZeroPadding, branch_layers
 from .network import Norm, ResidualNetwork, convolution
+from .seeds import Seeded
 
 CONVOLUTIONS = ((16,), (32,), (64, 64), (128, 128), (128, 128))  # channels; a 2x2 max pool stands between the groups
 FULLY_CONNECTED = 128
@@ -18,12 +18,11 @@ def build_vgg11(*, seed: int = 0, batch_norm: bool = True) -> ResidualNetwork:
     Every convolution is a plain block of one layer: deleted, it hands the stream on, zero-padded where the channels grow.
     A max pool belongs to the block that follows it and stays when that is deleted. Blocks of one channel count are a
     stage, so the last one holds two groups. Images of 28 x 28 are set into 32 x 32, which five pools bring down to 1 x 1;
-    the three fully connected layers are 128 wide and, unlike torchvision's, without dropout. The global random state is
-    left as it was.
+    the three fully connected layers are 128 wide and, unlike torchvision's, without dropout. The weights follow
+    from the seed alone.
     """
     norm: Norm = nn.BatchNorm2d if batch_norm else nn.Identity
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with Seeded(seed):
         channels, stages = 1, dict[int, list[PlainBlock]]()
         for number, group in enumerate(CONVOLUTIONS):
             for index, width in enumerate(group):

@@ -22,6 +22,7 @@ from .datasets import CIFAR10_CLASSES, FASHION_CLASSES, bundled_fashion, cached_
 from .device import device
 from .images import ImageSet, Preprocessing
 from .network import ResidualNetwork, build, stage_of
+from .seeds import Seeded
 from .vgg import build_vgg11
 from .weights import download, faults_of, fill, has_named_hash, read_state
 
@@ -151,9 +152,8 @@ def imagenet(depth: int, version: int) -> Entry:
 
 
 def build_torchvision(name: str, *, seed: int = 0, batch_norm: bool = True) -> ResidualNetwork:
-    """Build and wrap one of torchvision's networks with seeded initial weights; the global random state stays as it was."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    """Build and wrap one of torchvision's networks with initial weights that follow from the seed alone."""
+    with Seeded(seed):
         return adapt(get_model(name, weights=None, **({} if batch_norm else {"norm_layer": nn.Identity})))
 
 
