@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from .blocks import Block, PreactivationBlock
 from .images import Preprocessing
+from .multiply_adds import MultiplyAdds
 from .network import ResidualNetwork, stage_of
 
 Shape = tuple[int, ...]
@@ -132,8 +132,7 @@ def layer_title(layer: nn.Module) -> str:
 
 
 def measure(name: str, kind: str, module: nn.Module, stream: Tensor) -> tuple[Part, Tensor]:
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        output = module(stream)
+    with torch.enable_grad(), MultiplyAdds() as counted:  # without a gradient, attention would be fused and not counted
+        output = module(stream.requires_grad_().clone()).detach()  # a clone, since a layer may work in place
     params = sum(parameter.numel() for parameter in module.parameters())
-    macs = counter.get_total_flops() // 2 // len(stream)
-    return Part(name, kind, tuple(stream.shape[1:]), tuple(output.shape[1:]), params, macs), output
+    return Part(name, kind, tuple(stream.shape[1:]), tuple(output.shape[1:]), params, counted.macs // len(stream)), output
