@@ -105,7 +105,7 @@ def blocks_of(network: ResidualNetwork, stage: str | None) -> range:
         return range(len(network.blocks))
     sizes = network.stage_sizes()
     if stage not in sizes:
-        raise InputError(f"Stage {stage!r} is unknown; this network has {', '.join(sizes)}.")
+        raise InputError(f"Stage must be one of {', '.join(sizes)}; got {stage!r}.")
     first = [stage_of(name) for name in network.blocks].index(stage)
     return range(first, first + sizes[stage])
 

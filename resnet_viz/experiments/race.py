@@ -147,7 +147,7 @@ class Racing:
 
     def __init__(self, race: Race, images: Samples) -> None:
         if not race.learning_rate > 0:  # NaN is not, either
-            raise InputError(f"A learning rate of {race.learning_rate} came; expected one above 0.")
+            raise InputError(f"Learning rate must be above 0; got {race.learning_rate}.")
         self.race, self.images = race, images
         self.entries, self.networks = zip(*(racer(name, race.seed) for name in (race.left, race.right)), strict=True)
 

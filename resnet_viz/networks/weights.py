@@ -28,7 +28,7 @@ def download(url: str, path: Path, progress: Progress) -> None:
                 done += len(chunk)
                 progress(done, total)
         if not has_named_hash(partial_path, path.name):
-            raise ValueError("what came has another SHA-256 than its name says")
+            raise ValueError("the file's SHA-256 does not begin with the digits in its name")
         partial_path.replace(path)
     finally:
         partial_path.unlink(missing_ok=True)

@@ -93,7 +93,7 @@ def own_images(source: str, chosen: Choices, loaded: LoadedNetwork, images: Imag
             help=f"PNG, JPEG and the like, up to {MOST_OWN}: several become a batch, of which you choose one to look at.",
         )
         if len(given) > MOST_OWN:
-            st.caption(f"{len(given)} pictures came; the first {MOST_OWN} are used.")
+            st.caption(f"Up to {MOST_OWN} pictures can be used; of the {len(given)} given, the first {MOST_OWN} are.")
     own = []
     for file in given[:MOST_OWN]:
         try:
