@@ -308,7 +308,7 @@ def lesions(study: str, draws: int, seed: int, as_csv: bool, **options: Any) -> 
     help="Where the page goes.",
 )
 def report_command(json_file: Path, html_file: Path) -> None:
-    """Ask every question about lesions and paths of the bundled networks; write the answers as JSON and as one HTML file."""
+    """Ask the bundled networks every question of the report; write the answers as JSON and as one HTML file."""
     with bar("Questions", always=True) as progress:
         found, figures = report.report(progress)
     training.replace(json_file, lambda path: path.write_text(findings.as_json(found)))

@@ -25,8 +25,8 @@ EVERY = 5  # steps between two measurements
 PLAN = Plan(
     "Why is it hard to learn to do nothing?",
     "relative error |output - input| / |input| on 200 fixed images, the norms taken over all of them, after 200 steps",
-    "stacks of 1 ... 50 blocks without stem and head: plain; residual and pre-activation with the branch's last scale at 1, 0.1 and 0",
-    "28 x 28 Fashion-MNIST images as 16 channels of 7 x 7 places; trained on the 4,000 bundled training images",
+    "stacks of 1 to 50 blocks without stem and head: plain; residual and pre-activation with the branch's last scale at 1, 0.1 and 0",
+    "28 x 28 Fashion-MNIST images as 16 channels of 7 x 7 positions; trained on the 4,000 bundled training images",
     "0, 1 and 2; of the learning rates 0.01, 0.05 and 0.25 the best for each stack",
     "at 20 blocks the plain stack's error is at least 10 times that of the residual one with scale 0.1; with scale 1 the "
     "original residual stack is no better than the plain one; with scale 0 it starts at error 0 and has gradient 0",

@@ -166,7 +166,7 @@ def presenter(pages: Sequence[StreamlitPage]) -> bool:
                 go(running, running.step, pages)
             st.download_button("Answer sheet", answer_sheet(running), "answers.csv", "text/csv", on_click="ignore",
                                help="Questions, your predictions and the answers as a CSV file.")  # fmt: skip
-            if st.button("End the lesson", help="What you see stays; the lesson's box goes."):
+            if st.button("End the lesson", help="The view stays; the lesson's box goes."):
                 del st.session_state["lesson"]
                 st.rerun()
             FOCUS(key="lesson_focus", data={"step": f"{running.lesson.title} {running.step}"}, width="content")
