@@ -485,7 +485,7 @@ def test_a_folder_that_cannot_be_used(tmp_path):
     def told() -> str:
         return refusal("sweep", CIFAR, "--untrained", 0, "--data", tmp_path / "set")
 
-    assert "set is no folder" in told()
+    assert "set is not a folder" in told()
     (tmp_path / "set").mkdir()
     assert "set holds no pictures in class folders" in told()
     pictures(tmp_path / "set", {"unicorn": 1})

@@ -115,7 +115,7 @@ def relative_error(network: ResidualNetwork, stream: Tensor) -> float:
 def attempt(arm: Arm, stacks: Stacks, learning_rate: float, training: Tensor, test: Tensor) -> Iterator[Attempt | None]:
     """Train one stack to give back its input (mean squared error): None after every step, at the end what came out.
 
-    A stack whose error is no number any more ends there.
+    A stack whose error is no longer a number ends there.
     """
     network = stack(arm, stacks.blocks, stacks.seed).to(memory_format=torch.channels_last)
     optimizer = optimizer_of(network, learning_rate, weight_decay=0.0)
@@ -155,7 +155,7 @@ def train_stacks(
 def best(attempts: Sequence[Attempt]) -> dict[tuple[Arm, int], list[Attempt]]:
     """For each arm and number of blocks, its attempts (one for each seed) at the learning rate that came out best.
 
-    Best: the least mean of the last errors over the seeds; one that is no number counts as infinite.
+    Best: the least mean of the last errors over the seeds; NaN counts as infinite.
     """
     groups: dict[tuple[Arm, int], dict[float, list[Attempt]]] = {}
     for each in attempts:

@@ -90,7 +90,7 @@ def bundled(name: str) -> list[tuple[Race, list[Record]]]:
 
 
 def recorded(path: Path) -> tuple[Race, list[Record]]:
-    """A race from the lines of JSON that the command 'race' has printed; null is no number, NaN."""
+    """A race from the lines of JSON that the command 'race' has printed; null stands for NaN."""
     first, *rest = map(json.loads, path.read_text().splitlines())
 
     def standing(row: Mapping[str, Any]) -> Standing:

@@ -32,7 +32,7 @@ class AdaptedBlock(Block):
 
     @property
     def shortcut_kind(self) -> str:
-        """As of any block, but 'parameter-free' for a shortcut without weights that is no identity (often option A)."""
+        """As of any block, but 'parameter-free' for a shortcut without weights that is not an identity (often option A)."""
         has_weights = next(self.shortcut.parameters(), None) is not None
         return "parameter-free" if super().shortcut_kind == "projection" and not has_weights else super().shortcut_kind
 

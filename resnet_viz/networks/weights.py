@@ -52,7 +52,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
         raise InputError(f"{path} cannot be read ({reason}); give a safetensors file or a state dict.") from error
     except Exception as error:  # pickle.UnpicklingError, and what a damaged pickle makes torch raise
         raise InputError(
-            f"{path} is no file of plain weights ({type(error).__name__}); give a safetensors file or a state dict."
+            f"{path} is not a file of plain weights ({type(error).__name__}); give a safetensors file or a state dict."
         ) from error
     if isinstance(state, dict) and isinstance(state.get("state_dict"), dict):
         state = state["state_dict"]

@@ -71,7 +71,7 @@ def bundled(chosen: Choices, images: ImageSet) -> ImageSet:
 
 
 def own_images(source: str, chosen: Choices, loaded: LoadedNetwork, images: ImageSet) -> list[tuple[str, Tensor]]:
-    """Names and pixels (as the network takes them) of what the visitor gives; what is no picture is told in a sentence."""
+    """Names and pixels (as the network takes them) of what the visitor gives; what is not a picture is told in a sentence."""
     if source == DRAW:
         start = images.pixels[min(chosen.position, len(images) - 1), 0]
         drawn = pixel_editor(start.numpy().tobytes(), key=f"drawing_{loaded.entry.dataset}")

@@ -74,7 +74,7 @@ def step_looked_at(race: Race, steps: Sequence[int]) -> int:
     def take() -> None:
         looked = st.session_state["race_step"]
         # The page is drawn anew all the time; what the browser asked for before it had the last drawing brings back the step
-        # that was the newest then, and is no choice of the visitor's.
+        # that was the newest then, and is not a choice of the visitor's.
         if kept is None and time.monotonic() - drawn.get(looked, -OLD) < OLD:
             return
         st.session_state["looked_back"] = {race: looked} if looked != steps[-1] else {}
