@@ -21,7 +21,7 @@ now = visit()
 loaded, blocks = now.loaded, list(now.loaded.network.blocks)
 sample = now.images.limit(IMAGES)
 labels, measured = now.labels(sample), f"{len(sample)} images"
-question(now, "Which blocks matter?", "Four ways to ask the same question, the fourth at a press, and how far they agree.",
+question(now, "Which blocks matter?", "Four measures of it, the fourth at the press of a button, and how far they agree.",
          "[Captum](https://captum.ai); Shapley values after [Castro et al., 2009](https://doi.org/10.1016/j.cor.2008.04.004)")  # fmt: skip
 with cached.timed() as spent, st.spinner("Measuring every block ..."):
     measures = {title: cached.importance(loaded, sample, labels, name) for title, name in MEASURES.items()}
@@ -54,8 +54,8 @@ with st.container(border=True):
     if beside:
         says += f" {now.networks[1].title} without {chosen}: {next(iter(beside.values())).mean[blocks.index(chosen)]:+.2f} nats."
     card(now, "importance", importance_by_block(blocks, measures, now.palette, beside), "measured", "± one standard error", *facts, title=title, says=says, formula=FORMULA, alt=f"{title}. {says}",
-         of=now.networks, images=sample, python=python, caption=("" if sample.labels is not None else "Nobody labelled these images: the loss is against the predicted classes. ") + "A bar: how much the mean loss rises without the block, by each measure; the size of the branch is no loss, "
-         "but often taken for importance. The first order sees only the slope at the intact network. A Shapley value below 0: put back, the block raises the loss on average over the orders. "
+         of=now.networks, images=sample, python=python, caption=("" if sample.labels is not None else "These images have no labels: the loss is computed against the predicted classes. ") + "A bar: how much the mean loss rises without the block, by each measure; the size of the branch does not measure a loss, "
+         "but is often taken for importance. The first order sees only the slope at the intact network. A Shapley value below 0: putting the block back raises the loss, on average over the orders. "
          "Whiskers: one standard error, over the images, for Shapley values over the permutations.")  # fmt: skip
     card(now, "agreement", correlation_matrix(list(measures), list(measures.values()), now.palette), "measured", *facts, title=agreement_title(list(measures.values())),
          formula=r"\rho = \mathrm{corr}(\mathrm{rank}\,a, \mathrm{rank}\,b)", images=sample, python=snippets.agreement(python),
@@ -64,7 +64,7 @@ with st.container(border=True):
 with st.container(border=True):
     st.header(f"The images that {chosen} matters most for", anchor=False)
     if now.images.labels is None:
-        st.markdown(f"{now.images.title}: nobody labelled them, so no image has a loss.")
+        st.markdown(f"{now.images.title}: they have no labels, so no image has a loss.")
     else:
         with st.spinner("Deleting the block for every image ..."), cached.timed() as spent:
             rise = cached.losses(loaded, now.images, now.gates([chosen])) - cached.losses(
@@ -72,5 +72,5 @@ with st.container(border=True):
             )
         worst = np.argsort(-rise, kind="stable")[:MOST]
         pictures(now.images, worst, [f"{now.images.names[i].split(',')[0]}: +{rise[i]:.1f} nats" for i in worst])
-        st.markdown(f"Without it the loss rises on {100 * np.mean(rise > 0):.0f} % of {len(rise):,} images; over all of them by {np.mean(rise):.2f} nats on average.")  # fmt: skip
+        st.markdown(f"Without it the loss rises for {100 * np.mean(rise > 0):.0f} % of {len(rise):,} images; over all of them by {np.mean(rise):.2f} nats on average.")  # fmt: skip
         chip("measured", f"{len(rise):,} images", *spent)

@@ -16,7 +16,7 @@ from resnet_viz.web.parts import HE_2015, plan_note, question, visit
 IMAGES = ("60,000 training and 10,000 test images", "by epoch: on 10,000 training images")
 now = visit()
 question(None, PLAN.question, "Read the dashed lines first: they are errors on the very images that the network is trained on. "
-         "The curves are of the bundled networks, whatever network is chosen.", f"after {HE_2015}, figures 1, 4 and 6")  # fmt: skip
+         "The curves are of the bundled networks, whichever network is chosen.", f"after {HE_2015}, figures 1, 4 and 6")  # fmt: skip
 families = {kind: cached.histories_by_depth(kind) for kind in DEPTHS}
 plain, residual = families.values()
 
@@ -33,7 +33,7 @@ with st.container(border=True):
     says = "  \n".join([sentence("Plain", plain[56], plain[20]), sentence("Residual", residual[56], residual[20])])
     card(now, "errors_by_epoch", errors_by_epoch(families, now.palette), "precomputed", *IMAGES, "Welch 95 % over 3 seeds", title=title, says=says, alt=f"{title}. {says}",
          formula=r"\text{degradation: } L_\text{train}(\text{deep}) > L_\text{train}(\text{shallow})", origin=PLAN.networks, python=snippets.DEGRADATION,
-         caption="Dashed: training images, solid: test images; bands: from the best to the worst of three seeds (one seed without a band). If the deep plain network "
+         caption="Dashed: training images, solid: test images; bands: from the best to the worst of three seeds (no band: a single seed). If the deep plain network "
          "overfitted, its dashed line would lie low. It lies high.")  # fmt: skip
     card(now, "errors_by_depth", errors_by_depth(families, now.palette), "precomputed", *IMAGES[:1], "3 seeds for 20 and 56 layers, 1 for the others", title="It is not overfitting",
          formula=r"\text{gap} = \text{test error} - \text{training error}", alt="Errors and their gap over depth; the same numbers stand above and in the CSV.", origin=PLAN.networks,
@@ -46,7 +46,7 @@ with st.container(border=True):
     card(now, "gradients_by_epoch", gradients_by_epoch(pair, now.palette), "precomputed", "500 training images", "seed 0", title="The gradient while they are trained",
          formula=r"\left\| \partial L / \partial x_i \right\|", alt="The gradient norm at each block after each epoch, plain beside residual.", origin=" and ".join(pair),
          python=snippets.gradients_by_epoch(int(depth)), caption="A column is an epoch, a row a block, the first at the bottom. With batch norm the gradient of the plain network does not vanish; it is "
-         "often the larger one, and uneven; its training goes slowly all the same: a large gradient is no fast learning.")  # fmt: skip
+         "often the larger one, and uneven; yet it learns slowly: a large gradient does not mean fast learning.")  # fmt: skip
 with st.container(border=True):
     four = {kind: {34: histories(NETWORKS[f"fashion-{kind}34"], Recipe(), CHECKPOINTS)} for kind in DEPTHS}
     errors = ", ".join(f"{kind}34 {runs[34][0]['train_error_pct']:.1f} / {runs[34][0]['test_error_pct']:.1f} %" for kind, runs in four.items())  # fmt: skip
@@ -56,5 +56,5 @@ with st.container(border=True):
 with st.container(border=True):
     st.header("What was published", anchor=False)
     st.markdown("\n".join(f"- **{figure}**: {text}" for figure, text in MILESTONES))
-    st.dataframe(pd.DataFrame(PUBLISHED, columns=["network", "images", "error, %", "how known"]), hide_index=True)
-    chip("published", "recalled: not read again in the paper; seen: in public reproductions' tables")
+    st.dataframe(pd.DataFrame(PUBLISHED, columns=["network", "images and protocol", "error, %", "source"]), hide_index=True)
+    chip("published", "10-crop: the mean answer over ten crops of each image; one crop gives a higher error")

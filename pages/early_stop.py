@@ -14,7 +14,7 @@ FORMULA = r"g = (1, \dots, 1, 0, \dots, 0)"
 now = visit()
 loaded, images, classes = now.loaded, now.images, now.loaded.entry.classes
 blocks = list(loaded.network.blocks)
-question(now, "What if it stopped here?", "All branches after a block are skipped; the stream goes straight to the head.", f"a lesion in the way of {VEIT}")  # fmt: skip
+question(now, "What if it stopped here?", "All branches after a block are skipped; on its way to the head the stream passes only the later blocks' shortcuts.", f"a lesion in the way of {VEIT}")  # fmt: skip
 with cached.timed() as spent:
     by_stop = cached.probabilities_by_stop(loaded, now.image)
 with st.container(border=True):
@@ -30,16 +30,16 @@ with st.container(border=True):
         else ": that is the end"
     )
     card(now, "by_stop", class_probabilities_by_stop(classes, by_stop, now.palette), "measured", "1 image", *spent, title=title, formula=FORMULA, alt=title,
-         caption="The five classes that come out likeliest at some block." + (" The head was trained on the last stream only, so what it says before is not calibrated." if loaded.trained else ""),
+         caption="The five classes that come out likeliest at some block." + (" The head was trained on the last stream only, so its earlier answers are not calibrated." if loaded.trained else ""),
          python=snippets.BY_STOP)  # fmt: skip
 with st.container(border=True):
     if images.labels is None:
-        st.markdown(f"{images.title}: nobody labelled them, so there is no error to measure.")
+        st.markdown(f"{images.title}: they have no labels, so there is no error to measure.")
     else:
         with st.spinner("Stopping after every block ..."), cached.timed() as spent:
             rows = [(each.title, cached.stops(each, images), is_plain(each.network)) for each in now.networks]
         says = "  \n".join(f"**{name}**: {stop_sentence(swept)}" for name, swept, _ in rows)
         chance = 100 - 100 / len(classes)
         card(now, "error_by_stop", error_by_stop(rows, chance, now.palette), "measured", f"{len(images):,} images", *spent, title="The error, stopped after each block",
-             says=says, formula=FORMULA, alt=says, caption="At the right end the network is whole; where the line is flat there, the last blocks change few answers.", of=now.networks, images=images, python=snippets.error_by_stop(now.networks, chance))  # fmt: skip
+             says=says, formula=FORMULA, alt=says, caption="At the right end the network is whole; where the line is flat there, the last blocks change the error little.", of=now.networks, images=images, python=snippets.error_by_stop(now.networks, chance))  # fmt: skip
     plan_note(PLAN)

@@ -30,9 +30,11 @@ FORMULAS = {  # by what the gradient is taken with respect to; z is the sum, bef
 }  # fmt: skip
 now = visit()
 entry, loaded, seed = now.loaded.entry, now.loaded, choices().untrained or 0
+preactivation = all(block.kind.startswith("preactivation") for block in loaded.network.blocks.values())
 what_to_do, source = (
     ("Without a shortcut the layers alone pass the gradient on.", f"the control of {HE_2015}") if is_plain(loaded.network)
-    else ("The shortcut hands the gradient back unchanged; the branch adds its own.", f"after {HE_2015} and {HE_2016}"))  # fmt: skip
+    else ("No ReLU stands on the shortcut: where the shape stays the same, it hands the gradient back unchanged; the branch adds its own.", f"after {HE_2015} and {HE_2016}") if preactivation
+    else ("The shortcut hands back what the ReLU after the sum lets through; the branch adds its own.", f"after {HE_2015} and {HE_2016}"))  # fmt: skip
 question(now, "How much gradient reaches the first block?", what_to_do, source)
 strip = st.container(border=True)
 with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -40,7 +42,7 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
     what = settings.one_of("gradient", "Gradient of the loss with respect to", ["stream", "branch", "parameters"], "stream",
                            help="The stream that enters a block, the output of its branch, or its parameters.")  # fmt: skip
     scale = settings.one_of(
-        "scale", "Scale", [ABSOLUTE, RELATIVE], ABSOLUTE, help="Confident predictions shrink all norms alike."
+        "scale", "Scale", [ABSOLUTE, RELATIVE], ABSOLUTE, help="Confident predictions shrink all norms; relative ones leave that out."
     )
 labels, measured = now.labels(images), f"{len(images)} image{'s' if len(images) > 1 else ''}"
 axis = figures.axis_title(what, relative=scale == RELATIVE)
@@ -95,8 +97,9 @@ with st.container(border=True):
         rows.append((network, name, not norm))
     python = snippets.untrained_gradients(seed, what, scale == RELATIVE, now.python_of(images)) if other else ""
     show_lines("untrained", "Untrained: what the first training step would see", rows, [f"**untrained**, seed {seed}"], python,
-               "BN: with batch norm, its statistics set by one pass over fixed images. He et al. say themselves that batch norm keeps a plain "
-               "network's signals from vanishing: with it, the plain network's difficulty is not a vanished gradient.")  # fmt: skip
+               "BN: with batch norm, its statistics set by one pass over fixed images. He et al. themselves say that batch norm keeps a plain "
+               "network's signals from vanishing. Its gradient then grows toward the first block instead, with seed 0 and 32 images "
+               "165-fold in plain34, 3,210-fold in plain56 and 10 million-fold in plain110 (resnet34 28-fold, resnet56 27-fold, resnet110 72-fold).")  # fmt: skip
 with st.container(border=True):
     with cached.timed() as spent:
         traces = [(network, cached.traced(network, images, labels)) for network in shown]
@@ -104,5 +107,5 @@ with st.container(border=True):
                        for network, each in traces]) for title, field in PANELS.items()]  # fmt: skip
     card(now, "statistics", figures.stream_statistics(panels, now.palette), "measured", measured, *spent, title="What the stream carries", formula=r"\lVert F(x) \rVert / \lVert x \rVert",
          alt="Mean, deviation, share of zeros of the stream leaving each block, and the size of its branch against the stream entering it.",
-         caption=f"{figures.names_at_markers(panels[0][1])} Where |F(x)| / |x| is small, a block only refines what the stream already holds.",
+         caption=f"{figures.names_at_markers(panels[0][1])} Where |F(x)| / |x| is small, a block changes little of what the stream already holds.",
          of=shown, images=images, python=snippets.statistics(shown, PANELS, now.python_of(images)))  # fmt: skip

@@ -28,7 +28,7 @@ def show_prediction() -> None:
     seen = figures.seen_sentence(entry.classes, before, after)
     verdict.markdown(f"**This image: {seen}**")
     figure = figures.prediction_change(entry.classes, before, after, now.palette)
-    truth = f"its label: {now.class_name}" if now.label_is_true else "nobody labelled it"
+    truth = f"its label: {now.class_name}" if now.label_is_true else "no label"
     card(now, "prediction", figure, "measured", "1 image", *spent, title=f"This image: {seen}", formula=parts.SOFTMAX, says=other, alt=f"The five likeliest classes: {seen}.",
          caption=f"{'○ intact ● with the lesion' if deleted else '● intact'} · {truth}", python=snippets.PREDICTION)  # fmt: skip
 
@@ -46,7 +46,7 @@ def show_set() -> list[Lesion]:
              of=networks, images=images, python=snippets.set_error(networks))  # fmt: skip
     else:
         st.header(f"{lesions[0].changed_pct:.0f} % of predictions change", anchor=False)
-        st.caption(f"{images.title}: nobody labelled them. The command line takes folders of labelled pictures.")
+        st.caption(f"{images.title}: they have no labels. The command line takes folders of labelled pictures.")
         chip("measured", images.title, *spent)
     return lesions
 
@@ -54,7 +54,7 @@ def show_set() -> list[Lesion]:
 def show_consequences(lesion: Lesion) -> None:
     by_class, changed = st.columns([1, 1.3])
     with by_class:
-        card(now, "class_errors", figures.class_errors(entry.classes, lesion, now.palette), "measured", f"{lesion.images // len(entry.classes)} images a class", title="Who suffers?",
+        card(now, "class_errors", figures.class_errors(entry.classes, lesion, now.palette), "measured", f"{lesion.images // len(entry.classes)} images a class", title="Which classes suffer?",
              alt="Error of each class before and after.", caption="○ intact ● with the lesion; the class that suffers most is on top",
              images=images, python=snippets.CLASS_ERRORS)  # fmt: skip
     with changed:
@@ -72,12 +72,12 @@ def show_calibration(network: LoadedNetwork, key: str) -> None:
     figure = reliability_diagram([("intact", both[0], True), ("with the lesion", both[1], False)], now.palette)
     card(now, key, figure, "measured", measured, *spent, title=calibration_sentence(network.title, *both), formula=CALIBRATION, alt="Accuracy over confidence, before and after.",
          of=[network], images=images, python=snippets.reliability(networks[: networks.index(network) + 1]),
-         caption="○ intact ● with the lesion; the larger, the more images, and the smallest hold one or two. On the diagonal the network is right as often as it says; below it, it is too sure.")  # fmt: skip
+         caption="○ intact ● with the lesion; the larger the mark, the more images; the smallest stand for one or two. On the diagonal the network is right as often as it is sure; below it, it is overconfident.")  # fmt: skip
 
 
 what_to_do, source = (
-    ("Click a block: its layers are skipped, the signal is handed on as it is.", f"the control of {parts.VEIT}") if is_plain(loaded.network)
-    else ("Click a block: its branch is skipped, the signal takes the wire.", f"after {parts.VEIT}"))  # fmt: skip
+    ("Click a block: its layers are skipped, and the signal is handed on as it is.", f"the control of {parts.VEIT}") if is_plain(loaded.network)
+    else ("Click a block: its branch is skipped, and the signal takes the shortcut alone.", f"after {parts.VEIT}"))  # fmt: skip
 parts.question(now, "What happens when a block is deleted?", what_to_do, source)
 with cached.timed() as sweep_time:
     swept = known_sweeps(now)
@@ -104,7 +104,7 @@ if labelled:
         if deleted:
             show_consequences(lesions[0])
         else:
-            st.markdown("**Try this.** Choose three blocks that do little harm one by one (short bars), and say what deleting all "
+            st.markdown("**Try this.** Choose three blocks that do little harm one by one (short bars), and predict what deleting all "
                         "three will cost. Then delete them: do the harms add up?")  # fmt: skip
 st.session_state["cards"].sort(key=lambda card: SHOWN.index(card.key))
 if not swept:

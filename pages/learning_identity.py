@@ -26,18 +26,18 @@ def show_steps(attempts: list[Attempt], blocks: int, how: str, python: str) -> N
     seeds = len({each.seed for each in attempts})
     says = identity_sentence(attempts, blocks)
     card(now, f"identity_steps_{how}", error_by_step(attempts, blocks, now.palette), how, f"{TEST_IMAGES} images", f"{seeds} seed{'s' if seeds > 1 else ''}", RATES,
-         title=f"{blocks} block{'s' if blocks > 1 else ''} that are to do nothing", says=says, formula=r"\| f(x) - x \| / \| x \|", alt=says, origin=f"stacks of {blocks} blocks of 16 channels",
+         title=f"{blocks} block{'s' if blocks > 1 else ''} that should do nothing", says=says, formula=r"\| f(x) - x \| / \| x \|", alt=says, origin=f"stacks of {blocks} blocks of 16 channels",
          python=python, caption="Solid: as usually initialised; dashed: scale 0.1; dotted: scale 0, where the residual stack is the identity before it has learned anything: "
-         "its gradient is 0, it stays there. An error of exactly 0 is drawn as the lowest line.")  # fmt: skip
+         "its error is 0 already, and so is its gradient (on a task with something to learn, a branch that starts at 0 does learn). An error of exactly 0 is drawn as the lowest line.")  # fmt: skip
 
 
 known = cached.recorded_stacks()
 with st.container(border=True):
     card(now, "identity_blocks", error_by_blocks(known, now.palette), "precomputed", f"{TEST_IMAGES} images", "3 seeds", RATES, title=depth_sentence(known),
          formula=r"\text{plain: } F(x) = x;\quad \text{residual: } F(x) = 0", alt="The error at the end over the number of blocks.", origin="stacks of 1 to 50 blocks of 16 channels",
-         python=snippets.IDENTITY_BLOCKS, caption="A residual block that is to do nothing only has to bring its branch to 0; a plain one has to learn a whole identity. Scale: the initial weight of the branch's last "
-         "batch norm (pre-activation: a factor on its last convolution). Started as usual, at 1, the residual stack of 10 blocks or more is worse than the plain one, for all its branches have to be unlearned: "
-         "it is the shortcut with a branch that starts small that makes doing nothing easy. Marks: the mean, whiskers: from the least to the largest of three seeds; an error of exactly 0 is drawn as the lowest line.")  # fmt: skip
+         python=snippets.IDENTITY_BLOCKS, caption="A residual block that should do nothing only has to bring its branch to 0; a plain one has to learn a whole identity. Scale: the initial weight of the branch's last "
+         "batch norm (pre-activation: a factor on its last convolution). Started as usual, at 1, residual stacks of 10 blocks or more end worse than plain ones, since every branch has to be unlearned: "
+         "what makes doing nothing easy is a shortcut beside a branch that starts small. Marks: the mean; whiskers: from the least to the largest of three seeds; an error of exactly 0 is drawn as the lowest line.")  # fmt: skip
     blocks = int(settings.one_of("blocks", "Blocks", list(map(str, identity.DEPTHS)), "20", help="How many blocks the stack has."))  # fmt: skip
     show_steps(known, blocks, "precomputed", snippets.identity_steps(blocks))
     plan_note(identity.PLAN)
@@ -76,12 +76,12 @@ with st.container(border=True):
     deep = int(settings.one_of("deep", "Deepened to", ["32", "56", "110"], "56", help="Layers of the plain network that begins as plain20.")) # fmt: skip
     with cached.timed() as spent, st.spinner("Deepening ..."):
         found = cached.containment(NETWORKS["fashion-plain20"], trainable("plain", deep))
-    st.header(f"The deeper net contains the shallower one: training error {found.shallow_error_pct:.2f} % and {found.deep_error_pct:.2f} %", anchor=False)  # fmt: skip
-    st.markdown(f"plain20, trained, is deepened to {deep} layers by layers that do nothing: Dirac convolutions between batch norms that undo themselves. "
+    st.header(f"The deeper network contains the shallower one: training errors of {found.shallow_error_pct:.2f} % and {found.deep_error_pct:.2f} %", anchor=False)  # fmt: skip
+    st.markdown(f"The trained plain20 is deepened to {deep} layers with layers that do nothing: Dirac convolutions, each followed by a batch norm whose scale and offset undo its normalisation. "
                 f"So {deep} layers can do what 20 do.{fresh_training(deep)}\n\n| inserted batch norms | logits differ in eval mode | in train mode |\n|---|---|---|\n"
                 + "\n".join(f"| {name} | {row.in_eval:.1e} | {row.in_train:.1e} |" for name, row in (("frozen", found.frozen), ("live", found.live))))  # fmt: skip
     chip("measured", f"error: {found.images:,} training images", f"logits: {deepening.BATCH} images", *spent)
-    rate = float(settings.one_of("rate", "Learning rate", ["0.05", "0.01"], "0.05", help="0.05 was planned; 0.01 was tried after that had failed."))  # fmt: skip
+    rate = float(settings.one_of("rate", "Learning rate", ["0.05", "0.01"], "0.05", help="0.05 was planned; 0.01 was tried after that failed."))  # fmt: skip
     race, records = cached.recorded_race(DEEPENED[rate])
     names, last = (race.left, race.right), records[-1]
     title = f"plain56 after {race.steps} steps: begun as plain20 {last.left.train_error_pct:.1f} %, fresh {last.right.train_error_pct:.1f} % training error"
@@ -90,8 +90,8 @@ with st.container(border=True):
         for each, name in DEEPENED.items() for ends in [cached.recorded_race(name)[1][-1]]) + "."  # fmt: skip
     card(now, "deepened", race_by_step(records, names, now.palette), "precomputed", "500 training and 500 test images", f"seed {race.seed}", f"learning rate {rate:g}", title=title, says=says,
          formula=r"\gamma = \sqrt{\sigma^2 + \epsilon},\ \beta = \mu:\quad \text{BN}(x) = x", alt=title, origin=f"{race.left} and {race.right}", python=snippets.deepened(rate),
-         caption="Squares: deepened; circles: fresh initial weights of the same depth. At 0.05 the values in the deepened network grow beyond all bounds within 20 steps, since its inserted batch norms are frozen "
-         "and rescale nothing, and it is wrong on 90 % like a guess; at 0.01 it stays far below the fresh one, which does not find in time what the other was given.")  # fmt: skip
+         caption="Squares: deepened; circles: the same depth from fresh initial weights. At 0.05 the values in the deepened network grow without bound within 20 steps, since its inserted batch norms are frozen "
+         "and rescale nothing; it is then wrong on 90 %, no better than a guess. At 0.01 its training error stays far below that of the fresh network, which does not find in time what the other was given.")  # fmt: skip
     st.page_link(PAGES / "live_training.py", label="Race them now", icon=":material/arrow_forward:",
                  query_params={"left_kind": "plain20,-deepened", "left_depth": str(deep), "right_kind": "plain", "right_depth": str(deep), "learning_rate": "0.01"})  # fmt: skip
     plan_note(deepening.PLAN)

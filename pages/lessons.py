@@ -76,7 +76,7 @@ with st.container(border=True):
         "Open a lesson that was saved as a file",
         type="json",
         key="lesson_file",
-        help="It takes the place of the lesson you are recording.",
+        help="It replaces the lesson that you are recording.",
     )
     if file is not None and st.session_state.get("opened_lesson") != file.file_id:
         try:

@@ -31,10 +31,10 @@ def show(race: Race, records: Sequence[Record], how: str) -> None:
     origin = f"{names[0]} and {names[1]}, {step} steps of {race.batch_size} images, learning rate {race.learning_rate:g}"
     card(now, "race_errors", error_by_step(records, names, now.palette, step), how, SAMPLES, f"seed {race.seed}", title=title, says=says, origin=origin,
          formula=r"\theta \leftarrow \theta - \eta\,\nabla_\theta L", alt=f"{title}. {says}", python=snippets.race(trained, "error_by_step", step),
-         caption="Hollow, dashed: on training images; filled: on test images, in eval mode. One percent is five images: small differences mean nothing.")  # fmt: skip
+         caption="Hollow, dashed: on training images; filled: on test images, in eval mode. One percent is five images: small differences say nothing.")  # fmt: skip
     card(now, "race_gradients", gradients_at(record, names, blocks, now.palette), how, "100 training images", f"seed {race.seed}", title=f"The gradient at each block after {step} steps",
          formula=r"\left\| \partial L / \partial x_i \right\|", alt="The gradient norm at each block of both networks.", origin=origin,
-         python=snippets.race(trained, "gradients_at", step), caption="The first block is at the left. A large gradient is no fast learning: compare it with the errors above.")  # fmt: skip
+         python=snippets.race(trained, "gradients_at", step), caption="The first block is at the left. A large gradient does not mean fast learning: compare it with the errors above.")  # fmt: skip
 
 
 def draw(run: Run[Race]) -> None:
@@ -51,7 +51,7 @@ def draw(run: Run[Race]) -> None:
 
 def show_recorded(until: str) -> None:
     """A race that came with the project."""
-    st.caption(f"{until}: a race that was recorded before.")
+    st.caption(f"{until}, you see a race that was recorded earlier.")
     show(*cached.recorded_race(RECORDED), "precomputed")
 
 

@@ -20,7 +20,7 @@ loaded, blocks = now.loaded, list(now.loaded.network.blocks)
 plain = is_plain(loaded.network)
 what_to_do, source = (
     ("Without shortcuts there is one path.", f"the control of {parts.VEIT}") if plain
-    else ("Each block doubles the paths: through its branch, or past it.", f"after {parts.VEIT}"))  # fmt: skip
+    else ("Each block doubles the number of paths: they lead through its branch, or past it.", f"after {parts.VEIT}"))  # fmt: skip
 parts.question(now, "Which paths carry the gradient?", what_to_do, source)
 
 
@@ -49,7 +49,8 @@ def by_length() -> None:
     figure = figures.share_by_length(exact, now.palette, beside)
     card(now, "share_by_length", figure, "measured", measured, f"exact: the lengths add up to autograd's gradient within {exact.sum_relative_error:.0e}",
          *spent, title=title, formula=BY_LENGTH, says=says, alt=says, of=networks, images=images, python=snippets.share_by_length(networks, now.python_of(images)),
-         caption="A length's share is the norm of the summed gradient of all its paths, over the sum of these norms. The backward pass decomposes exactly "
+         caption="$d_k$: the gradient that has come back from the loss through $k$ branches so far; $J_s$, $J_F$: the derivatives of a block's shortcut and of its branch. "
+         "A length's share is the norm of the summed gradient of all its paths, over the sum of these norms. The backward pass decomposes exactly "
          "over paths, for the activations of this forward pass; the forward pass does not, since each branch sees a mixture.")  # fmt: skip
     with st.spinner("Sampling single paths ..."), cached.timed() as spent:
         sampled = cached.sampled_path_norms(loaded, images, labels, samples, seed)
@@ -58,7 +59,7 @@ def by_length() -> None:
          title=figures.product_sentence(exact, sampled),
          alt="Number of paths, norm of single paths, and their product by length, beside the exact gradient.", images=images,
          python=snippets.count_times_norm(now.python_of(images), samples, seed),
-         caption="○ one path, drawn at random. The product counts the paths of a length as if they all pointed one way (with few draws, a single path can stand out); the exact gradient lets them cancel.")  # fmt: skip
+         caption="○ one path, drawn at random; $d$: the gradient that comes back along it. The product counts the paths of a length as if they all pointed one way (with few draws, a single path can stand out); the exact gradient lets them cancel.")  # fmt: skip
     with st.spinner("Looking at each stage ..."), cached.timed() as spent:
         stages = {
             stage: cached.gradient_by_length(loaded, images, labels, stage) for stage in loaded.network.stage_sizes()
@@ -66,7 +67,7 @@ def by_length() -> None:
     card(now, "lengths_by_stage", figures.lengths_by_stage(stages, now.palette), "measured", measured, *spent, formula=BY_LENGTH,
          title=figures.stage_sentence(stages),
          alt="Share of the gradient by the number of branches taken within each stage.", images=images, python=snippets.lengths_by_stage(now.python_of(images)),
-         caption="For each stage: the gradient that leaves it, followed back to where the stage begins, by the number of branches taken on the way.")  # fmt: skip
+         caption="For each stage: the gradient at its end, followed back to its beginning, by the number of branches taken on the way.")  # fmt: skip
 
 
 def unravel(start: str) -> None:
@@ -93,7 +94,7 @@ def unravel(start: str) -> None:
 with st.container(border=True):
     start = parts.choosing_strip(now, bars_title="" if plain else "the run further below begins at the chosen block")
 if plain:
-    st.header("All of the gradient flows through one path", anchor=False)
+    st.header("The whole gradient flows through one path", anchor=False)
     st.markdown(
         f"{loaded.title} has no shortcuts: its only path goes through all {len(blocks)} blocks. Choose a residual network to unravel one."
     )

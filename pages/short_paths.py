@@ -12,7 +12,7 @@ from resnet_viz.web.parts import VEIT, plan_note, question, visit
 
 ENTRY = NETWORKS["fashion-resnet20"]
 now = visit()
-question(None, "Are the long paths needed for training?", "The same network, trained on all paths or on short ones only. The curves are of fashion-resnet20, whatever network is chosen.",
+question(None, "Are the long paths needed for training?", "The same network, trained on all paths or on short ones only. The curves are of fashion-resnet20, whichever network is chosen.",
          f"after {VEIT}, section 4.3")  # fmt: skip
 ways = {name: histories(ENTRY, recipe, CHECKPOINTS) for name, recipe in SHORT_PATHS.items()}
 ordinary, *others = [[history["test_error_pct"] for history in found] for found in ways.values()]
@@ -32,7 +32,7 @@ with st.container(border=True):
     card(now, "short_paths", error_by_epoch(ways, now.palette), "precomputed", "10,000 test images", "3 seeds each", "Welch 95 %", title=title, says="  \n".join(sentences),
          formula=r"\text{short: }\nabla_\theta L = \sum_{|p| \le 4} g_p;\quad \text{random: }g_i = 0\text{ for 5 of 9 blocks, drawn for each batch}", alt=title, origin="fashion-resnet20, trained in three ways", python=snippets.SHORT_PATHS,
          caption="The lines are means over the seeds, the bands reach from the best to the worst. Trained with some of the blocks, the network is tested with "
-         "all of them: more is added to the stream than its batch norms were trained on.")  # fmt: skip
+         "all of them: more is added to the stream than its batch norms met in training.")  # fmt: skip
     plan_note(PLAN)
     st.caption(
         "Reproduced by `python -m resnet_viz train fashion-resnet20 --seed S`, with `--blocks-per-batch 4` or `--longest-path 4`."

@@ -23,8 +23,8 @@ now = visit()
 entry, loaded, description = now.loaded.entry, now.loaded, now.description
 plain = is_plain(loaded.network)
 what_to_do, source = (
-    ("Choose a block to open it. There is no wire: what a layer drops is gone.", f"the control of {HE_2015}") if plain
-    else ("Choose a block to open it. The wire runs past every branch.", f"after {HE_2015}"))  # fmt: skip
+    ("Choose a block to open it. There is no shortcut: what a layer drops is lost.", f"the control of {HE_2015}") if plain
+    else ("Choose a block to open it. A shortcut runs past every branch.", f"after {HE_2015}"))  # fmt: skip
 question(now, "What is a residual network made of?", what_to_do, source)
 with st.container(border=True):
     bars = relative_bars({block.name: block.params for block in description.blocks}, "parameters", 0)
@@ -39,15 +39,15 @@ def open_clicked() -> None:
 
 with st.container(border=True):
     st.header(f"{entry.name}: {description.layers} layers in {len(loaded.network.stage_sizes())} stages", anchor=False)
-    highlight = settings.one_of("highlight", "Highlight", ["the circuit", "the wire"], "the circuit",
-                                help="The wire is the shortcut; the circuit is the block that includes it.")  # fmt: skip
+    highlight = settings.one_of("highlight", "Highlight", ["blocks", "shortcuts"], "blocks",
+                                help="Draw the blocks strong, or the shortcuts that run past their branches.")  # fmt: skip
     figure = stage_diagram(description, *cached.stem_and_head(entry), highlight, chosen, now.palette)
-    wires = (
+    arcs = (
         ""
         if plain
         else "Solid arcs: identity shortcuts, the stream as it is. Dotted arcs: the shape changes, so the shortcut must change it too. "
     )
-    card(now, "stages", figure, "computed from the model", on_select=open_clicked, formula="y = F(x)" if plain else "y = x + F(x)", caption=wires + built_like(entry.family, len(loaded.network.stage_sizes())),
+    card(now, "stages", figure, "computed from the model", on_select=open_clicked, formula="y = F(x)" if plain else "y = x + F(x)", caption=arcs + built_like(entry.family, len(loaded.network.stage_sizes())),
          alt=f"The stages of {entry.name}; the same facts stand in the table below.", python=snippets.stages(highlight, chosen))  # fmt: skip
 
 part = next(block for block in description.blocks if block.name == chosen)
@@ -57,7 +57,7 @@ with st.container(border=True):
     with wiring:
         card(now, "wiring", block_wiring(part, cached.branch_layers(entry, chosen), now.palette), "computed from the model", alt=f"The layers of {chosen} and its shortcut.",
              caption=f"{shortcut_reason(part)} · {part.params:,} parameters · {part.macs / 1e6:.2f} M multiply-adds for one image"
-             + (" · the first block has no batch norm and ReLU of its own: the stem ends in them" if part.kind.startswith("pre") and chosen == "layer1.0" else ""))  # fmt: skip
+             + (" · the first block has no batch norm and ReLU of its own before its first convolution: the stem ends in them" if part.kind.startswith("pre") and chosen == "layer1.0" else ""))  # fmt: skip
     with maps:
         networks = [loaded]
         if (
@@ -76,7 +76,7 @@ with st.container(border=True):
                     card(now, f"maps_{field}", feature_maps(title, values, now.palette), says=f"**{title}**", alt=f"Feature maps: {title}.",
                          of=networks[-1:], python=snippets.maps(title, field, chosen, networks))  # fmt: skip
     after = "" if part.kind.startswith("preactivation") else ", after a ReLU,"
-    st.caption("The first 16 channels for this image. " + ("A plain block has no shortcut: what the branch drops is gone." if part.shortcut == "none"
+    st.caption("The first 16 channels for this image. " + ("A plain block has no shortcut: what the branch drops is lost." if part.shortcut == "none"
                else f"The sum of branch and shortcut{after} is the stream out."))  # fmt: skip
     chip("measured", "1 image", networks[-1].title, *spent)
 

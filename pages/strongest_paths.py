@@ -19,7 +19,7 @@ loaded, blocks = now.loaded, list(now.loaded.network.blocks)
 question(
     now,
     "Which single paths carry most?",
-    "One image, its gradient taken apart into paths. Click one, or choose the branches of a path of your own.",
+    "One image, its gradient taken apart into paths. Click one, or compose one of your own from branches.",
     f"after {VEIT}",
 )
 with cached.timed() as spent, st.spinner("Searching for the strongest paths ..."):
@@ -60,13 +60,13 @@ with st.container(border=True):
         right, looked_at = cached.recall(loaded, now.image, now.label)
         says += f" All {2 ** len(blocks)} paths walked one by one: {right} of the {looked_at} found are among the {looked_at} strongest."
     else:
-        says += " Strongest found, not proven: a path that is weak half-way is lost to the search."
+        says += " They are the strongest found, not proven to be the strongest: the search loses a path that is weak half-way."
     for each in now.networks[1:]:
         there = cached.strongest_paths(each, now.image, now.label)
         says += f" Beside it {each.title}: the strongest takes {there.takes_branch[0].sum()} branches, its share is {100 * there.shares[0]:.2f} %."
     card(now, "strongest", paths_on_blocks(found, blocks, row, now.palette), "measured", "1 image", f"search of width {WIDTH}", *spent, title=title, says=says, formula=SHARE,
          alt=f"{title}. {says}", on_select=choose_path, python=snippets.STRONGEST.replace("{row}", str(row)),
-         caption=f"The {min(MOST_ROWS, len(shares))} strongest found, by the norm of their gradient, one a row: ■ the branch is taken, ─ the shortcut. Shares are of the sum, not of the norms: they add up to 100 % over all paths; a strong path may have a small or negative one, where it points elsewhere than the sum.")  # fmt: skip
+         caption=f"The {min(MOST_ROWS, len(shares))} strongest found, by the norm of their gradient, one a row: ■ the branch is taken, ─ the shortcut. $g_p$: the gradient that comes back along path $p$. Shares are of the sum, not of the norms: they add up to 100 % over all paths; a strong path may have a small or negative one, where it points elsewhere than the sum.")  # fmt: skip
 with st.container(border=True):
     with cached.timed() as spent:
         path = cached.path_gradient(loaded, now.image, now.label, takes_branch)

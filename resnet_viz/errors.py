@@ -1,4 +1,4 @@
-"""The one exception for input that cannot be used; its message says what came, what was expected and what to do."""
+"""The one exception for input that cannot be used; its message says what was expected, what was given and what to do."""
 
 
 class InputError(ValueError):

@@ -267,7 +267,7 @@ def gradient() -> Answer:
             )
         )
         low, high = paths.carrying_range(exact.mean_norms)
-        notes.append(f"{name}: 95 % of the gradient through {low} to {high} of {len(exact.paths) - 1} branches "
+        notes.append(f"{name}: 95 % of the summed norms at lengths of {low} to {high} of {len(exact.paths) - 1} branches "
                      f"({100 * paths.share_of_paths(exact.paths, low, high):.2g} % of the paths); untrained {lengths(name, untrained=True).mean_length:.1f} on average; "
                      f"the lengths add up to autograd's gradient within {exact.sum_relative_error:.0e}")  # fmt: skip
     figure = path_figures.share_by_length(

@@ -437,7 +437,7 @@ def test_the_other_studies():
             ("train", FASHION, "--blocks-per-batch", 4, "--longest-path", 4),
             ["--blocks-per-batch", "--longest-path", "one of them"],
         ),
-        (("train", FASHION, "--blocks-per-batch", 10), ["--blocks-per-batch 10", "9 blocks"]),
+        (("train", FASHION, "--blocks-per-batch", 10), ["--blocks-per-batch must be 1 to 9", "got 10"]),
         (("lesions", CIFAR, "--untrained", 0), ["sample photos", "--data FOLDER"]),
         (("lesions", "fashion-vgg11", "--limit", 5, "--study", "reorder"), ["change places"]),
         (("lesions", FASHION, "--study", "all"), ["'all'", "single", "random", "reorder"]),
@@ -485,7 +485,7 @@ def test_a_folder_that_cannot_be_used(tmp_path):
     def told() -> str:
         return refusal("sweep", CIFAR, "--untrained", 0, "--data", tmp_path / "set")
 
-    assert "set is no folder" in told()
+    assert "set is not a folder" in told()
     (tmp_path / "set").mkdir()
     assert "set holds no pictures in class folders" in told()
     pictures(tmp_path / "set", {"unicorn": 1})
@@ -560,7 +560,7 @@ def test_a_refusal_as_a_process():
     with start("describe", "resnet20") as process:
         output, errors = process.communicate(timeout=60)
     assert process.returncode == 2 and output == ""
-    assert len(errors.splitlines()) == 1 and errors.startswith("Network 'resnet20' is unknown")
+    assert len(errors.splitlines()) == 1 and errors.startswith("Network must be one of ") and "got 'resnet20'" in errors
 
 
 def test_a_closed_pipe_makes_no_traceback():

@@ -72,15 +72,15 @@ def test_race_of_networks_that_explode_prints_no_nan(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("--left", "nonsense"), "'fashion-nonsense' is unknown"),
-        (("--right", "plain9"), "'fashion-plain9' is unknown"),
+        (("--left", "nonsense"), "got 'fashion-nonsense'"),
+        (("--right", "plain9"), "got 'fashion-plain9'"),
         (("--left", "plain20-from-plain56", "--right", "plain8"), "fashion-plain20 does not contain that network"),
         ((*QUICK, "--full"), "four IDX files"),
         (("--steps", 0), "see main race --help."),
         (("--steps", 2001), "see main race --help."),
         (("--learning-rate", 0), "see main race --help."),
         (("--seed", -1), "see main race --help."),
-        (("--nonsense", 1), "possible: --left, --right, --steps"),
+        (("--nonsense", 1), "must be one of --left, --right, --steps"),
     ],
     ids=str,
 )

@@ -35,15 +35,15 @@ class Commands(click.Group):
 
 
 def complaint(error: click.ClickException | InputError) -> str:
-    """The error's sentence; to click's is added what is possible."""
+    """The error's sentence; click's own is followed by what can be given."""
     if not isinstance(error, click.UsageError) or error.ctx is None:
         return error.message if isinstance(error, click.ClickException) else str(error)
     command = error.ctx.command
     if isinstance(command, click.Group):
-        possible = f"possible: {', '.join(command.commands)}."
+        possible = f"the command must be one of {', '.join(command.commands)}."
     elif isinstance(error, click.NoSuchOption):
         options = (option.opts[0] for option in command.params if isinstance(option, click.Option))
-        possible = f"possible: {', '.join(options)}."
+        possible = f"an option must be one of {', '.join(options)}."
     else:
         possible = f"see {error.ctx.command_path} --help."
     return f"{error.format_message().removesuffix('.')}; {possible}"

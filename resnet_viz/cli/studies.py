@@ -256,7 +256,7 @@ def lesions(study: str, draws: int, seed: int, as_csv: bool, **options: Any) -> 
     loaded, images = chosen(**options)
     settings = loaded.network, loaded.entry.preprocessing, images
     if images.labels is None:
-        raise InputError(f"{images.title}: nobody labelled them, so there is no error; give --data FOLDER.")
+        raise InputError(f"{images.title}: without labels there is no error to measure; give --data FOLDER.")
     with bar("Images x lesions") as progress:
         if study == lesion_studies.SINGLE:
             result = lesion_studies.single_deletions(*settings, progress)
@@ -308,7 +308,7 @@ def lesions(study: str, draws: int, seed: int, as_csv: bool, **options: Any) -> 
     help="Where the page goes.",
 )
 def report_command(json_file: Path, html_file: Path) -> None:
-    """Ask every question about lesions and paths of the bundled networks; write the answers as JSON and as one HTML file."""
+    """Ask the bundled networks every question of the report; write the answers as JSON and as one HTML file."""
     with bar("Questions", always=True) as progress:
         found, figures = report.report(progress)
     training.replace(json_file, lambda path: path.write_text(findings.as_json(found)))
@@ -330,7 +330,7 @@ def chosen(
 ) -> tuple[LoadedNetwork, ImageSet]:
     """What the options ask for."""
     if image is not None and data is not None:
-        raise InputError("--image and --data came together; give one of them.")
+        raise InputError("--image and --data cannot be combined; give one of them.")
     entry = zoo.entry_of(network)
     if image is not None:
         pixels = entry.preprocessing.fit(open_photo(image))
@@ -343,7 +343,7 @@ def chosen(
 def load(entry: Entry, checkpoint: Path | None, untrained: int | None) -> LoadedNetwork:
     """The network with its weights, which are fetched if need be."""
     if checkpoint is not None and untrained is not None:
-        raise InputError("--checkpoint and --untrained came together; give one of them.")
+        raise InputError("--checkpoint and --untrained cannot be combined; give one of them.")
     try:
         with bar(f"Fetching {entry.name}, bytes") as progress:
             return zoo.load(entry, checkpoint=checkpoint, untrained=untrained, progress=progress)

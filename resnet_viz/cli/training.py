@@ -46,12 +46,12 @@ def train(network: str, data: Path | None, output: Path, **recipe_options: Any) 
     entry = zoo.entry_of(network)
     if entry.family != "fashion":
         possible = ", ".join(name for name, row in zoo.NETWORKS.items() if row.family == "fashion")
-        raise InputError(f"{network} is not trained here; possible: {possible}.")
+        raise InputError(f"Network must be one of {possible}; got {network!r}.")
     blocks, wanted = len(zoo.block_names(entry)), recipe_options["blocks_per_batch"]
     if wanted is not None and recipe_options["longest_path"] is not None:
-        raise InputError("--blocks-per-batch and --longest-path came together; give one of them.")
+        raise InputError("--blocks-per-batch and --longest-path cannot be combined; give one of them.")
     if wanted is not None and wanted > blocks:
-        raise InputError(f"--blocks-per-batch {wanted} came; {network} has {blocks} blocks.")
+        raise InputError(f"--blocks-per-batch must be 1 to {blocks} for {network}; got {wanted}.")
     source = data or datasets.fashion_folder()
     doing = "Downloading Fashion-MNIST into" if data is None and not source.is_dir() else "Reading Fashion-MNIST from"
     click.echo(f"{doing} {source}", err=True)

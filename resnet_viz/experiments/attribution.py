@@ -24,7 +24,7 @@ PLAN = Plan(
     f"{IMAGES} of the bundled test images",
     f"{PERMUTATIONS} permutations of the blocks, seed 0",
     "Shapley values correlate above 0.7 with true deletion; the first-order estimate and the size below 0.7: a gradient sees an "
-    "infinitely small lesion, and size is not use",
+    "infinitely small lesion, and a large branch need not matter",
 )
 Loss = Callable[[Tensor], Tensor]
 
@@ -70,7 +70,7 @@ def first_order(network: ResidualNetwork, images: Tensor, labels: Tensor) -> Imp
 
 
 def branch_size(network: ResidualNetwork, images: Tensor, labels: Tensor) -> Importance:
-    """|F(x)| / |x| at each block, L2 norms of each image; no importance at all, but often taken for one."""
+    """|F(x)| / |x| at each block, L2 norms of each image; not a measure of importance, but often taken for one."""
     kept = record(network, images, labels)
     ratios = [
         image_norms(branch) / image_norms(stream)

@@ -1,4 +1,4 @@
-"""Whether a network is as sure as it is right: confidence against accuracy."""
+"""Whether a network is as confident as it is accurate."""
 
 from dataclasses import dataclass
 

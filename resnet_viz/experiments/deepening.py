@@ -23,13 +23,13 @@ TRAINING_IMAGES = 1000
 PLAN = Plan(
     "Does the deeper plain network contain the shallower one, and does that help it?",
     "difference of the logits, and error on 1,000 training images; then the error on 500 of them after 500 steps of "
-    "128 images at a learning rate of 0.05 (and, added after that had failed, of 0.01)",
+    "128 images at a learning rate of 0.05 (and, added after that failed, of 0.01)",
     "the trained plain20, the same deepened by identity layers to plain56, and a plain56 with fresh initial weights",
     "Fashion-MNIST: the 4,000 bundled training images",
     "0, 1 and 2 of the batches and of the fresh weights",
     "with frozen inserted norms the logits agree to 1e-5 in both modes and the training errors are equal; with live norms the "
     "train mode is off by more than 1 %; trained on, the deepened network stays at least 5 points below the fresh one",
-    "He et al. 2015, section 1: such a solution exists by construction, and solvers do not find one as good",
+    "He et al. 2015, section 1: such a solution exists by construction, but solvers do not find one as good",
 )
 
 

@@ -79,7 +79,7 @@ def percent(which: np.ndarray) -> float:
 def known(labelled: Known | None) -> Known:
     """The labels of a set that has them, or what comes of them. Raises ValueError otherwise."""
     if labelled is None:  # a comparison with None would count as an error
-        raise ValueError("Nobody labelled these images, so there is no error to measure.")
+        raise ValueError("These images have no labels, so there is no error to measure.")
     return labelled
 
 

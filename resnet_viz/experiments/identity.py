@@ -26,8 +26,8 @@ EVERY = 5  # steps between two measurements
 PLAN = Plan(
     "Why is it hard to learn to do nothing?",
     "relative error |output - input| / |input| on 200 fixed images, the norms taken over all of them, after 200 steps",
-    "stacks of 1 ... 50 blocks without stem and head: plain; residual and pre-activation with the branch's last scale at 1, 0.1 and 0",
-    "28 x 28 Fashion-MNIST images as 16 channels of 7 x 7 places; trained on the 4,000 bundled training images",
+    "stacks of 1 to 50 blocks without stem and head: plain; residual and pre-activation with the branch's last scale at 1, 0.1 and 0",
+    "28 x 28 Fashion-MNIST images as 16 channels of 7 x 7 positions; trained on the 4,000 bundled training images",
     "0, 1 and 2; of the learning rates 0.01, 0.05 and 0.25 the best for each stack",
     "at 20 blocks the plain stack's error is at least 10 times that of the residual one with scale 0.1; with scale 1 the "
     "original residual stack is no better than the plain one; with scale 0 it starts at error 0 and has gradient 0",
@@ -115,7 +115,7 @@ def relative_error(network: ResidualNetwork, stream: Tensor) -> float:
 def attempt(arm: Arm, stacks: Stacks, learning_rate: float, training: Tensor, test: Tensor) -> Iterator[Attempt | None]:
     """Train one stack to give back its input (mean squared error): None after every step, at the end what came out.
 
-    A stack whose error is no number any more ends there.
+    A stack whose error is no longer a number ends there.
     """
     network = stack(arm, stacks.blocks, stacks.seed).to(memory_format=torch.channels_last)
     optimizer = optimizer_of(network, learning_rate, weight_decay=0.0)
@@ -155,7 +155,7 @@ def train_stacks(
 def best(attempts: Sequence[Attempt]) -> dict[tuple[Arm, int], list[Attempt]]:
     """For each arm and number of blocks, its attempts (one for each seed) at the learning rate that came out best.
 
-    Best: the least mean of the last errors over the seeds; one that is no number counts as infinite.
+    Best: the least mean of the last errors over the seeds; NaN counts as infinite.
     """
     groups: dict[tuple[Arm, int], dict[float, list[Attempt]]] = {}
     for each in attempts:

@@ -123,7 +123,7 @@ def random_deletions(
     """Delete k blocks drawn at random, ``draws`` times for each k in ``counts``; the draws of one k depend on no other."""
     names = list(network.blocks)
     if not all(1 <= count <= len(names) for count in counts):
-        raise InputError(f"Numbers of blocks {list(counts)} came; expected 1 to {len(names)}.")
+        raise InputError(f"Numbers of blocks must be 1 to {len(names)}; got {list(counts)}.")
     drawn = [
         np.sort(generator.choice(len(names), count, replace=False))
         for count in counts
@@ -152,10 +152,10 @@ def random_swaps(
     A pair is drawn from all pairs of one stage that keep the stream's shape. Raises InputError where there is none.
     """
     if min(counts, default=1) < 1:
-        raise InputError(f"Numbers of swaps {list(counts)} came; expected 1 or more.")
+        raise InputError(f"Numbers of swaps must be 1 or more; got {list(counts)}.")
     pairs = swappable_pairs(network, images, preprocessing)
     if not pairs:
-        raise InputError("No two blocks of this network could change places: none share a stage and keep its shape.")
+        raise InputError("No two blocks of this network can change places: no stage has two that keep its shape.")
     own = np.arange(len(network.blocks))
     orders = []
     for count in counts:

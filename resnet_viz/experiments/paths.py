@@ -33,7 +33,7 @@ Pull = Callable[[Tensor], Tensor]
 IMAGES = "32 of the bundled test images"
 COUNT_PLAN = Plan(
     "How long are the paths themselves?",
-    "share of the 2^54 paths by length: arithmetic, C(54, k) / 2^54",
+    "share of the 2^54 paths by length, by arithmetic: C(54, k) / 2^54",
     "any residual network of 54 blocks",
     "none are needed",
     "none are needed",
@@ -46,7 +46,7 @@ LENGTH_PLAN = Plan(
     "fashion-resnet110, -preact110, -resnet56 and -preact56",
     IMAGES,
     "none are needed; untrained networks with seed 0; the expectation was written when figures of an earlier measurement were known",
-    "at most a quarter of the number of blocks, where the paths themselves have half of it on average",
+    "at most a quarter of the number of blocks, where the average path has half of it",
     "Veit et al., section 4.3, sampled: almost all gradient of ResNet-110 comes through paths of 5 to 17 branches",
 )
 SINGLE_PATH_PLAN = Plan(
@@ -105,7 +105,7 @@ def blocks_of(network: ResidualNetwork, stage: str | None) -> range:
         return range(len(network.blocks))
     sizes = network.stage_sizes()
     if stage not in sizes:
-        raise InputError(f"Stage {stage!r} is unknown; this network has {', '.join(sizes)}.")
+        raise InputError(f"Stage must be one of {', '.join(sizes)}; got {stage!r}.")
     first = [stage_of(name) for name in network.blocks].index(stage)
     return range(first, first + sizes[stage])
 

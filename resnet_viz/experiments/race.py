@@ -38,7 +38,7 @@ PLAN = Plan(
     "trained on the 4,000 bundled training images; the errors on 500 of them and on 500 of the lesion set",
     "0, 1 and 2",
     "the residual network's training error is at least 10 points lower, for each seed",
-    "He et al. 2015, figure 4: on ImageNet, plain-34 lies above plain-18 from the beginning, ResNet-34 below ResNet-18",
+    "He et al. 2015, section 4.1: on ImageNet, ResNet-18 ends about as accurate as plain-18, but converges faster at first",
 )
 
 
@@ -90,7 +90,7 @@ def bundled(name: str) -> list[tuple[Race, list[Record]]]:
 
 
 def recorded(path: Path) -> tuple[Race, list[Record]]:
-    """A race from the lines of JSON that the command 'race' has printed; null is no number, NaN."""
+    """A race from the lines of JSON that the command 'race' has printed; null stands for NaN."""
     first, *rest = map(json.loads, path.read_text().splitlines())
 
     def standing(row: Mapping[str, Any]) -> Standing:
@@ -147,7 +147,7 @@ class Racing:
 
     def __init__(self, race: Race, images: Samples) -> None:
         if not race.learning_rate > 0:  # NaN is not, either
-            raise InputError(f"A learning rate of {race.learning_rate} came; expected one above 0.")
+            raise InputError(f"Learning rate must be above 0; got {race.learning_rate}.")
         self.race, self.images = race, images
         self.entries, self.networks = zip(*(racer(name, race.seed) for name in (race.left, race.right)), strict=True)
 

@@ -73,7 +73,7 @@ def strongest_paths(
     and for a width below 1. Memory: about four stacks of ``width`` gradients of the widest stream.
     """
     if width < 1:
-        raise InputError(f"A width of {width} came; expected 1 or more.")
+        raise InputError(f"Width must be 1 or more; got {width}.")
     streams, last, true = backward_ends(network, one(image), label, gates)
     kept = last[None]
     takes_branch = torch.zeros(1, 0, dtype=torch.bool, device=last.device)
@@ -105,7 +105,7 @@ def path_gradient(
     for several images and for another number of choices.
     """
     if len(takes_branch) != len(network.blocks):
-        raise InputError(f"{len(takes_branch)} choices came for {len(network.blocks)} blocks; give one for each block.")
+        raise InputError(f"Choices of branch must be one for each of {len(network.blocks)} blocks; got {len(takes_branch)}.")
     streams, last, true = backward_ends(network, one(image), label, gates)
     gradient = path_gradients(network, streams, last, torch.tensor(takes_branch, dtype=torch.bool)[None], gates)
     picture = pull_of(network.stem, image)(gradient)[0, 0]
@@ -128,7 +128,7 @@ def recall(
     blocks = len(network.blocks)
     if blocks > MOST_BLOCKS:
         raise InputError(
-            f"A network of {blocks} blocks came; all 2^n paths can be walked for at most {MOST_BLOCKS} blocks."
+            f"Blocks must be at most {MOST_BLOCKS}, so that all 2^n paths can be walked; got a network of {blocks}."
         )
     found = strongest_paths(network, image, label, gates, width).takes_branch[:looked_at]
     streams, last, _ = backward_ends(network, image, label, gates)
@@ -142,9 +142,9 @@ def recall(
 
 
 def one(image: Tensor) -> Tensor:
-    """The image. Raises InputError where several came."""
+    """The image. Raises InputError where there are several."""
     if len(image) != 1:
-        raise InputError(f"{len(image)} images came; the paths are those of 1 image.")
+        raise InputError(f"Number of images must be 1; got {len(image)}.")
     return image
 
 

@@ -164,7 +164,7 @@ def rise_sentence(lesion: Lesion) -> str:
 def sweep_sentence(sweep: Sweep) -> str:
     """Mean, median and the three worst of a sweep; without labels, how many predictions change."""
     if sweep.labels is None:
-        return f"{np.mean([lesion.changed_pct for lesion in sweep.lesions]):.0f} % of predictions change on average; nobody labelled these images."
+        return f"{np.mean([lesion.changed_pct for lesion in sweep.lesions]):.0f} % of predictions change on average; these images have no labels."
     worst = ", ".join(f"{name} ({error:.1f} %)" for name, error in sweep.worst())
     return f"{sweep.rises.mean():+.1f} points on average, median {np.median(sweep.rises):+.1f}; the three worst, by error: {worst}."
 

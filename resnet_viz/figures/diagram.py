@@ -1,4 +1,4 @@
-"""A network as a networkx graph, and its drawing: the blocks and wires of the whole, the layers and wires of one block."""
+"""A network as a networkx graph, and its drawing: the blocks and shortcuts of the whole, the layers and the shortcut of one block."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -42,7 +42,7 @@ def shape_text(shape: Sequence[int]) -> str:
 
 
 def shortcut_reason(block: BlockPart) -> str:
-    """What a block's shortcut is, and why it is no identity: 'projection: 64 → 128 channels, stride 2'."""
+    """What a block's shortcut is, and why it is not an identity: 'projection: 64 → 128 channels, stride 2'."""
     reasons = []
     if block.in_shape[0] != block.out_shape[0]:
         reasons.append(f"{block.in_shape[0]} → {block.out_shape[0]} channels")
@@ -61,7 +61,7 @@ def built_like(family: str, stages: int) -> str:
     if stages == 3:
         return ("He et al. 2015, section 4.2, on Fashion-MNIST: 28 × 28 grey images and a stem of stride 2 (maps of 14, 7, 4), where the paper had "
                 "32 × 32 colour images and stride 1 (maps of 32, 16, 8).")  # fmt: skip
-    return "The paper's four stages at a quarter of their widths, for 28 × 28 grey images: a 3x3 stem of stride 2 and no max pool, where the paper has 7x7 and a max pool."
+    return "He et al. 2015: the four stages of the ImageNet networks at a quarter of their widths, for 28 × 28 grey images: a 3x3 stem of stride 2 and no max pool, where the paper has 7x7 and a max pool."
 
 
 def row_length(description: Description) -> int:
@@ -89,12 +89,12 @@ def stage_diagram(
 ) -> go.Figure:
     """The network: a row for the stem, rows for each stage, a row for the head, with the stream's shape at every step.
 
-    ``stem``, ``head``: their layers. ``highlight``: 'the wire' draws the shortcuts strong and the blocks pale, 'the
-    circuit' the blocks. Solid arcs are identity shortcuts, dotted ones projections or zero-padding.
+    ``stem``, ``head``: their layers. ``highlight``: 'shortcuts' draws these strong and the blocks pale, 'blocks'
+    the blocks strong. Solid arcs are identity shortcuts, dotted ones projections or zero-padding.
     """
     figure = go.Figure()
     places = arrange(description)
-    wire = highlight == "the wire"
+    shortcuts = highlight == "shortcuts"
     bottom = min(y for _, y in places.values()) - 1.3
     longest = row_length(description)
     layer_boxes(figure, stem, 0.0, longest, palette.stem, "#1F2430", palette)
@@ -108,8 +108,8 @@ def stage_diagram(
         xs = [x for points in arcs for x, _ in [*points, (None, None)]]
         ys = [y for points in arcs for _, y in [*points, (None, None)]]
         line = {
-            "color": palette.ink if wire else palette.muted,
-            "width": 2.6 if wire else 1.2,
+            "color": palette.ink if shortcuts else palette.muted,
+            "width": 2.6 if shortcuts else 1.2,
             "dash": "solid" if solid else "dot",
         }
         figure.add_scatter(x=xs, y=ys, mode="lines", line=line, hoverinfo="skip")
@@ -126,7 +126,7 @@ def stage_diagram(
             y0=y,
             y1=y,
             layer="below",
-            line={"color": palette.ink if wire else palette.line, "width": 2},
+            line={"color": palette.ink if shortcuts else palette.line, "width": 2},
         )
         box = {
             "type": "rect",
@@ -137,9 +137,9 @@ def stage_diagram(
         }
         figure.add_shape(
             **box, fillcolor=palette.background, line={"width": 0}
-        )  # so that the wire does not strike the number out
+        )  # so that the stream does not strike the number out
         figure.add_shape(
-            **box, fillcolor=palette.stage(block.name), opacity=0.25 if wire else 1,
+            **box, fillcolor=palette.stage(block.name), opacity=0.25 if shortcuts else 1,
             line={"color": palette.ink, "width": 3 if block.name == chosen else 0},
         )  # fmt: skip
         figure.add_annotation(
@@ -147,7 +147,7 @@ def stage_diagram(
             y=y,
             text=block.name.split(".")[1],
             showarrow=False,
-            font={"color": palette.ink if wire else palette.background},
+            font={"color": palette.ink if shortcuts else palette.background},
         )
     figure.add_scatter(
         x=[places[block.name][0] for block in description.blocks], y=[places[block.name][1] for block in description.blocks],
@@ -182,7 +182,7 @@ def stage_diagram(
 
 
 def arc(place: Point) -> list[Point]:
-    """The wire over a block, from what comes before it to what comes after."""
+    """The shortcut over a block, from what comes before it to what comes after."""
     x, y = place
     angles = np.linspace(np.pi, 0, 21)
     return [(x + 0.44 * float(np.cos(angle)), y + (ARC + BOX_HEIGHT / 4) * float(np.sin(angle))) for angle in angles]
@@ -228,7 +228,7 @@ def block_graph(block: BlockPart, layers: Sequence[Part]) -> nx.DiGraph:
 
 
 def block_wiring(block: BlockPart, layers: Sequence[Part], palette: Palette) -> go.Figure:
-    """The layers of one block from top to bottom, the shortcut as a wire on their left."""
+    """The layers of one block from top to bottom, the shortcut on their left."""
     graph = block_graph(block, layers)
     order = list(nx.topological_sort(graph))
     rows = {name: -float(index) for index, name in enumerate(order)}

@@ -64,7 +64,7 @@ def identity_sentence(attempts: Sequence[Attempt], blocks: int) -> str:
     parts = []
     for (arm, its_blocks), tried in best(attempts).items():
         if its_blocks == blocks:
-            start = " from the start, its gradient too" if not tried[0].errors[0] and not tried[0].gradient_norm else ""
+            start = " from the start, and so is its gradient" if not tried[0].errors[0] and not tried[0].gradient_norm else ""
             parts.append(f"{arm.title}: {short_number(float(np.mean([each.errors[-1] for each in tried])))}{start}")
     return f"Error at the end: {'; '.join(parts)}."
 

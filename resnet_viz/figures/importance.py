@@ -59,7 +59,7 @@ def importance_sentences(blocks: Sequence[str], measures: Mapping[str, Importanc
     (first, deletion), *others = measures.items()
     named = [(first, deletion), *((name, measure) for name, measure in others if name.startswith("Shapley"))]
     tops = [
-        f"by {name.split(',')[0]} {', '.join(blocks[i] for i in np.argsort(-measure.mean, kind='stable')[:3])}"
+        f"by {name.split(',')[0]}: {', '.join(blocks[i] for i in np.argsort(-measure.mean, kind='stable')[:3])}"
         for name, measure in named
     ]
     agreement = []
@@ -68,7 +68,7 @@ def importance_sentences(blocks: Sequence[str], measures: Mapping[str, Importanc
         low, high = rank_correlation_interval(deletion, measure)
         interval = f" ({low:.2f} to {high:.2f})" if np.isfinite([low, high]).all() else ""
         agreement.append(f"{name.split(',')[0]} {value:.2f}{interval}")
-    return f"Most matter {'; '.join(tops)}", f"Rank correlation with {first.split(',')[0]}: {'; '.join(agreement)}."
+    return f"Most important {'; '.join(tops)}", f"Rank correlation with {first.split(',')[0]}: {'; '.join(agreement)}."
 
 
 def agreement_title(measures: Sequence[Importance]) -> str:
@@ -98,10 +98,10 @@ def reliability_diagram(rows: Sequence[tuple[str, Reliability, bool]], palette: 
 
 
 def calibration_sentence(title: str, before: Reliability, after: Reliability) -> str:
-    """How sure and how right a network is with the lesion, and what that does to its calibration."""
+    """How confident and how accurate a network is with the lesion, and what that does to its calibration."""
     gap = after.mean_confidence - after.mean_accuracy
-    says = "too sure" if gap > 0.02 else "not sure enough" if gap < -0.02 else "about as sure as it is right"
+    says = "overconfident" if gap > 0.02 else "underconfident" if gap < -0.02 else "about as confident as it is accurate"
     return (
-        f"With the lesion {title} is {says}: confidence {100 * after.mean_confidence:.1f} %, right on {100 * after.mean_accuracy:.1f} %; "
+        f"With the lesion {title} is {says}: confidence {100 * after.mean_confidence:.1f} %, accuracy {100 * after.mean_accuracy:.1f} %; "
         f"calibration error {before.expected_calibration_error:.3f} → {after.expected_calibration_error:.3f}"
     )

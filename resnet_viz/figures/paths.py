@@ -27,7 +27,7 @@ def path_name(path: Path, blocks: Sequence[str]) -> str:
 
 
 def unravelled(blocks: Sequence[str], chosen: int, palette: Palette) -> go.Figure:
-    """Every path through a run of blocks, one a line: a square where it takes the branch, a bare wire where the shortcut."""
+    """Every path through a run of blocks, one a line: a square where it takes the branch, a bare line where the shortcut."""
     paths = all_paths(len(blocks))
     figure = go.Figure()
     for row, path in enumerate(paths):
@@ -67,7 +67,7 @@ def unravelled(blocks: Sequence[str], chosen: int, palette: Palette) -> go.Figur
 
 
 def length_sentences(exact: GradientByLength) -> tuple[str, str]:
-    """A title that compares the gradient's paths with the paths themselves, and a sentence with the ranges of both."""
+    """A title that compares the paths that carry the gradient with all paths, and a sentence with the ranges of both."""
     count = len(exact.paths) - 1
     low, high = carrying_range(exact.mean_norms)
     share = 100 * share_of_paths(exact.paths, low, high)
@@ -75,9 +75,9 @@ def length_sentences(exact: GradientByLength) -> tuple[str, str]:
     length, half = exact.mean_length, count / 2
     than = "shorter than" if length < 0.9 * half else "longer than" if length > 1.1 * half else "about as long as"
     return (
-        f"The gradient's paths are {than} the paths themselves: {length:.1f} branches on average against {half:g}",
-        f"95 % of the gradient flows through paths of {low} to {high} branches, which are {share:.2g} % of the {power_of_two(count)} paths; "
-        f"95 % of the paths have {middle[0]:.0f} to {middle[1]:.0f}.",
+        f"The paths that carry the gradient are {than} the average path: {length:.1f} branches against {half:g}",
+        f"Lengths of {low} to {high} branches hold 95 % of the summed norms and {share:.2g} % of the {power_of_two(count)} paths; "
+        f"95 % of the paths have {middle[0]:.0f} to {middle[1]:.0f} branches.",
     )
 
 
@@ -192,7 +192,7 @@ def count_times_norm(exact: GradientByLength, sampled: np.ndarray, palette: Pale
 def product_sentence(exact: GradientByLength, sampled: np.ndarray) -> str:
     """Where the number of paths times the norm of one is largest, and where the exact gradient is."""
     peak = int(computed.count_times_norm(exact.paths, sampled).argmax())
-    return f"Number of paths times the norm of one is largest at {peak} branches, the exact gradient at {exact.mean_norms.argmax()}"
+    return f"The number of paths times the norm of one is largest at {peak} branches, the exact gradient at {exact.mean_norms.argmax()}"
 
 
 def stage_sentence(stages: Mapping[str, GradientByLength]) -> str:

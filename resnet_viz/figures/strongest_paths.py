@@ -25,7 +25,7 @@ def branches_by_stage(path: np.ndarray, blocks: Sequence[str]) -> str:
 
 
 def paths_on_blocks(found: StrongestPaths, blocks: Sequence[str], chosen: int, palette: Palette) -> go.Figure:
-    """The strongest paths, one a row, the strongest on top: a box where it takes the branch, a bare wire where the shortcut.
+    """The strongest paths, one a row, the strongest on top: a box where it takes the branch, a bare line where the shortcut.
 
     At most MOST_ROWS rows; ``chosen`` is a row from 0, drawn strong. At the right of each: its length and its share of the
     gradient. A click on a row returns its number as the first customdata.

@@ -32,7 +32,7 @@ class AdaptedBlock(Block):
 
     @property
     def shortcut_kind(self) -> str:
-        """As of any block, but 'parameter-free' for a shortcut without weights that is no identity (often option A)."""
+        """As of any block, but 'parameter-free' for a shortcut without weights that is not an identity (often option A)."""
         has_weights = next(self.shortcut.parameters(), None) is not None
         return "parameter-free" if super().shortcut_kind == "projection" and not has_weights else super().shortcut_kind
 
@@ -105,7 +105,7 @@ def wrap(model: nn.Module) -> ResidualNetwork:
     missing = [name for name in ("conv1", "bn1") if layer(model, name) is None]
     missing += [] if stages else ["layer1 (a Sequential or ModuleList)"]
     if missing or fc is None:
-        raise TypeError(f"{title(model)} came, without {', '.join(missing or ['fc or linear'])}; {POSSIBLE}.")
+        raise TypeError(f"{title(model)} has no {', '.join(missing or ['fc or linear'])}; {POSSIBLE}.")
     stem = layers_of(model, "conv1", "bn1") | {"act1": activation(model, 1)} | present(model, "maxpool")
     pool = layer(model, "avgpool", "global_pool") or nn.AdaptiveAvgPool2d(1)
     return ResidualNetwork(
@@ -124,7 +124,7 @@ def wrap_block(block: nn.Module, name: str) -> AdaptedBlock:
     pairs = [(f"conv{number}", f"bn{number}") for number in range(1, count + 1)]
     missing = [each for each in chain(*pairs) if layer(block, each) is None]
     if missing:
-        raise TypeError(f"Block {name} is a {title(block)} without {', '.join(missing)}; {POSSIBLE}.")
+        raise TypeError(f"Block {name}, a {title(block)}, has no {', '.join(missing)}; {POSSIBLE}.")
     layers: dict[str, nn.Module] = {}
     for number, pair in enumerate(pairs, start=1):
         layers |= layers_of(block, *pair)
@@ -183,7 +183,7 @@ def out_of_place(module: nn.Module) -> nn.Module:
 
 
 def compare(model: nn.Module, images: Tensor | None) -> None:
-    """Raise TypeError naming the first block (or else the stem or head) that computes something else than its walk."""
+    """Raise TypeError naming the first block (or else the stem or head) that computes something other than its walk."""
     copy = deepcopy(model).eval()
     generator = torch.Generator().manual_seed(0)  # the global random state is the caller's
 
@@ -196,7 +196,7 @@ def compare(model: nn.Module, images: Tensor | None) -> None:
         images = accepted(copy, noise) if images is None else images
         differs = first_difference(wrap(copy), copy, images, noise)
     if differs:
-        raise TypeError(f"{differs} computes something else than its layers in the usual order; {POSSIBLE}.")
+        raise TypeError(f"{differs} computes something other than its layers in the usual order; {POSSIBLE}.")
 
 
 def first_difference(network: ResidualNetwork, model: nn.Module, images: Tensor, noise: Noise) -> str | None:

@@ -114,7 +114,7 @@ def read_idx(folder: Path, name: str) -> torch.Tensor:
                 shape = np.frombuffer(data, ">i4", count=data[3], offset=4)
                 return torch.from_numpy(np.frombuffer(data, np.uint8, offset=4 + 4 * data[3]).reshape(shape).copy())
             except (OSError, EOFError, ValueError, IndexError, zlib.error) as error:
-                raise InputError(f"{path} is no whole IDX file of bytes ({error}); fetch it again.") from error
+                raise InputError(f"{path} is not a complete IDX file of bytes ({error}); fetch it again.") from error
     raise InputError(
         f"{folder} holds neither {name} nor {name}.gz; give a folder with the four IDX files of Fashion-MNIST."
     )
@@ -155,7 +155,7 @@ def image_folder(
     folders match no class.
     """
     if not folder.is_dir():
-        raise InputError(f"{folder} is no folder; give one that holds a folder of pictures for each class.")
+        raise InputError(f"{folder} is not a folder; give one that holds a folder of pictures for each class.")
     by_name = {as_folder_name(name): index for index, name in enumerate(class_names)}
     by_name |= {name: index for index, name in enumerate(class_names)}  # ImageNet has a Cardigan and a cardigan
     by_name |= {str(index): index for index in range(len(class_names))} | folder_names

@@ -25,7 +25,7 @@ def device() -> torch.device:
             torch.zeros(1, device=wanted).item()  # torch's meta device holds no numbers
         except (RuntimeError, AssertionError) as error:
             raise InputError(
-                f"RESNET_VIZ_DEVICE is {wanted!r}, which cannot be used here; set cpu, cuda or mps."
+                f"RESNET_VIZ_DEVICE must be cpu, cuda or mps, and usable here; got {wanted!r}."
             ) from error
         return torch.device(wanted)
     if torch.cuda.is_available():
@@ -52,7 +52,7 @@ def in_batches(compute: Callable[[slice], Result], count: int, batch_size: int) 
     of one the error is raised.
     """
     if batch_size < 1:
-        raise InputError(f"A batch size of {batch_size} came; expected 1 or more.")
+        raise InputError(f"Batch size must be 1 or more; got {batch_size}.")
     start = 0
     while start < count:
         part = slice(start, min(start + batch_size, count))

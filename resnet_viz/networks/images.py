@@ -96,7 +96,7 @@ class ImageSet:
 def open_photo(source: Path | BinaryIO) -> Image.Image:
     """Open a picture of any mode as RGB, turned upright by its EXIF tag, transparency laid on white.
 
-    Raises InputError for anything that is no picture, is damaged, or has more than PIXEL_LIMIT pixels.
+    Raises InputError for anything that is not a picture, is damaged, or has more than PIXEL_LIMIT pixels.
     """
     name = source if isinstance(source, Path) else getattr(source, "name", "The file")
     try:
@@ -122,7 +122,7 @@ def open_photo(source: Path | BinaryIO) -> Image.Image:
         ) from error
     except UnidentifiedImageError as error:
         raise InputError(
-            f"{name} is no picture that can be read; give a PNG, JPEG, WebP, GIF, BMP or TIFF file."
+            f"{name} is not a picture that can be read; give a PNG, JPEG, WebP, GIF, BMP or TIFF file."
         ) from error
     except (OSError, SyntaxError, ValueError, EOFError, RuntimeError) as error:
         if isinstance(error, InputError):

@@ -41,7 +41,7 @@ class ResidualNetwork(nn.Module):
             return [1.0] * len(self.blocks)
         count = gates.shape[-1] if torch.is_tensor(gates) else len(gates)
         if count != len(self.blocks):
-            raise InputError(f"{count} gates came for {len(self.blocks)} blocks; give one gate for each block.")
+            raise InputError(f"Gates must be one for each of {len(self.blocks)} blocks; got {count}.")
         if not torch.is_tensor(gates):
             return [float(gate) for gate in gates]
         if gates.ndim == 1 and not gates.requires_grad:
@@ -83,10 +83,9 @@ class ResidualNetwork(nn.Module):
         indices = []
         for name in names:
             if name not in self.blocks:
+                stages = ", ".join(f"{stage}.0-{count - 1}" for stage, count in self.stage_sizes().items())
                 raise InputError(
-                    f"Block {name!r} is unknown; this network has {order[0]} ... {order[-1]}, by stage: "
-                    + ", ".join(f"{stage}.0-{count - 1}" for stage, count in self.stage_sizes().items())
-                    + "."
+                    f"Block must be one of {order[0]} ... {order[-1]} (by stage: {stages}); got {name!r}."
                 )
             indices.append(order.index(name))
         return indices
@@ -129,9 +128,9 @@ def build(
     seed alone.
     """
     if kind not in BLOCK_KINDS:
-        raise InputError(f"Block kind {kind!r} is unknown; possible: {', '.join(BLOCK_KINDS)}.")
+        raise InputError(f"Block kind must be one of {', '.join(BLOCK_KINDS)}; got {kind!r}.")
     if shortcut not in ("A", "B", "C"):
-        raise InputError(f"Shortcut option {shortcut!r} is unknown; possible: A, B, C.")
+        raise InputError(f"Shortcut option must be one of A, B, C; got {shortcut!r}.")
     with Seeded(seed):
         norm: Norm = nn.BatchNorm2d if batch_norm else nn.Identity  # nn.Identity takes the channels and ignores them
         stem = branch_layers(

@@ -28,7 +28,7 @@ def download(url: str, path: Path, progress: Progress) -> None:
                 done += len(chunk)
                 progress(done, total)
         if not has_named_hash(partial_path, path.name):
-            raise ValueError("what came has another SHA-256 than its name says")
+            raise ValueError("the file's SHA-256 does not begin with the digits in its name")
         partial_path.replace(path)
     finally:
         partial_path.unlink(missing_ok=True)
@@ -52,7 +52,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
         raise InputError(f"{path} cannot be read ({reason}); give a safetensors file or a state dict.") from error
     except Exception as error:  # pickle.UnpicklingError, and what a damaged pickle makes torch raise
         raise InputError(
-            f"{path} is no file of plain weights ({type(error).__name__}); give a safetensors file or a state dict."
+            f"{path} is not a file of plain weights ({type(error).__name__}); give a safetensors file or a state dict."
         ) from error
     if isinstance(state, dict) and isinstance(state.get("state_dict"), dict):
         state = state["state_dict"]

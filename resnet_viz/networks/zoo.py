@@ -192,7 +192,8 @@ def entry_of(name: str) -> Entry:
     if match := TRAINABLE.fullmatch(name):
         kind, depth, shortcut, bare = match.groups()
         return trainable(kind, int(depth), shortcut or "A", batch_norm=not bare)
-    raise InputError(f"Network {name!r} is unknown; possible: {', '.join(NETWORKS)}.")
+    names, depths = [*NETWORKS, *(f"fashion-{kind}N" for kind in KINDS)], ", ".join(map(str, DEPTHS))
+    raise InputError(f"Network must be one of {', '.join(names)} (N: {depths}); got {name!r}.")
 
 
 def trainable(kind: str, depth: int, shortcut: str = "A", *, batch_norm: bool = True) -> Entry:
@@ -200,7 +201,7 @@ def trainable(kind: str, depth: int, shortcut: str = "A", *, batch_norm: bool = 
     one without weights. ``kind`` is one of KINDS, ``depth`` one of DEPTHS.
     """
     if depth not in DEPTHS:
-        raise InputError(f"A depth of {depth} came; possible: {', '.join(map(str, DEPTHS))}.")
+        raise InputError(f"Depth must be one of {', '.join(map(str, DEPTHS))}; got {depth}.")
     name = f"{kind}{depth}" + (f"-{shortcut}" if shortcut != "A" else "") + ("" if batch_norm else "-without-batch-norm")
     if f"fashion-{name}" in NETWORKS:
         return NETWORKS[f"fashion-{name}"]
@@ -392,7 +393,7 @@ def images_of(entry: Entry, folder: Path | None = None, limit: int | None = None
     imagenet-*, sample photos without labels. With ``limit`` N, image floor(i * total / N) for i = 0 ... N - 1.
     """
     if limit is not None and limit < 1:
-        raise InputError(f"A limit of {limit} came; expected 1 or more.")
+        raise InputError(f"Limit must be 1 or more; got {limit}.")
     if folder is not None:
         return image_folder(
             folder, entry.preprocessing, entry.classes, wordnet_ids() if entry.dataset == "ImageNet" else {}, limit

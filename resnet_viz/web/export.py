@@ -44,4 +44,4 @@ def export_button(page: StreamlitPage, visit: Visit) -> None:
     cards: list[Card] = st.session_state["cards"]  # this very list: a part of the page may draw its figures again
     st.download_button("Save this page", lambda: page_html(page.title, cards, visit), f"{page.url_path or 'start'}{'' if all(card.origin for card in cards) else f'-{visit.loaded.entry.name}'}.html", "text/html",
                        icon=":material/download:", on_click="ignore", disabled=not cards, width="stretch",
-                       help="One HTML file with these figures, their numbers' origin and their Python; it opens without internet.")  # fmt: skip
+                       help="One HTML file with these figures, where their numbers come from, and their Python; it opens without internet.")  # fmt: skip

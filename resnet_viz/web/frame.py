@@ -76,7 +76,7 @@ def follow_run() -> None:
     registry, chosen = runs(), choices()  # asked for on every page, so that the process that trains starts with the app
     if chosen.run and registry.find(chosen.run, session_id()) is None:
         chosen.run = ""
-        notice("The training run of this link is not kept here any more; start it again on the page *Live training*.")
+        notice("The training run of this link is no longer kept here; start it again on the page *Live training*.")
 
 
 def navigation(pages: Sequence[StreamlitPage]) -> None:
@@ -104,7 +104,7 @@ def sidebar(page: StreamlitPage) -> Visit:
     predicted = int(cached.probabilities(loaded, image, loaded.intact).argmax())
     if image.labels is None:
         st.caption(
-            f"Nobody labelled this image: the predicted class, {entry.classes[predicted]}, stands in for its label."
+            f"This image has no label: the predicted class, {entry.classes[predicted]}, stands in for it."
         )
     link = link_to(page.url_path, links.query_of(page.url_path, chosen))
     share(link, image.names[0] not in images.names)

@@ -89,15 +89,15 @@ def read_lesson(text: str, pages: Sequence[str]) -> Lesson:
         lesson = Lesson(data["title"], data.get("teacher", ""), [Step(**step) for step in data["steps"]])
         texts = [lesson.title, lesson.teacher, *(value for step in lesson.steps for value in vars(step).values())]
         if not all(isinstance(value, str) for value in texts):
-            raise TypeError("a text is no text")
+            raise TypeError("title, notes and steps must be text")
     except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise InputError(f"This is no lesson ({error}); open a JSON file that was saved here.") from error
+        raise InputError(f"This is not a lesson ({error}); open a JSON file that was saved here.") from error
     if not 1 <= len(lesson.steps) <= MOST_STEPS or max(map(len, texts)) > LONGEST_TEXT:
         raise InputError(f"A lesson has 1 to {MOST_STEPS} steps, with texts of up to {LONGEST_TEXT:,} characters.")
     for number, step in enumerate(lesson.steps, start=1):
         if step.page not in pages:
             raise InputError(
-                f"Step {number} leads to {step.page[:40]!r}, which is no page; possible: {', '.join(map(repr, pages))}."
+                f"The page of step {number} must be one of {', '.join(map(repr, pages))}; got {step.page[:40]!r}."
             )
     return lesson
 
@@ -166,7 +166,7 @@ def presenter(pages: Sequence[StreamlitPage]) -> bool:
                 go(running, running.step, pages)
             st.download_button("Answer sheet", answer_sheet(running), "answers.csv", "text/csv", on_click="ignore",
                                help="Questions, your predictions and the answers as a CSV file.")  # fmt: skip
-            if st.button("End the lesson", help="What you see stays; the lesson's box goes."):
+            if st.button("End the lesson", help="The view stays; the lesson's box goes."):
                 del st.session_state["lesson"]
                 st.rerun()
             FOCUS(key="lesson_focus", data={"step": f"{running.lesson.title} {running.step}"}, width="content")

@@ -61,7 +61,7 @@ def load(entry: Entry, untrained: int | None) -> LoadedNetwork:
     if untrained is not None:
         return cached.network(entry, untrained)
     if entry.name not in refused or st.button("Try to fetch the weights again", key=f"fetch_again_{entry.name}",
-                                                help="Once there is internet, or the file stands in its place."):  # fmt: skip
+                                                help="Once there is internet, or the file is in its place."):  # fmt: skip
         refused.pop(entry.name, None)
         bar = st.empty()
         try:
@@ -100,7 +100,7 @@ def beside(chosen: Choices, loaded: LoadedNetwork) -> LoadedNetwork | None:
         list(choice),
         key=beside_key,
         on_change=take,
-        help="What it is compared with: its twin is the plain network of equal depth (or the residual one); plain networks are drawn in grey squares.",
+        help="What it is compared with: its twin is the plain network of equal depth (or the residual one); plain networks are drawn as grey squares.",
     )
     return choice[st.session_state[beside_key]]()
 

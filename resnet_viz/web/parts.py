@@ -48,8 +48,8 @@ def question(visit: Visit | None, title: str, what_to_do: str, source: str) -> N
 
 
 def plan_note(plan: Plan) -> None:
-    """What was asked, and what was expected before anything was measured."""
-    with st.expander("What was asked, and what was expected before measuring"):
+    """What was asked, what was expected before the report was run, and what came out."""
+    with st.expander("What was asked, what was expected, and what came out"):
         for title, text in vars(plan).items():
             st.markdown(f"**{title.capitalize()}:** {text}" + ("" if text.endswith("?") else "."))
         for finding in (each for each in findings.bundled() if each.plan == plan):
@@ -57,7 +57,7 @@ def plan_note(plan: Plan) -> None:
             out = "; ".join(
                 f"{findings.measured_text(each)}{'' if each.as_expected else ' ✗'}" for each in finding.measurements
             )
-            st.markdown(f"**Came out, {verdict}:** {out}. {findings.JUDGED} Also: {finding.notes}.")
+            st.markdown(f"**Result, {verdict}:** {out}. {findings.JUDGED} Also: {finding.notes}.")
 
 
 def untrained_note(visit: Visit) -> None:
@@ -139,7 +139,7 @@ def random_blocks(name: str, blocks: list[str]) -> None:
     count = st.number_input("blocks at random", 1, len(blocks), min(3, len(blocks)), key=f"random_count_{name}",
                             help="How many blocks are drawn.")  # fmt: skip
     seed = st.number_input("seed of the draw", 0, LARGEST_SEED, 0, key=f"random_seed_{name}",
-                           help=f"The same seed draws the same blocks; another one draws others. From 0 to {LARGEST_SEED:,}.")  # fmt: skip
+                           help=f"The same seed draws the same blocks; another seed draws others. From 0 to {LARGEST_SEED:,}.")  # fmt: skip
     drawn = np.random.default_rng(int(seed)).choice(len(blocks), int(count), replace=False)
     names = [blocks[index] for index in sorted(drawn)]
     st.button(
@@ -183,7 +183,7 @@ def lesion_notes(visit: Visit, deleted: list[str]) -> None:
                    f"({' and '.join(changing)}), which still changes the shape.")  # fmt: skip
     if "none" in shortcuts and 0 < gate < 1:
         st.caption(
-            "**Schematic:** between 0 and 1 the gate of a plain block mixes it with a wire that no plain network has."
+            "**Schematic:** between 0 and 1 the gate of a plain block mixes it with a shortcut that no plain network has."
         )
 
 
@@ -237,7 +237,7 @@ def in_steps(
     waiting: dict[str, bool] = st.session_state.setdefault("waiting_in_steps", {})
     place = st.empty()
     if waiting.get(title):
-        st.caption("Cancelled; the parts that were done are kept.")
+        st.caption("Cancelled; what was done is kept.")
     if waiting.get(title, ask_first):
         if not place.button(title, type="primary", help="It takes a while; a bar shows how far it is."):
             return None

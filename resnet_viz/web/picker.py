@@ -42,7 +42,7 @@ def choose_image(chosen: Choices, loaded: LoadedNetwork, images: ImageSet) -> tu
         return bundled(chosen, images), None
     own = own_images(source, chosen, loaded, images)
     if not own:
-        st.caption("Until there is one, you see the bundled image.")
+        st.caption("Until you give one, you see the bundled image.")
         return images.subset([min(chosen.position, len(images) - 1)]), None
     return shown_one(chosen, loaded, own)
 
@@ -66,12 +66,12 @@ def bundled(chosen: Choices, images: ImageSet) -> ImageSet:
     st.caption(images.names[chosen.position])
     if step > 1:
         st.button("Other images", key="other_images", icon=":material/refresh:", on_click=turn,
-                  help="Ten others of the set.")  # fmt: skip
+                  help="Ten others from the set.")  # fmt: skip
     return images.subset([chosen.position])
 
 
 def own_images(source: str, chosen: Choices, loaded: LoadedNetwork, images: ImageSet) -> list[tuple[str, Tensor]]:
-    """Names and pixels (as the network takes them) of what the visitor gives; what is no picture is told in a sentence."""
+    """Names and pixels (as the network takes them) of what the visitor gives; what is not a picture is told in a sentence."""
     if source == DRAW:
         start = images.pixels[min(chosen.position, len(images) - 1), 0]
         drawn = pixel_editor(start.numpy().tobytes(), key=f"drawing_{loaded.entry.dataset}")
@@ -93,7 +93,7 @@ def own_images(source: str, chosen: Choices, loaded: LoadedNetwork, images: Imag
             help=f"PNG, JPEG and the like, up to {MOST_OWN}: several become a batch, of which you choose one to look at.",
         )
         if len(given) > MOST_OWN:
-            st.caption(f"{len(given)} pictures came; the first {MOST_OWN} are used.")
+            st.caption(f"Up to {MOST_OWN} pictures can be used; of the {len(given)} given, the first {MOST_OWN} are.")
     own = []
     for file in given[:MOST_OWN]:
         try:
@@ -101,7 +101,7 @@ def own_images(source: str, chosen: Choices, loaded: LoadedNetwork, images: Imag
         except InputError as error:
             st.error(str(error))
     if own and loaded.entry.dataset == "Fashion-MNIST":
-        st.caption("Turned grey, inverted if light, made small: **outside what this network was trained on.**")
+        st.caption("Turned grey, inverted if light, made small: **unlike the images that this network was trained on.**")
     return own
 
 
@@ -140,7 +140,7 @@ def shown_one(
         chosen.own_labels[image.digest] = options.index(st.session_state[key]) - 1
 
     st.selectbox("Its class", options, key=key, on_change=label,
-                 help="What the image shows: the loss is taken against this class.")  # fmt: skip
+                 help="What the image shows; the loss is computed against this class.")  # fmt: skip
     predicted = cached.predictions(loaded, together, loaded.intact)
     said = [chosen.own_labels.get(together.subset([index]).digest, -1) for index in range(len(own))]
     labels = torch.tensor([said if said >= 0 else int(guess) for said, guess in zip(said, predicted, strict=True)])

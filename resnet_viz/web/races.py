@@ -36,8 +36,8 @@ def racer(side: str, kind: str) -> str:
     if kind == DEEPENED:
         return f"plain{depth}{FROM}plain20"
     option = "A" if kind == "plain" else settings.one_of(f"{side}_shortcut", "Shortcut where the shape changes", ["A", "B", "C"], "A",
-                                                         help="A: zero-padding; B: a projection there; C: projections everywhere.")  # fmt: skip
-    norm = settings.one_of(f"{side}_norm", "Batch norm", [PRESENT, ABSENT], PRESENT, help="Without it, plain signals vanish or explode with depth.")  # fmt: skip
+                                                         help="A: zero-padding; B: a projection there; C: a projection in every block.")  # fmt: skip
+    norm = settings.one_of(f"{side}_norm", "Batch norm", [PRESENT, ABSENT], PRESENT, help="Without it, signals can vanish or explode with depth.")  # fmt: skip
     return trainable(KINDS[kind], int(depth), option, batch_norm=norm == PRESENT).name.removeprefix("fashion-")
 
 
@@ -74,12 +74,12 @@ def step_looked_at(race: Race, steps: Sequence[int]) -> int:
     def take() -> None:
         looked = st.session_state["race_step"]
         # The page is drawn anew all the time; what the browser asked for before it had the last drawing brings back the step
-        # that was the newest then, and is no choice of the visitor's.
+        # that was the newest then, and is not a choice of the visitor's.
         if kept is None and time.monotonic() - drawn.get(looked, -OLD) < OLD:
             return
         st.session_state["looked_back"] = {race: looked} if looked != steps[-1] else {}
 
-    st.select_slider("Step", steps, key="race_step", on_change=take, help="Back through what was recorded; at its right end it follows the training.")  # fmt: skip
+    st.select_slider("Step", steps, key="race_step", on_change=take, help="Go back through what was recorded; at its right end the slider follows the training.")  # fmt: skip
     return value
 
 
@@ -92,7 +92,7 @@ def strips(visit: Visit, race: Race, record: Record) -> list[list[str]]:
         bars = relative_bars(dict(zip(names[-1], standing.deletion_rises, strict=True)), "points more error", least=5)
         st.caption(f"{name}, after {record.step} steps")
         network_strip(description, [], 0, visit.palette, key=f"race_strip_{side}_{name}", mode="select", bars=bars,
-                      bars_title="bars: rise of the error on 100 test images when this block is deleted", on_change=lambda: None)  # fmt: skip
+                      bars_title="bars: rise in error on 100 test images when this block alone is deleted", on_change=lambda: None)  # fmt: skip
     return names
 
 

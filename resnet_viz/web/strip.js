@@ -2,7 +2,7 @@
 // focus stays. place() decides where everything stands: on a new width, fold or bars. dress() shows what is chosen and
 // what is deleted: after every press.
 const SVG = "http://www.w3.org/2000/svg";
-const BOX = 30, ARC = 14, LINE = 16; // heights: of a block, of its wire above it, of a line of a stage's label
+const BOX = 30, ARC = 14, LINE = 16; // heights: of a block, of the shortcut above it, of a line of a stage's label
 const WIDEST = 40, NARROWEST = 14, TOUCH = 24; // from block to block; at least TOUCH where fingers press
 const END = 50, SHORT_END = 22; // widths of stem and head; on a phone their words stand upright
 const GAP = 14, FOLDED = 136, LABEL = 64; // widths: between stages, of a folded one, of the shortest label
@@ -32,7 +32,7 @@ function build(root, network, data) {
   const [svg, told, title] = [".strip svg", ".told", ".bars"].map((selector) => root.querySelector(selector));
   svg.replaceChildren();
   const strip = { network, svg, told, title, host: root.host ?? root, items: [], blocks: [], mask: data.mask, sequence: data.sequence };
-  strip.wire = element(svg, "path", { class: "wire" });
+  strip.stream = element(svg, "path", { class: "stream" });
   strip.stem = end(svg, "stem");
   // In the order in which they are read and reached by the keyboard: a stage's label, then its blocks.
   strip.stages = data.stages.map((_, stage) => {
@@ -202,7 +202,7 @@ function place(strip) {
   const sizes = measure(strip, strip.width), { width, pitch, ends, tops, places } = sizes;
   set(strip.svg, { height: sizes.height + 4, style: `--thick: ${Math.min(2.6, pitch / 8)}` });
   const lines = tops.map((y, row) => `M ${row ? 0 : ends} ${y + BOX / 2} H ${y < tops.at(-1) ? width : width - ends}`);
-  set(strip.wire, { d: lines.join(" ") });
+  set(strip.stream, { d: lines.join(" ") });
   placeEnd(strip.stem, ends, 1, tops[0]);
   placeEnd(strip.head, ends, width - ends - 1, tops.at(-1));
   strip.stages.forEach((item, stage) => {
@@ -235,7 +235,7 @@ function placeStage({ data, folded }, item, sizes, x, y) {
   set(item.shape, { x: sizes.shapeX[stage], y: nameY + (sizes.oneLine ? 0 : LINE) });
   [item.box, item.next, item.last].forEach((box, nth) => set(box, { x: 3 * nth, y: -3 * nth, width: wide, height: BOX, rx: 5 }));
   set(item.ring, { x: -3, y: -3, width: wide + 6, height: BOX + 6, rx: 7 });
-  set(item.arc, { d: wireOver(-GAP / 2, wide + GAP, 1.8 * ARC) });
+  set(item.arc, { d: shortcutOver(-GAP / 2, wide + GAP, 1.8 * ARC) });
   item.mean = mean(members.map((index) => data.blocks[index].bar).filter((bar) => bar !== null));
   hang(item.bar, item.mean, wide, sizes);
 }
@@ -244,14 +244,14 @@ function placeBlock({ data }, item, sizes, x, y) {
   const { stage, index } = item, { pitch, box, off, below } = sizes;
   set(item.node, { transform: `translate(${x + off},${y})`, style: `--stage: ${data.stages[stage].colour}` });
   set(item.hit, { x: -off, y: -ARC, width: pitch, height: ARC + BOX + below, rx: 5 });
-  set(item.arc, { d: wireOver(-off, pitch, 1.6 * ARC) });
+  set(item.arc, { d: shortcutOver(-off, pitch, 1.6 * ARC) });
   set(item.box, { width: box, height: BOX, rx: Math.min(5, box / 3) });
   set(item.strike, { x1: 3, y1: 4, x2: box - 3, y2: BOX - 4 });
   set(item.ring, { x: -3, y: -3, width: box + 6, height: BOX + 6, rx: 7 });
   hang(item.bar, data.blocks[index].bar, box, sizes);
 }
 
-function wireOver(x, width, up) {
+function shortcutOver(x, width, up) {
   return `M ${x} ${BOX / 2} C ${x} ${-up}, ${x + width} ${-up}, ${x + width} ${BOX / 2}`;
 }
 
@@ -297,7 +297,7 @@ function dress(strip) {
   strip.blocks.forEach((item, index) => {
     const { name, shortcut } = data.blocks[index];
     const state = { gone: strip.folded.has(item.stage), [lesion]: isDeleted(strip, index), chosen: isChosen(strip, index),
-      wireless: shortcut === "none", dotted: shortcut !== "none" && shortcut !== "identity" };
+      plain: shortcut === "none", dotted: shortcut !== "none" && shortcut !== "identity" };
     set(item.node, { class: classes("block", state), "data-block": name, "aria-pressed": strip.mask[index] === "1",
       "aria-label": facts(strip, item).join(", ") });
   });

@@ -108,7 +108,7 @@ def test_a_file_that_is_no_picture_gets_one_sentence(server: Server, page: Page)
     page.locator("input[type=file]").set_input_files(
         {"name": "notes.txt", "mimeType": "text/plain", "buffer": b"no picture"}
     )
-    expect(page.get_by_text("notes.txt is no picture that can be read")).to_be_visible(timeout=SOON)
+    expect(page.get_by_text("notes.txt is not a picture that can be read")).to_be_visible(timeout=SOON)
     expect(page.get_by_role("heading", name=re.compile("^This image: "))).to_be_visible(timeout=SOON)
 
 

@@ -101,7 +101,7 @@ def test_back_and_forward_across_a_page_change(server: Server, page: Page) -> No
         "gradient_flow?network=fashion-resnet20&deleted=2-3",
     )
     resnet = (
-        "The shortcut hands the gradient back unchanged; the branch adds its own.   · after He et al., 2015 and 2016"
+        "The shortcut hands back what the ReLU after the sum lets through; the branch adds its own.   · after He et al., 2015 and 2016"
     )
     plain = "Without a shortcut the layers alone pass the gradient on.   · the control of He et al., 2015"
     opened(page, f"{server.address}/{deletion}")
@@ -238,9 +238,9 @@ def test_several_photos_become_a_batch_that_a_reload_forgets(server: Server, pag
     finished(page)  # a new run closes the list
     page.get_by_role("combobox", name="Its class").press("ArrowDown")  # a click scrolls there, which closes the list
     page.get_by_role("option", name="Sneaker", exact=True).click()
-    expect(page.get_by_text("Nobody labelled this image")).to_have_count(0, timeout=SOON)
+    expect(page.get_by_text("This image has no label")).to_have_count(0, timeout=SOON)
     choice.nth(0).click()  # the label belongs to the other one
-    expect(page.get_by_text("Nobody labelled this image")).to_be_visible(timeout=SOON)
+    expect(page.get_by_text("This image has no label")).to_be_visible(timeout=SOON)
     choice.nth(1).click()
     expect(page.get_by_role("combobox", name="Its class")).to_have_value("Sneaker", timeout=SOON)
     page.get_by_role("radio", name="this image").click()

@@ -118,5 +118,5 @@ def test_whoever_has_the_address_holds_and_frees_it(server: Server, page: Page, 
 
 def test_a_link_to_a_run_that_is_gone_is_told(server: Server, page: Page) -> None:
     opened(page, f"{server.address}/live_training?training=00000000")
-    expect(page.get_by_text("The training run of this link is not kept here any more")).to_be_visible()
+    expect(page.get_by_text("The training run of this link is no longer kept here")).to_be_visible()
     assert "training=" not in page.url

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 from scipy import stats
+from torchvision.models import ResNet18_Weights, ResNet34_Weights
 
 from resnet_viz.experiments import degradation
 from resnet_viz.experiments.degradation import PUBLISHED, compared, family, gap, gradient_history
@@ -103,10 +104,13 @@ def test_the_gradient_history_has_a_row_for_each_block_and_a_column_for_each_epo
 
 def test_published_errors_are_percentages_with_a_source():
     assert len(PUBLISHED) == len({(network, dataset) for network, dataset, *_ in PUBLISHED}) > 5
-    for network, dataset, error, how in PUBLISHED:
+    for network, dataset, error, source in PUBLISHED:
         assert network and dataset
         assert 0 < error < 100
-        assert how in ("recalled", "seen")
-    top1 = {network: error for network, dataset, error, _ in PUBLISHED if dataset == "ImageNet, top 1"}
+        assert source.startswith(("He et al. 2015, table ", "torchvision"))
+    top1 = {network: error for network, dataset, error, _ in PUBLISHED if dataset == "ImageNet, top 1, 10-crop"}
     assert top1["plain-34"] > top1["plain-18"]
     assert top1["ResNet-34, option A"] < top1["ResNet-18"]
+    one_crop = [error for _, dataset, error, _ in PUBLISHED if dataset == "ImageNet, top 1, single crop"]
+    accuracy = [weights.IMAGENET1K_V1.meta["_metrics"]["ImageNet-1K"]["acc@1"] for weights in (ResNet18_Weights, ResNet34_Weights)]  # fmt: skip
+    assert one_crop == pytest.approx([100 - each for each in accuracy])

@@ -216,7 +216,7 @@ def test_sets_that_nobody_labelled(network, image_set):
     assert swept.error_pct is None
     assert joined([swept, swept]).labels is None
     for ask in (lesion.rise_interval, lambda: lesion.error_pct_by_class(10), lambda: swept.rises, swept.worst):
-        with pytest.raises(ValueError, match="Nobody labelled these images"):
+        with pytest.raises(ValueError, match="These images have no labels"):
             ask()
 
 

@@ -84,9 +84,9 @@ def test_a_reordered_network_is_one_built_in_that_order(deep, image_set):
 @pytest.mark.parametrize(
     ("study", "counts", "told"),
     [
-        (random_deletions, [0], "0.*expected 1 to 10"),
-        (random_deletions, [3, 11], "11.*expected 1 to 10"),
-        (random_swaps, [0], "0.*expected 1 or more"),
+        (random_deletions, [0], "must be 1 to 10; got .*0"),
+        (random_deletions, [3, 11], "must be 1 to 10; got .*11"),
+        (random_swaps, [0], "must be 1 or more; got .*0"),
     ],
     ids=["none deleted", "more than there are", "no swap"],
 )
@@ -129,5 +129,5 @@ def test_medians_spread_and_correlation_of_known_errors():
 
 def test_without_labels_there_is_no_error():
     sweep = Sweep(("a",), np.zeros(3, np.int64), np.ones((1, 3), np.int64), None)
-    with pytest.raises(ValueError, match="labelled"):
+    with pytest.raises(ValueError, match="no labels"):
         Study(RANDOM, np.ones(1), np.ones(1, np.int64), sweep).error_pct  # noqa: B018

@@ -124,7 +124,7 @@ def test_the_paths_of_a_stage_equal_the_sum_over_all_of_them(case, network, imag
 
 @one_case
 def test_an_unknown_stage_is_refused(network, images, labels):
-    with pytest.raises(InputError, match=r"'layer3' is unknown; this network has layer1, layer2\."):
+    with pytest.raises(InputError, match=r"one of layer1, layer2; got 'layer3'"):
         gradient_by_length(network, images, labels, stage="layer3")
 
 

@@ -197,7 +197,7 @@ def test_other_names_are_refused(name):
 
 @pytest.mark.parametrize("depth", [2, 9, 50, 1202])
 def test_only_some_depths_are_offered(depth):
-    with pytest.raises(InputError, match=rf"depth of {depth} came; possible: 8, 14, 20"):
+    with pytest.raises(InputError, match=rf"Depth must be one of 8, 14, 20.*; got {depth}"):
         zoo.trainable("plain", depth)
 
 
@@ -284,7 +284,7 @@ def test_the_full_set_is_trained_on_where_it_is(monkeypatch):
 
 
 def test_a_learning_rate_that_is_no_number_is_refused():
-    with pytest.raises(InputError, match="learning rate of nan"):
+    with pytest.raises(InputError, match="Learning rate must be above 0; got nan"):
         Racing(Race("plain8", "plain8", learning_rate=float("nan")), samples(full=False))
 
 

@@ -134,19 +134,19 @@ def test_recall_with_a_wide_beam_is_complete(network, image, label):
 
 def test_recall_is_refused_where_there_are_too_many_paths(image_set, image, label):
     network = small_network(Case("basic", "A"), image_set, blocks=(5, 5)).to(image.device)
-    with pytest.raises(InputError, match=r"10 blocks came; .* at most 9"):
+    with pytest.raises(InputError, match=r"at most 9, .*; got a network of 10"):
         recall(network, image, label)
 
 
 @one_case
 def test_unusable_input_is_refused(network, images, labels, image, label):
-    with pytest.raises(InputError, match="4 images came"):
+    with pytest.raises(InputError, match="Number of images must be 1; got 4"):
         strongest_paths(network, images, labels)
-    with pytest.raises(InputError, match="4 images came"):
+    with pytest.raises(InputError, match="Number of images must be 1; got 4"):
         path_gradient(network, images, labels, [True] * 4)
-    with pytest.raises(InputError, match="3 choices came for 4 blocks"):
+    with pytest.raises(InputError, match="one for each of 4 blocks; got 3"):
         path_gradient(network, image, label, [True] * 3)
-    with pytest.raises(InputError, match="width of 0 came"):
+    with pytest.raises(InputError, match="Width must be 1 or more; got 0"):
         strongest_paths(network, image, label, width=0)
 
 

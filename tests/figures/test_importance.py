@@ -41,7 +41,7 @@ MEASURES = {
 
 def test_what_matters_most_is_said_by_deletion_and_by_shapley_values() -> None:
     title, says = importance_sentences(BLOCKS, MEASURES)
-    assert title == "Most matter by deletion layer1.0, layer1.1, layer1.2; by Shapley value layer1.1, layer1.0, layer1.2"
+    assert title == "Most important by deletion: layer1.0, layer1.1, layer1.2; by Shapley value: layer1.1, layer1.0, layer1.2"
     assert says.startswith("Rank correlation with deletion: |F(x)| / |x| -1.00") and says.endswith("Shapley value 0.90.")
     assert agreement_title(list(MEASURES.values())) == "Do they agree? Rank correlations of -1.00 to 0.90"
 

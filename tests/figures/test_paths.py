@@ -96,5 +96,5 @@ def test_what_the_bars_are_stands_in_lines_above_them(beside):
 def test_the_sentence_names_the_share_of_the_paths_in_the_range():
     narrow = GradientByLength(EXACT.paths, np.array([[0.0, 1.0, 1.0, 0.0, 0.0]]), 0.0)
     title, says = length_sentences(narrow)
-    assert "1.5 branches on average against 2" in title
-    assert "paths of 1 to 2 branches, which are 62 % of the 2⁴ paths" in says
+    assert "1.5 branches against 2" in title
+    assert "Lengths of 1 to 2 branches hold 95 % of the summed norms and 62 % of the 2⁴ paths" in says

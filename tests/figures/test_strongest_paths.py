@@ -26,9 +26,9 @@ def test_a_box_stands_where_a_path_takes_the_branch(palette):
 
 
 def test_each_path_has_a_wire_and_the_chosen_ones_is_strong():
-    wires = paths_on_blocks(FOUND, BLOCKS, 1, LIGHT).layout.shapes
-    assert [(wire.y0, wire.line.color) for wire in wires] == [(1, LIGHT.line), (2, LIGHT.ink), (3, LIGHT.line)]
-    assert all(wire.layer == "below" for wire in wires)  # a box is not struck out
+    lines = paths_on_blocks(FOUND, BLOCKS, 1, LIGHT).layout.shapes
+    assert [(line.y0, line.line.color) for line in lines] == [(1, LIGHT.line), (2, LIGHT.ink), (3, LIGHT.line)]
+    assert all(line.layer == "below" for line in lines)  # a box is not struck out
 
 
 def test_a_click_anywhere_on_a_row_tells_its_number():

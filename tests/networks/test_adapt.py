@@ -314,7 +314,7 @@ def test_a_network_of_the_same_layout():
 @pytest.mark.parametrize("change", ["another activation", "activation before the sum", "another sum"])
 @pytest.mark.parametrize("block", ["layer1.0", "layer2.0", "layer2.1"])
 def test_a_block_that_computes_something_else_is_named(block, change):
-    with pytest.raises(TypeError, match=rf"Block {block}, a .*TheirBlock, computes something else than its layers"):
+    with pytest.raises(TypeError, match=rf"Block {block}, a .*TheirBlock, computes something other than its layers"):
         adapt(TheirNetwork({block: change}))
 
 
@@ -375,16 +375,16 @@ def test_other_precisions_stay(precision, rounding):
 
 def test_another_layout_is_named_with_what_is_missing():
     with pytest.raises(
-        TypeError, match=r"nn\.modules\.linear\.Linear came, without conv1, bn1, layer1.*ResidualNetwork\("
+        TypeError, match=r"nn\.modules\.linear\.Linear has no conv1, bn1, layer1.*ResidualNetwork\("
     ):
         adapt(nn.Linear(1, 1))
     model = TheirNetwork()
     del model.linear
-    with pytest.raises(TypeError, match=r"TheirNetwork came, without fc or linear; adapt takes"):
+    with pytest.raises(TypeError, match=r"TheirNetwork has no fc or linear; adapt takes"):
         adapt(model)
     model = TORCHVISION["resnext"]()
     model.layer1[0] = nn.Identity()
-    with pytest.raises(TypeError, match=r"Block layer1\.0 is a .*Identity without conv1, bn1, conv2, bn2; adapt takes"):
+    with pytest.raises(TypeError, match=r"Block layer1\.0, a .*Identity, has no conv1, bn1, conv2, bn2; adapt takes"):
         adapt(model)
 
 
@@ -487,7 +487,7 @@ def handed_over(model: TheirPreactivationNetwork) -> ResidualNetwork:
 def test_a_network_of_another_layout_handed_over():
     images, labels = torch.randn(4, 3, 16, 16), torch.arange(4)
     model = lived_in(TheirPreactivationNetwork(), images)
-    with pytest.raises(TypeError, match="TheirPreactivationNetwork came, without conv1"):
+    with pytest.raises(TypeError, match="TheirPreactivationNetwork has no conv1"):
         adapt(model)
     network = handed_over(model)
     assert torch.equal(network(images), model(images))

@@ -135,7 +135,7 @@ def test_a_cut_off_idx_file_is_named(tmp_path, zipped, kept):
     write_idx(tmp_path, idx_arrays(), zipped=zipped)
     path = tmp_path / f"train-images-idx3-ubyte{'.gz' * zipped}"
     path.write_bytes(path.read_bytes()[:kept])
-    with pytest.raises(InputError, match=r"train-images-idx3-ubyte.* is no whole IDX file"):
+    with pytest.raises(InputError, match=r"train-images-idx3-ubyte.* is not a complete IDX file"):
         datasets.full_fashion(tmp_path)
 
 
@@ -293,7 +293,7 @@ def test_folders_without_pictures_are_told(tmp_path):
     (tmp_path / "dog").mkdir()
     with pytest.raises(InputError, match="no pictures in class folders"):
         read_pictures(tmp_path)
-    with pytest.raises(InputError, match="nowhere is no folder"):
+    with pytest.raises(InputError, match="nowhere is not a folder"):
         read_pictures(tmp_path / "nowhere")
 
 

@@ -64,7 +64,7 @@ def test_another_error_is_not_tried_again():
 
 @pytest.mark.parametrize("batch_size", [0, -3])
 def test_a_bad_batch_size_is_refused(batch_size):
-    with pytest.raises(InputError, match=f"batch size of {batch_size} came; expected 1 or more"):
+    with pytest.raises(InputError, match=f"Batch size must be 1 or more; got {batch_size}"):
         next(in_batches(lambda part: part, 4, batch_size))
 
 
@@ -92,7 +92,7 @@ def test_without_the_variable_the_fastest_device_is_chosen(monkeypatch):
 def test_a_device_that_is_not_here_is_refused(name, monkeypatch):
     monkeypatch.setenv("RESNET_VIZ_DEVICE", name)
     chosen.device.cache_clear()
-    with pytest.raises(InputError, match=f"'{name}', which cannot be used here"):
+    with pytest.raises(InputError, match=f"must be cpu, cuda or mps.*; got '{name}'"):
         chosen.device()
 
 

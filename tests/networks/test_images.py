@@ -136,7 +136,7 @@ def test_as_many_pixels_as_are_allowed_are_tried(tmp_path):
 def test_what_is_no_picture_is_refused(tmp_path, name):
     path = tmp_path / name
     path.write_bytes({"text.png": b"Dear network,", "empty.jpg": b""}[name])
-    with pytest.raises(InputError, match=rf"{name} is no picture that can be read; give a"):
+    with pytest.raises(InputError, match=rf"{name} is not a picture that can be read; give a"):
         open_photo(path)
 
 

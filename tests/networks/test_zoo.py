@@ -153,7 +153,7 @@ def test_preprocessing_is_torchvisions_own():
 
 
 def test_an_unknown_network_is_told_with_the_known_ones():
-    with pytest.raises(InputError, match=r"'resnet20'.*fashion-resnet20.*imagenet-resnet18"):
+    with pytest.raises(InputError, match=r"must be one of .*fashion-resnet20.*imagenet-resnet18.*fashion-plainN.*; got 'resnet20'"):
         zoo.entry_of("resnet20")
     assert zoo.entry_of("cifar10-resnet20") is SMALL
 
@@ -212,7 +212,7 @@ def test_a_limit_spreads_over_the_set():
     whole, limited = (zoo.images_of(NETWORKS["fashion-resnet20"], limit=limit) for limit in (None, 7))
     assert limited.names == tuple(whole.names[i * 1000 // 7] for i in range(7))
     assert len(zoo.images_of(NETWORKS["fashion-resnet20"], limit=5000)) == 1000
-    with pytest.raises(InputError, match="0 came"):
+    with pytest.raises(InputError, match="must be 1 or more; got 0"):
         zoo.images_of(NETWORKS["fashion-resnet20"], limit=0)
 
 

@@ -102,7 +102,7 @@ def test_an_act_that_brings_the_old_query_is_kept() -> None:
         ({"deleted": "16"}, "deleted = '16' was not used; expected positions from 0 to 15"),
         ({"gate": "nan"}, "gate = 'nan' was not used; expected 0 to 1"),
         ({"block": "layer1.0"}, "block = 'layer1.0' was not used; expected 0 to 15"),
-        ({"highlight": "<script>"}, "highlight = '<script>' was not used; set below is the circuit"),
+        ({"highlight": "<script>"}, "highlight = '<script>' was not used; set below is blocks"),
         ({"colour": "red"}, "this page has no setting 'colour'"),
         ({"deleted": "x" + "f" * 3000}, "it is too long to be one of this app's"),
     ],

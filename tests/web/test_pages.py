@@ -185,7 +185,7 @@ def test_the_saved_page_has_its_figures_and_pictures_in_their_order() -> None:
     app = opened("layer_deletion", {"network": "fashion-resnet20", "deleted": "0"})
     app.run()  # once more, now that every block has been deleted in turn
     saved = page_html("", app.session_state["cards"], app.session_state["visit"])
-    order = ["This image: ", "1,000 images: ", "Every block deleted in turn", "Who suffers?", " predictions change"]
+    order = ["This image: ", "1,000 images: ", "Every block deleted in turn", "Which classes suffer?", " predictions change"]
     shown = saved[saved.index("</script></head>") :]
     at = [shown.index(part) for part in order]
     assert at == sorted(at)

@@ -152,7 +152,7 @@ def test_a_job_that_cannot_be_done_says_why(server):
     run, following = server.runs.start(Race("nonsense"), "ann"), server.runs.start(SHORT, "ann")
     wait_for(following, ENDED)
     assert run.state == ENDED
-    assert "'fashion-nonsense' is unknown" in run.why
+    assert "got 'fashion-nonsense'" in run.why
     assert following.why == ""
 
 
