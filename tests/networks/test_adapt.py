@@ -345,7 +345,7 @@ def test_an_overflow_hides_no_mistake():
 @pytest.mark.parametrize("part", ["stem", "longer stem", "head", "pair", "squeezed"])
 def test_another_stem_or_head_is_named(part):
     image = torch.randn(1, 3, 32, 32)
-    with pytest.raises(TypeError, match=r"The stem or head of .*TheirNetwork computes something else"):
+    with pytest.raises(TypeError, match=r"The stem or head of .*TheirNetwork computes something other"):
         adapt(TheirNetwork({part: "different"}), image)
 
 
@@ -399,7 +399,7 @@ def test_a_subclass_of_torchvisions_is_compared():
         def forward(self, tensor):
             return 2 * super().forward(tensor)
 
-    with pytest.raises(TypeError, match=r"Block layer1\.0, a .*Scaled, computes something else"):
+    with pytest.raises(TypeError, match=r"Block layer1\.0, a .*Scaled, computes something other"):
         adapt(torchvision_resnet.ResNet(Scaled, [1, 1, 1, 1]))
 
 
