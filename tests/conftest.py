@@ -41,6 +41,16 @@ def seeded() -> None:
     torch.set_num_threads(1)
 
 
+@pytest.fixture(scope="module")
+def on_the_cpu() -> Iterator[None]:
+    """Where results are compared bit for bit, the library computes on the CPU, whatever else there is."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RESNET_VIZ_DEVICE", "cpu")
+        chosen.device.cache_clear()
+        yield
+    chosen.device.cache_clear()
+
+
 @pytest.fixture(params=["cpu", pytest.param("cuda", marks=pytest.mark.cuda)])
 def device(request, monkeypatch) -> Iterator[torch.device]:
     """The CPU, and CUDA where there is one, in full float32; the library computes there as well."""

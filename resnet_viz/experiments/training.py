@@ -20,6 +20,7 @@ from torch.nn import functional
 from torch.optim.swa_utils import update_bn
 
 from ..errors import InputError
+from ..networks.device import device
 from ..networks.images import ImageSet, Preprocessing
 from ..networks.network import ResidualNetwork
 from ..networks.zoo import Entry
@@ -36,14 +37,14 @@ TABLE_HEAD = """# Bundled weights
 Trained by this project on Fashion-MNIST (MIT licence). A row is reproduced by `python -m resnet_viz train NETWORK`, which
 also writes this table; a run that is stopped goes on where it was. Batch 128, SGD with Nesterov momentum 0.9, weight
 decay 5e-4, one-cycle learning rate (maximum 0.05, the first 30 % a warm-up), flips and shifts by up to 2 pixels. The same
-seed gives the same weights on one kind of machine at one number of threads.
+seed gives the same weights on one kind of CPU at one number of threads.
 
 Train error: all 60,000 training images in eval mode, without augmentation. Test error: all 10,000 test images. Beside
 each network lies its history as JSON: loss and error on 10,000 training and all test images, and the norm of the stream's
 gradient at each block (500 training images), once an epoch.
 
 """
-TABLE_COLUMNS = """| network | seed | epochs | train error, % | test error, % | minutes (threads) | MB | sha256 |
+TABLE_COLUMNS = """| network | seed | epochs | train error, % | test error, % | minutes (threads or device) | MB | sha256 |
 |---|---|---|---|---|---|---|---|
 """
 HISTORIES_HEAD = """
@@ -129,12 +130,13 @@ def optimizer_of(
 
 @torch.no_grad()
 def loss_and_error(network: ResidualNetwork, images: ImageSet, preprocessing: Preprocessing) -> tuple[float, float]:
-    """Mean cross-entropy and error in per cent, in eval mode, without augmentation."""
+    """Mean cross-entropy and error in per cent, in eval mode, without augmentation, where the network lies."""
     network.eval()
+    place = next(network.parameters()).device
     loss, wrong = 0.0, 0
     assert images.labels is not None
     for pixels, labels in zip(images.pixels.split(500), images.labels.split(500), strict=True):
-        logits = network(preprocessing.normalise(pixels))
+        logits, labels = network(preprocessing.normalise(pixels.to(place))), labels.to(place)
         loss += functional.cross_entropy(logits, labels, reduction="sum").item()
         wrong += int((logits.argmax(1) != labels).sum())
     return loss / len(images), 100 * wrong / len(images)
@@ -148,15 +150,16 @@ def train(
     recipe: Recipe,
     progress: Progress = no_progress,
 ) -> None:
-    """Train a network and write its weights (.safetensors) and its history (.json) at ``recipe.path``.
+    """Train a network on ``device()`` and write its weights (.safetensors) and its history (.json) at ``recipe.path``.
 
     A state file beside them is replaced at least every 100 steps; a run that finds one goes on from there, with the
-    result that it would have had without the interruption. Files are written whole or not at all.
+    result that it would have had without the interruption (on a GPU up to rounding), on another device too: what is
+    drawn at random is drawn on the CPU. Files are written whole or not at all.
     """
     path = recipe.path(entry, folder)
     path.parent.mkdir(parents=True, exist_ok=True)
     state_path = path.with_suffix(".partial.pt")
-    network = entry.build(seed=recipe.seed).to(memory_format=torch.channels_last)
+    network = entry.build(seed=recipe.seed).to(memory_format=torch.channels_last).to(device())
     steps = len(training) // recipe.batch_size
     optimizer = optimizer_of(network, recipe.max_learning_rate, recipe.momentum, recipe.weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
@@ -165,7 +168,7 @@ def train(
     done, history, seconds = 0, [], 0.0
     generator = torch.Generator()
     if state_path.exists():
-        state = torch.load(state_path, weights_only=True)
+        state = torch.load(state_path, weights_only=True, map_location=device())
         if state["recipe"] != vars(recipe):
             raise InputError(f"{state_path} belongs to another recipe: {state['recipe']}; remove it to start again.")
         network.load_state_dict(state["network"])
@@ -193,6 +196,7 @@ def train(
     assert training.labels is not None
     sample, gradient_sample = training.limit(HISTORY_IMAGES), training.limit(GRADIENT_IMAGES)
     assert gradient_sample.labels is not None
+    gradient_pixels = gradient_sample.pixels.to(device())
     while done < recipe.epochs * steps:
         epoch, first = divmod(done, steps)
         order = torch.randperm(len(training), generator=generator.manual_seed(recipe.seed * 1000 + epoch))
@@ -202,9 +206,10 @@ def train(
             chosen = order[step * recipe.batch_size : (step + 1) * recipe.batch_size]
             # Each step has a generator seed of its own, so that a run resumed here draws what the first would have drawn.
             generator.manual_seed((recipe.seed * 1000 + epoch) * 100_000 + step + 1)
-            images = entry.preprocessing.normalise(augment(training.pixels[chosen], recipe.shift, generator))
+            pixels = augment(training.pixels[chosen], recipe.shift, generator).to(device())
             optimizer.zero_grad()
-            backward(network, images, training.labels[chosen], recipe, generator)
+            labels = training.labels[chosen].to(device())
+            backward(network, entry.preprocessing.normalise(pixels), labels, recipe, generator)
             optimizer.step()
             schedule.step()
             done += 1
@@ -215,7 +220,7 @@ def train(
                 train_loss, train_error = loss_and_error(network, sample, entry.preprocessing)
                 test_loss, test_error = loss_and_error(network, test, entry.preprocessing)
                 norms = stream_gradient_norms(
-                    network, entry.preprocessing.normalise(gradient_sample.pixels), gradient_sample.labels
+                    network, entry.preprocessing.normalise(gradient_pixels), gradient_sample.labels.to(device())
                 )
                 seconds += time.monotonic() - started
                 history.append(
@@ -242,11 +247,12 @@ def train(
         "test_error_pct": history[-1]["test_error_pct"],
         "test_images": len(test),
         "seconds": round(seconds),
+        "device": device().type,
         "threads": torch.get_num_threads(),
     }
     if recipe.blocks_per_batch is not None:
         summary["test_error_reestimated_pct"] = error_with_own_statistics(network, sample, test, entry.preprocessing)
-    weights = {key: tensor.contiguous() for key, tensor in network.state_dict().items()}
+    weights = {key: tensor.cpu().contiguous() for key, tensor in network.state_dict().items()}
     replace(path.with_suffix(".safetensors"), lambda new: save_file(weights, new, {"network": entry.name}))
     replace(path.with_suffix(".json"), lambda new: new.write_text(json.dumps(summary, indent=1) + "\n"))
     state_path.unlink()
@@ -260,7 +266,8 @@ def error_with_own_statistics(
     A network that was trained without some of its blocks has statistics of streams to which fewer branches were added.
     """
     whole = deepcopy(network)
-    update_bn((preprocessing.normalise(pixels) for pixels in images.pixels.split(500)), whole)
+    place = next(network.parameters()).device
+    update_bn((preprocessing.normalise(pixels.to(place)) for pixels in images.pixels.split(500)), whole)
     return loss_and_error(whole, test, preprocessing)[1]
 
 
@@ -303,9 +310,10 @@ def table(folder: Path) -> str:
         size = f"{weights.stat().st_size / 1e6:.1f}" if kept else "-"
         anew = summary.get("test_error_reestimated_pct")
         test_error = f"{summary['test_error_pct']:.2f}" + ("" if anew is None else f" ({anew:.2f})")
+        ran_on = summary["threads"] if summary.get("device", "cpu") == "cpu" else summary["device"]
         digest = f"`{hashlib.sha256(weights.read_bytes()).hexdigest()}`" if kept else "-"
         rows.append(
             f"| {path.stem} | {summary['recipe']['seed']} | {summary['recipe']['epochs']} | {summary['train_error_pct']:.2f} "
-            f"| {test_error} | {summary['seconds'] / 60:.0f} ({summary['threads']}) | {size} | {digest} |\n"
+            f"| {test_error} | {summary['seconds'] / 60:.0f} ({ran_on}) | {size} | {digest} |\n"
         )
     return TABLE_COLUMNS + "".join(rows)
