@@ -53,8 +53,8 @@ HISTORIES_HEAD = """
 Runs of other seeds or with a changed recipe, in histories/, of which only the history is kept. `seed1`: `--seed 1`;
 `blocks4`: `--blocks-per-batch 4`, each batch is trained with 4 blocks drawn at random; `longest4`: `--longest-path 4`, each
 parameter keeps only the gradient over paths of at most 4 branches; `epochs30`: `--epochs 30`, the one-cycle learning rate
-stretched over them. Tested with all blocks; where batches were trained with
-some of them, in brackets also with batch-norm statistics taken anew over 10,000 training images, with all blocks.
+stretched over them. Tested with all blocks; where batches were trained with some of them, in brackets also with
+batch-norm statistics taken anew over 10,000 training images, with all blocks.
 
 """
 
@@ -302,9 +302,9 @@ def write_table(folder: Path) -> None:
 
 
 def table(folder: Path) -> str:
-    """A row for each history in a folder."""
+    """A row for each history of a network in a folder; the recorded stacks lie there as JSON too."""
     rows = []
-    for path in sorted(folder.glob("*.json")):
+    for path in sorted(folder.glob("fashion-*.json")):
         summary, weights = json.loads(path.read_text()), path.with_suffix(".safetensors")
         kept = folder.name != HISTORIES
         size = f"{weights.stat().st_size / 1e6:.1f}" if kept else "-"

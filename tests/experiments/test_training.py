@@ -22,7 +22,7 @@ from resnet_viz.networks.datasets import bundled_fashion
 from resnet_viz.networks.device import device as chosen_device
 from resnet_viz.networks.images import ImageSet
 from resnet_viz.networks.network import build
-from resnet_viz.networks.zoo import NETWORKS, Entry, read_state
+from resnet_viz.networks.zoo import CHECKPOINTS, NETWORKS, Entry, read_state
 
 from ..conftest import SMALL_PREPROCESSING, same_state
 
@@ -282,6 +282,28 @@ def test_the_written_weights_have_the_written_errors(tmp_path):
     assert [epoch["epoch"] for epoch in summary["epochs"]] == [1, 2, 3]
     assert all(len(epoch["stream_gradient_norms"]) == 2 for epoch in summary["epochs"])
     assert summary["epochs"][-1]["train_loss"] < summary["epochs"][0]["train_loss"]
+
+
+def test_the_table_of_the_bundled_runs_is_what_their_files_give(tmp_path):
+    for path in CHECKPOINTS.rglob("*.*"):
+        if path.is_file() and path.name != "README.md":
+            link = tmp_path / path.relative_to(CHECKPOINTS)
+            link.parent.mkdir(exist_ok=True)
+            link.symlink_to(path)
+    training.write_table(tmp_path)
+    assert (tmp_path / "README.md").read_text() == (CHECKPOINTS / "README.md").read_text()
+
+
+def test_a_run_on_a_gpu_is_named_so_in_the_table(tmp_path):
+    summary = {"recipe": vars(replace(RECIPE, seed=1)), "train_error_pct": 5.0, "test_error_pct": 6.0, "seconds": 90, "threads": 8}
+    for device in ("cpu", "cuda"):
+        path = tmp_path / "histories" / f"fashion-{device}.json"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(json.dumps(summary | {"device": device}))
+    training.write_table(tmp_path)
+    table = (tmp_path / "README.md").read_text()
+    assert "| fashion-cpu | 1 | 3 | 5.00 | 6.00 | 2 (8) | - | - |" in table
+    assert "| fashion-cuda | 1 | 3 | 5.00 | 6.00 | 2 (cuda) | - | - |" in table
 
 
 def test_augmentation_gives_each_image_one_of_its_50_variants():
