@@ -4,7 +4,7 @@ about lesions and paths; those about training stand in report_training.py."""
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 import plotly.graph_objects as go
@@ -32,6 +32,7 @@ from .figures import paths as path_figures
 from .figures.palette import LIGHT
 from .figures.training import error_by_epoch
 from .findings import Answer, Finding, Measurement
+from .networks.datasets import bundled_fashion
 from .networks.images import ImageSet
 from .networks.network import ResidualNetwork
 from .networks.zoo import CHECKPOINTS, NETWORKS, LoadedNetwork, images_of, load
@@ -169,12 +170,18 @@ def importance() -> Answer:
     )
 
 
+@cache
+def stopped(name: str) -> deletion.Sweep:
+    """The lesion set in a network stopped after each number of blocks."""
+    loaded = network(name)
+    return early_stop.stop_everywhere(loaded.network, loaded.entry.preprocessing, lesion_set())
+
+
 def early() -> Answer:
     """The last tenth of the blocks left out."""
     measured, rows = [], []
     for name in (*RESIDUAL, CONTROL):
-        loaded = network(name)
-        swept = early_stop.stop_everywhere(loaded.network, loaded.entry.preprocessing, lesion_set())
+        loaded, swept = network(name), stopped(name)
         count = len(loaded.network.blocks)
         walked = count - round(count / 10)
         plain, value = paths.is_plain(loaded.network), float(swept.rises[walked])
@@ -185,6 +192,42 @@ def early() -> Answer:
         rows.append((name, swept, plain))
     notes = "; ".join(f"{name}: {study_figures.stop_sentence(swept)}" for name, swept, _ in rows)
     return measured, notes, study_figures.error_by_stop([rows[0], rows[2]], CHANCE, LIGHT)
+
+
+def refining() -> Answer:
+    """How the answer comes about on the way: what the head says of each stream, and what a linear probe does."""
+    measured, notes = [], []
+    training, labels = bundled_fashion("training"), deletion.known(deletion.label_array(lesion_set()))
+    for name in (*RESIDUAL, CONTROL):
+        loaded, plain = network(name), name == CONTROL
+        wrong = stopped(name).predictions != labels
+        blocks = len(wrong) - 1
+
+        def error(chosen: np.ndarray, walked: int, wrong: np.ndarray = wrong) -> float:
+            return float(100 * wrong[walked, chosen].mean())
+
+        for walked, most in ((blocks // 2, 50), (round(3 * blocks / 4), 25)):
+            value = error(np.arange(len(labels)), walked)
+            interval = bootstrapped(partial(error, walked=walked), len(labels))
+            if not plain:
+                measured.append(Measurement(name, f"error after {walked} of {blocks} blocks, %", value, *interval, value <= most))
+            else:
+                notes.append(f"{name}: error after {walked} of {blocks} blocks {value:.0f} %")
+        fall = early_stop.largest_fall(wrong.mean(1))
+        if not plain:
+            measured.append(Measurement(name, "share of the fall at a single block, the largest", fall, None, None, fall <= 0.25))
+        probed = early_stop.probe_everywhere(loaded.network, loaded.entry.preprocessing, training, lesion_set()) != labels
+
+        def lead(chosen: np.ndarray, half: np.ndarray = probed[blocks // 2], end: np.ndarray = probed[-1]) -> float:
+            return float(100 * (half[chosen].mean() - end[chosen].mean()))
+
+        value = lead(np.arange(len(labels)))
+        expected = value > 10 if plain else value <= 10
+        measured.append(Measurement(name, "error of a linear probe half way minus at the end, points", value, *bootstrapped(lead, len(labels)), expected))
+        errors = ", ".join(f"{100 * probed[walked].mean():.1f}" for walked in (0, blocks // 4, blocks // 2, round(3 * blocks / 4), blocks))
+        notes.append(f"{name}: error of a linear probe before the first block and after each quarter of the blocks {errors} %")
+    notes.append("what a probe can read is there early, in the plain network too; the head can read it late")
+    return measured, "; ".join(notes), None
 
 
 def calibrated() -> Answer:
@@ -344,6 +387,7 @@ QUESTIONS: list[tuple[Plan, str, Callable[[], Answer]]] = [
     (lesion_studies.PLANS[RANDOM], "lesion_studies?network=fashion-resnet56", lambda: many(RANDOM)),
     (lesion_studies.PLANS[REORDER], "lesion_studies?network=fashion-resnet56&study=swap-places", lambda: many(REORDER)),
     (early_stop.PLAN, "early_stop?network=fashion-resnet56", early),
+    (early_stop.REFINING_PLAN, "early_stop?network=fashion-resnet56", refining),
     (attribution.PLAN, "block_importance?network=fashion-resnet20", importance),
     (calibration.PLAN, "layer_deletion?network=fashion-resnet56&deleted=13.16.21", calibrated),
     (paths.COUNT_PLAN, "path_unrolling?network=fashion-resnet110", counted),

@@ -9,7 +9,7 @@ from torch.nn import functional
 from ..networks.images import ImageSet, Preprocessing
 from ..networks.network import ResidualNetwork
 from ..progress import Progress, no_progress
-from .deletion import Sweep, known, label_array, percent, predict_each
+from .deletion import Sweep, known, label_array, predict_each
 from .plan import Plan
 
 RIDGE = 0.01  # of the probes: the penalty on squared weights, beside a mean squared error; features are standardised
@@ -67,25 +67,23 @@ def largest_fall(error_pct: np.ndarray) -> float:
     return float(-np.diff(error_pct).min() / (error_pct[0] - error_pct[-1]))
 
 
-def probe_errors(
+def probe_everywhere(
     network: ResidualNetwork, preprocessing: Preprocessing, training: ImageSet, test: ImageSet
 ) -> np.ndarray:
-    """Error in per cent of a linear probe of the stream after 0, 1 ... n blocks: (n + 1,).
+    """What a linear probe of the stream after 0, 1 ... n blocks says of a test set: classes, int64 (n + 1, images).
 
     A probe is fitted to the channels' means over all places, for each training image, standardised, in closed form: ridge
-    regression of the one-hot classes; it says the class with the largest value. Both sets must be labelled.
+    regression of the one-hot classes; it says the class with the largest value.
     """
-    labels, expected = known(training.labels), known(test.labels)
-    targets = functional.one_hot(labels).double()
-    errors = []
+    targets = functional.one_hot(known(training.labels)).double()
+    said = []
     for fitted, read in zip(*(channel_means(network, preprocessing, images) for images in (training, test)), strict=True):
         centre, spread = fitted.mean(0), fitted.std(0) + 1e-9
         features, seen = (fitted - centre) / spread, (read - centre) / spread
         square = features.T @ features / len(features) + RIDGE * torch.eye(features.shape[1], dtype=torch.float64)
         weights = torch.linalg.solve(square, features.T @ (targets - targets.mean(0)) / len(features))
-        classes = (seen @ weights + targets.mean(0)).argmax(1)
-        errors.append(percent((classes != expected).numpy()))
-    return np.array(errors)
+        said.append((seen @ weights + targets.mean(0)).argmax(1).numpy())
+    return np.stack(said)
 
 
 def channel_means(network: ResidualNetwork, preprocessing: Preprocessing, images: ImageSet) -> list[Tensor]:
