@@ -24,7 +24,7 @@ from .experiments import (
 from .experiments.lesion_studies import RANDOM, REORDER, SINGLE, Study
 from .experiments.paths import GradientByLength
 from .experiments.plan import Plan
-from .experiments.training import SHORT_PATHS, difference, histories
+from .experiments.training import difference, every_seed, short_path_runs
 from .figures import deletion as deletion_figures
 from .figures import importance as importance_figures
 from .figures import lesion_studies as study_figures
@@ -35,7 +35,7 @@ from .findings import Answer, Finding, Measurement
 from .networks.datasets import bundled_fashion
 from .networks.images import ImageSet
 from .networks.network import ResidualNetwork
-from .networks.zoo import CHECKPOINTS, NETWORKS, LoadedNetwork, images_of, load
+from .networks.zoo import NETWORKS, LoadedNetwork, images_of, load
 from .progress import Progress, no_progress
 from .report_training import TRAINING_QUESTIONS
 
@@ -365,10 +365,25 @@ def strongest() -> Answer:
     return measured, "over ten images; all 512 paths are known, so what the search misses can be counted", None
 
 
+def trained_on_matching_blocks() -> Answer:
+    """Training on as many random blocks as match the paths that carry the gradient, from the bundled histories."""
+    ways = short_path_runs("fashion-resnet56")
+    ordinary, random = ways.values()
+    (_, way) = ways
+    before = [history["test_error_pct"] for history in ordinary]
+    errors, anew = ([history[f"test_error{kind}_pct"] for history in random] for kind in ("", "_reestimated"))
+    as_trained, with_own = difference(errors, before), difference(anew, before)
+    measured = [
+        Measurement("fashion-resnet56", f"{way}: difference, points", *as_trained, as_trained[0] > 5),
+        Measurement("fashion-resnet56", f"{way}, batch norms taken anew: difference, points", *with_own, with_own[0] <= 3),
+    ]  # fmt: skip
+    notes = f"means: ordinary {np.mean(before):.2f} %; {way} {np.mean(errors):.2f} %, with batch norms taken anew {np.mean(anew):.2f} %"
+    return measured, notes, error_by_epoch(ways, LIGHT)
+
+
 def trained_on_short_paths() -> Answer:
-    """Training on short paths, from the bundled histories."""
-    entry = NETWORKS["fashion-resnet20"]
-    ways = {name: histories(entry, recipe, CHECKPOINTS) for name, recipe in SHORT_PATHS.items()}
+    """Training on paths shorter than those that carry the gradient, from the bundled histories."""
+    ways = short_path_runs("fashion-resnet20")
     errors = {name: [history["test_error_pct"] for history in found] for name, found in ways.items()}
     ordinary, *others = errors.items()
     measured = []
@@ -377,7 +392,9 @@ def trained_on_short_paths() -> Answer:
         measured.append(Measurement("fashion-resnet20", f"{name}: difference, points", rise, low, high, low < 0 < high))
     anew = [history["test_error_reestimated_pct"] for history in list(ways.values())[1]]
     means = "; ".join(f"{name} {np.mean(found):.2f} %" for name, found in errors.items())
-    notes = f"{means}; with batch-norm statistics taken anew with all blocks, training on random blocks gives {np.mean(anew):.2f} %"
+    share = short_paths.share_of_short_paths(lengths("fashion-resnet20").mean_norms)
+    notes = (f"{means}; with batch-norm statistics taken anew with all blocks, training on random blocks gives {np.mean(anew):.2f} %; paths of at most "
+             f"{short_paths.LONGEST_PATH} branches carry {100 * share:.0f} % of the gradient of the trained network (summed norms by length, {BACKWARD_IMAGES} of the bundled test images)")  # fmt: skip
     return measured, notes, error_by_epoch(ways, LIGHT)
 
 
@@ -394,6 +411,7 @@ QUESTIONS: list[tuple[Plan, str, Callable[[], Answer]]] = [
     (paths.LENGTH_PLAN, "path_unrolling?network=fashion-resnet110&beside=fashion-preact110", gradient),
     (paths.SINGLE_PATH_PLAN, "path_unrolling?network=fashion-resnet110", one_path),
     (strongest_paths.PLAN, "strongest_paths?network=fashion-resnet20", strongest),
+    *([(short_paths.MATCHED_PLAN, "short_paths", trained_on_matching_blocks)] if every_seed(short_path_runs("fashion-resnet56")) else []),
     (short_paths.PLAN, "short_paths?network=fashion-resnet20", trained_on_short_paths),
 ]
 

@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from dataclasses import replace as changed
@@ -23,9 +23,9 @@ from ..errors import InputError
 from ..networks.device import device
 from ..networks.images import ImageSet, Preprocessing
 from ..networks.network import ResidualNetwork
-from ..networks.zoo import Entry
+from ..networks.zoo import CHECKPOINTS, NETWORKS, Entry
 from ..progress import Progress, no_progress
-from .short_paths import BLOCKS_PER_BATCH, LONGEST_PATH, SEEDS, backward_over_paths, random_gates
+from .short_paths import BLOCKS_PER_BATCH, LONGEST_PATH, MATCHED_BLOCKS, SEEDS, backward_over_paths, random_gates
 from .trace import stream_gradient_norms
 
 HISTORY_IMAGES = 10_000  # training images behind the error of each epoch; the last epoch's is over all of them
@@ -88,10 +88,16 @@ class Recipe:
         return folder / HISTORIES / "".join([entry.name, *changes]) if changes else folder / entry.name
 
 
-SHORT_PATHS = {
-    "all paths": Recipe(),
-    f"{BLOCKS_PER_BATCH} of 9 blocks a batch": Recipe(blocks_per_batch=BLOCKS_PER_BATCH),
-    f"paths of at most {LONGEST_PATH} branches": Recipe(longest_path=LONGEST_PATH),
+SHORT_PATHS = {  # by network: how it is trained, the ordinary way first
+    "fashion-resnet56": {
+        "all 27 blocks": Recipe(),
+        f"{MATCHED_BLOCKS} of 27 blocks a batch": Recipe(blocks_per_batch=MATCHED_BLOCKS),
+    },
+    "fashion-resnet20": {
+        "all paths": Recipe(),
+        f"{BLOCKS_PER_BATCH} of 9 blocks a batch": Recipe(blocks_per_batch=BLOCKS_PER_BATCH),
+        f"paths of at most {LONGEST_PATH} branches": Recipe(longest_path=LONGEST_PATH),
+    },
 }
 
 
@@ -99,6 +105,16 @@ def histories(entry: Entry, recipe: Recipe, folder: Path, seeds: Iterable[int] =
     """The histories of a recipe that lie in a folder, one for each seed that has been run."""
     paths = [changed(recipe, seed=seed).path(entry, folder).with_suffix(".json") for seed in seeds]
     return [json.loads(path.read_text()) for path in paths if path.is_file()]
+
+
+def short_path_runs(name: str) -> dict[str, list[dict[str, Any]]]:
+    """The bundled histories of a network of SHORT_PATHS, one for each seed, by how it was trained."""
+    return {way: histories(NETWORKS[name], recipe, CHECKPOINTS) for way, recipe in SHORT_PATHS[name].items()}
+
+
+def every_seed(runs: Mapping[str, Sequence[Any]]) -> bool:
+    """Whether each way to train has been run with each of SEEDS."""
+    return all(len(found) == len(SEEDS) for found in runs.values())
 
 
 def difference(errors: Sequence[float], ordinary: Sequence[float]) -> tuple[float, float, float]:
