@@ -2,10 +2,22 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 import streamlit as st
 
-from resnet_viz.experiments.degradation import DEPTHS, MILESTONES, PLAN, PUBLISHED, History, compared, mean_train_error
+from resnet_viz.experiments.degradation import (
+    DEPTHS,
+    LONGER_EPOCHS,
+    LONGER_PLAN,
+    MILESTONES,
+    PLAN,
+    PUBLISHED,
+    History,
+    compared,
+    mean_train_error,
+    trained_longer,
+)
 from resnet_viz.experiments.training import Recipe, histories
 from resnet_viz.figures.degradation import errors_by_depth, errors_by_epoch, gradients_by_epoch
 from resnet_viz.networks.zoo import CHECKPOINTS, NETWORKS
@@ -40,6 +52,17 @@ with st.container(border=True):
          python=snippets.ERRORS_BY_DEPTH, caption="Left: with depth, both errors of the plain networks rise, those of the residual ones do not. Right: the gap between test and "
          "training error of the plain networks does not grow with depth: what fails is the training. There is no plain network of 110 layers here.")  # fmt: skip
     plan_note(PLAN)
+longer, missing = trained_longer()
+if longer:
+    with st.container(border=True):
+        ends = ", ".join(f"{kind}{depth} {families[kind][depth][0]['train_error_pct']:.1f} / {runs[0]['train_error_pct']:.1f} %"
+                         for kind, by_depth in longer.items() for depth, runs in by_depth.items())  # fmt: skip
+        spread = max(np.ptp([run["train_error_pct"] for run in runs]) for by_depth in families.values() for runs in by_depth.values())
+        says = f"Training error at the end of 10 / {LONGER_EPOCHS} epochs: {ends}." + (f" Not trained yet: {', '.join(missing)}." if missing else "")
+        card(now, "trained_longer", errors_by_epoch(longer, now.palette), "precomputed", *IMAGES, "seed 0", title="Does it stay when they are trained three times as long?", says=says, alt=says,
+             formula=r"\text{30 epochs, one cycle of the learning rate}", origin=f"{', '.join(f'{kind}{depth}' for kind, runs in longer.items() for depth in runs)}, {LONGER_EPOCHS} epochs",
+             python=snippets.TRAINED_LONGER, caption=f"One run each, so no band; after 10 epochs, the seeds of one network differ by up to {spread:.1f} points.")  # fmt: skip
+        plan_note(LONGER_PLAN)
 with st.container(border=True):
     depth = settings.one_of("depth", "Layers", ["20", "32", "56"], "56", help="Which plain network, and the residual one beside it.")  # fmt: skip
     pair = {f"{kind}{depth}": families[kind][int(depth)][0] for kind in DEPTHS}

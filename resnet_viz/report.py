@@ -4,7 +4,7 @@ about lesions and paths; those about training stand in report_training.py."""
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 import plotly.graph_objects as go
@@ -24,7 +24,7 @@ from .experiments import (
 from .experiments.lesion_studies import RANDOM, REORDER, SINGLE, Study
 from .experiments.paths import GradientByLength
 from .experiments.plan import Plan
-from .experiments.training import SHORT_PATHS, difference, histories
+from .experiments.training import difference, every_seed, short_path_runs
 from .figures import deletion as deletion_figures
 from .figures import importance as importance_figures
 from .figures import lesion_studies as study_figures
@@ -32,9 +32,10 @@ from .figures import paths as path_figures
 from .figures.palette import LIGHT
 from .figures.training import error_by_epoch
 from .findings import Answer, Finding, Measurement
+from .networks.datasets import bundled_fashion
 from .networks.images import ImageSet
 from .networks.network import ResidualNetwork
-from .networks.zoo import CHECKPOINTS, NETWORKS, LoadedNetwork, images_of, load
+from .networks.zoo import NETWORKS, LoadedNetwork, images_of, load
 from .progress import Progress, no_progress
 from .report_training import TRAINING_QUESTIONS
 
@@ -169,12 +170,18 @@ def importance() -> Answer:
     )
 
 
+@cache
+def stopped(name: str) -> deletion.Sweep:
+    """The lesion set in a network stopped after each number of blocks."""
+    loaded = network(name)
+    return early_stop.stop_everywhere(loaded.network, loaded.entry.preprocessing, lesion_set())
+
+
 def early() -> Answer:
     """The last tenth of the blocks left out."""
     measured, rows = [], []
     for name in (*RESIDUAL, CONTROL):
-        loaded = network(name)
-        swept = early_stop.stop_everywhere(loaded.network, loaded.entry.preprocessing, lesion_set())
+        loaded, swept = network(name), stopped(name)
         count = len(loaded.network.blocks)
         walked = count - round(count / 10)
         plain, value = paths.is_plain(loaded.network), float(swept.rises[walked])
@@ -185,6 +192,42 @@ def early() -> Answer:
         rows.append((name, swept, plain))
     notes = "; ".join(f"{name}: {study_figures.stop_sentence(swept)}" for name, swept, _ in rows)
     return measured, notes, study_figures.error_by_stop([rows[0], rows[2]], CHANCE, LIGHT)
+
+
+def refining() -> Answer:
+    """How the answer comes about on the way: what the head says of each stream, and what a linear probe does."""
+    measured, notes = [], []
+    training, labels = bundled_fashion("training"), deletion.known(deletion.label_array(lesion_set()))
+    for name in (*RESIDUAL, CONTROL):
+        loaded, plain = network(name), name == CONTROL
+        wrong = stopped(name).predictions != labels
+        blocks = len(wrong) - 1
+
+        def error(chosen: np.ndarray, walked: int, wrong: np.ndarray = wrong) -> float:
+            return float(100 * wrong[walked, chosen].mean())
+
+        for walked, most in ((blocks // 2, 50), (round(3 * blocks / 4), 25)):
+            value = error(np.arange(len(labels)), walked)
+            interval = bootstrapped(partial(error, walked=walked), len(labels))
+            if not plain:
+                measured.append(Measurement(name, f"error after {walked} of {blocks} blocks, %", value, *interval, value <= most))
+            else:
+                notes.append(f"{name}: error after {walked} of {blocks} blocks {value:.0f} %")
+        fall = early_stop.largest_fall(wrong.mean(1))
+        if not plain:
+            measured.append(Measurement(name, "share of the fall at a single block, the largest", fall, None, None, fall <= 0.25))
+        probed = early_stop.probe_everywhere(loaded.network, loaded.entry.preprocessing, training, lesion_set()) != labels
+
+        def lead(chosen: np.ndarray, half: np.ndarray = probed[blocks // 2], end: np.ndarray = probed[-1]) -> float:
+            return float(100 * (half[chosen].mean() - end[chosen].mean()))
+
+        value = lead(np.arange(len(labels)))
+        expected = value > 10 if plain else value <= 10
+        measured.append(Measurement(name, "error of a linear probe half way minus at the end, points", value, *bootstrapped(lead, len(labels)), expected))
+        errors = ", ".join(f"{100 * probed[walked].mean():.1f}" for walked in (0, blocks // 4, blocks // 2, round(3 * blocks / 4), blocks))
+        notes.append(f"{name}: error of a linear probe before the first block and after each quarter of the blocks {errors} %")
+    notes.append("what a probe can read is there early, in the plain network too; the head can read it late")
+    return measured, "; ".join(notes), None
 
 
 def calibrated() -> Answer:
@@ -322,10 +365,25 @@ def strongest() -> Answer:
     return measured, "over ten images; all 512 paths are known, so what the search misses can be counted", None
 
 
+def trained_on_matching_blocks() -> Answer:
+    """Training on as many random blocks as match the paths that carry the gradient, from the bundled histories."""
+    ways = short_path_runs("fashion-resnet56")
+    ordinary, random = ways.values()
+    (_, way) = ways
+    before = [history["test_error_pct"] for history in ordinary]
+    errors, anew = ([history[f"test_error{kind}_pct"] for history in random] for kind in ("", "_reestimated"))
+    as_trained, with_own = difference(errors, before), difference(anew, before)
+    measured = [
+        Measurement("fashion-resnet56", f"{way}: difference, points", *as_trained, as_trained[0] > 5),
+        Measurement("fashion-resnet56", f"{way}, batch norms taken anew: difference, points", *with_own, with_own[0] <= 3),
+    ]  # fmt: skip
+    notes = f"means: ordinary {np.mean(before):.2f} %; {way} {np.mean(errors):.2f} %, with batch norms taken anew {np.mean(anew):.2f} %"
+    return measured, notes, error_by_epoch(ways, LIGHT)
+
+
 def trained_on_short_paths() -> Answer:
-    """Training on short paths, from the bundled histories."""
-    entry = NETWORKS["fashion-resnet20"]
-    ways = {name: histories(entry, recipe, CHECKPOINTS) for name, recipe in SHORT_PATHS.items()}
+    """Training on paths shorter than those that carry the gradient, from the bundled histories."""
+    ways = short_path_runs("fashion-resnet20")
     errors = {name: [history["test_error_pct"] for history in found] for name, found in ways.items()}
     ordinary, *others = errors.items()
     measured = []
@@ -334,7 +392,9 @@ def trained_on_short_paths() -> Answer:
         measured.append(Measurement("fashion-resnet20", f"{name}: difference, points", rise, low, high, low < 0 < high))
     anew = [history["test_error_reestimated_pct"] for history in list(ways.values())[1]]
     means = "; ".join(f"{name} {np.mean(found):.2f} %" for name, found in errors.items())
-    notes = f"{means}; with batch-norm statistics taken anew with all blocks, training on random blocks gives {np.mean(anew):.2f} %"
+    share = short_paths.share_of_short_paths(lengths("fashion-resnet20").mean_norms)
+    notes = (f"{means}; with batch-norm statistics taken anew with all blocks, training on random blocks gives {np.mean(anew):.2f} %; paths of at most "
+             f"{short_paths.LONGEST_PATH} branches carry {100 * share:.0f} % of the gradient of the trained network (summed norms by length, {BACKWARD_IMAGES} of the bundled test images)")  # fmt: skip
     return measured, notes, error_by_epoch(ways, LIGHT)
 
 
@@ -344,12 +404,14 @@ QUESTIONS: list[tuple[Plan, str, Callable[[], Answer]]] = [
     (lesion_studies.PLANS[RANDOM], "lesion_studies?network=fashion-resnet56", lambda: many(RANDOM)),
     (lesion_studies.PLANS[REORDER], "lesion_studies?network=fashion-resnet56&study=swap-places", lambda: many(REORDER)),
     (early_stop.PLAN, "early_stop?network=fashion-resnet56", early),
+    (early_stop.REFINING_PLAN, "early_stop?network=fashion-resnet56", refining),
     (attribution.PLAN, "block_importance?network=fashion-resnet20", importance),
     (calibration.PLAN, "layer_deletion?network=fashion-resnet56&deleted=13.16.21", calibrated),
     (paths.COUNT_PLAN, "path_unrolling?network=fashion-resnet110", counted),
     (paths.LENGTH_PLAN, "path_unrolling?network=fashion-resnet110&beside=fashion-preact110", gradient),
     (paths.SINGLE_PATH_PLAN, "path_unrolling?network=fashion-resnet110", one_path),
     (strongest_paths.PLAN, "strongest_paths?network=fashion-resnet20", strongest),
+    *([(short_paths.MATCHED_PLAN, "short_paths", trained_on_matching_blocks)] if every_seed(short_path_runs("fashion-resnet56")) else []),
     (short_paths.PLAN, "short_paths?network=fashion-resnet20", trained_on_short_paths),
 ]
 

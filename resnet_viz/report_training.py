@@ -9,7 +9,7 @@ from .experiments.identity import Arm
 from .experiments.plan import Plan
 from .experiments.race import Race, Record
 from .experiments.training import difference
-from .figures.degradation import errors_by_depth
+from .figures.degradation import errors_by_depth, errors_by_epoch
 from .figures.identity import error_by_blocks
 from .figures.palette import LIGHT
 from .figures.race import error_by_step
@@ -33,6 +33,21 @@ def degraded() -> Answer:
     errors = {f"{kind}{depth}": np.mean([run["train_error_pct"] for run in its]) for kind, runs in families.items() for depth, its in runs.items()}  # fmt: skip
     notes = "training error, mean of the seeds: " + ", ".join(f"{name} {error:.1f} %" for name, error in errors.items())
     return measured, notes, errors_by_depth(families, LIGHT)
+
+
+def trained_longer() -> Answer:
+    """The same with three times the epochs, one run each."""
+    families, _ = degradation.trained_longer()
+    measured, notes = [], []
+    for kind, runs in families.items():
+        shallow, deep = (runs[depth][0]["train_error_pct"] for depth in degradation.LONGER_DEPTHS)
+        rise = deep - shallow
+        what = f"training error after {degradation.LONGER_EPOCHS} epochs, points"
+        measured.append(Measurement(f"{kind}56 against {kind}20", what, rise, None, None, rise >= 1 if kind == "plain" else rise <= 0))
+        before = degradation.family(kind)
+        notes += [f"{kind}{depth} {before[depth][0]['train_error_pct']:.1f} / {runs[depth][0]['train_error_pct']:.1f} %" for depth in runs]
+    said = f"training error after 10 / {degradation.LONGER_EPOCHS} epochs, seed 0: " + ", ".join(notes)
+    return measured, said, errors_by_epoch(families, LIGHT)
 
 
 def last_errors(races: Sequence[tuple[Race, Sequence[Record]]]) -> tuple[list[float], list[float]]:
@@ -96,6 +111,7 @@ def contained() -> Answer:
 
 TRAINING_QUESTIONS: list[tuple[Plan, str, Callable[[], Answer]]] = [
     (degradation.PLAN, "degradation", degraded),
+    *([] if degradation.trained_longer()[1] else [(degradation.LONGER_PLAN, "degradation", trained_longer)]),
     (race.PLAN, "live_training", raced),
     (identity.PLAN, "learning_identity", identities),
     (deepening.PLAN, "learning_identity", contained),

@@ -1,8 +1,10 @@
 """Fixtures and helpers that several tests share: small networks of every kind, and the same networks written a second time."""
 
+import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -11,7 +13,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.modules import module as module_hooks
 
+from resnet_viz.experiments import degradation, training
 from resnet_viz.networks import device as chosen
+from resnet_viz.networks import zoo
 from resnet_viz.networks.images import ImageSet, Preprocessing
 from resnet_viz.networks.network import ResidualNetwork, build
 
@@ -39,6 +43,16 @@ def seeded() -> None:
     torch.manual_seed(0)
     torch.set_grad_enabled(True)
     torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="module")
+def on_the_cpu() -> Iterator[None]:
+    """Where results are compared bit for bit, the library computes on the CPU, whatever else there is."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RESNET_VIZ_DEVICE", "cpu")
+        chosen.device.cache_clear()
+        yield
+    chosen.device.cache_clear()
 
 
 @pytest.fixture(params=["cpu", pytest.param("cuda", marks=pytest.mark.cuda)])
@@ -277,6 +291,35 @@ def unlucky(network: ResidualNetwork, where: str = "forward") -> ResidualNetwork
     block = network.blocks["layer2.0"]
     block.branch = Unlucky(block.branch, where)
     return network
+
+
+MADE_UP = {  # train error, test error, and the latter with statistics taken anew, %
+    "fashion-resnet56-blocks13": (29.0, 30.0, 9.5),
+    "fashion-resnet56-blocks13-seed1": (31.0, 32.0, 9.0),
+    "fashion-resnet56-blocks13-seed2": (33.0, 34.0, 8.5),
+    "fashion-plain20-epochs30": (5.5, 7.5, None),
+    "fashion-plain56-epochs30": (8.0, 9.0, None),
+    "fashion-resnet20-epochs30": (4.5, 7.0, None),
+    "fashion-resnet56-epochs30": (3.0, 6.5, None),
+}
+
+
+@pytest.fixture
+def all_trained(tmp_path, monkeypatch) -> Path:
+    """A folder with the bundled histories, in which the runs that take longest are made up."""
+    folder = tmp_path / "checkpoints"
+    for path in zoo.CHECKPOINTS.rglob("fashion-*.json"):
+        copy = folder / path.relative_to(zoo.CHECKPOINTS)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_text(path.read_text())
+    for name, (train_error, test_error, anew) in MADE_UP.items():
+        run = json.loads((zoo.CHECKPOINTS / f"{'-'.join(name.split('-')[:2])}.json").read_text())
+        run["epochs"] *= 3 if "epochs30" in name else 1
+        run |= {"train_error_pct": train_error, "test_error_pct": test_error, "test_error_reestimated_pct": anew}
+        (folder / "histories" / f"{name}.json").write_text(json.dumps(run))
+    for module in (training, degradation):
+        monkeypatch.setattr(module, "CHECKPOINTS", folder)
+    return folder
 
 
 def pytest_collection_modifyitems(items) -> None:

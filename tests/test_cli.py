@@ -363,11 +363,11 @@ def test_training_writes_weights_that_the_other_commands_take(few_idx_files, tmp
     told = json.loads(result.stdout)
     assert told["trained"] and told["network"] == FASHION and 0 <= told["test_error_pct"] <= 100
     files = sorted(str(path.relative_to(output)) for path in output.rglob("*.*"))
-    assert files == ["README.md", *(f"histories/{FASHION}-seed5.{suffix}" for suffix in ("json", "safetensors"))]
+    assert files == ["README.md", *(f"histories/{FASHION}-epochs2-seed5.{suffix}" for suffix in ("json", "safetensors"))]
     history = json.loads(Path(told["history"]).read_text())
     assert len(history["epochs"]) == 2 and history["recipe"]["seed"] == 5
     used = answer("delete", FASHION, "--checkpoint", told["weights"], *FEW, "--blocks", "layer1.0")
-    assert used["trained"] and used["weights"] == f"from {FASHION}-seed5.safetensors"
+    assert used["trained"] and used["weights"] == f"from {FASHION}-epochs2-seed5.safetensors"
     again = json.loads(run(*arguments[:-4], "--epochs", 2, "--seed", 5, "--output", tmp_path / "again").stdout)
     first, second = load_file(told["weights"]), load_file(again["weights"])
     assert all(torch.allclose(first[name], second[name], rtol=1e-3, atol=1e-5) for name in first)
@@ -375,7 +375,7 @@ def test_training_writes_weights_that_the_other_commands_take(few_idx_files, tmp
 
 def test_a_state_of_another_recipe_is_refused(few_idx_files, tmp_path):
     torch.save({"recipe": {"epochs": 99}}, tmp_path / f"{FASHION}.partial.pt")
-    result = run("train", FASHION, "--data", few_idx_files, "--output", tmp_path, "--epochs", 1)
+    result = run("train", FASHION, "--data", few_idx_files, "--output", tmp_path)
     assert result.exit_code == 2
     assert "belongs to another recipe" in result.stderr.splitlines()[-1]
 

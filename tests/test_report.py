@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from resnet_viz import findings, report
+from resnet_viz import findings, report, report_training
 from resnet_viz.cli import main
 from resnet_viz.errors import InputError
+from resnet_viz.experiments import degradation, short_paths
+from resnet_viz.experiments.training import every_seed, short_path_runs
 
 QUICK = [report.counted, report.calibrated, report.trained_on_short_paths]
 README = Path(__file__).parents[1] / "README.md"
@@ -75,6 +77,29 @@ def test_the_files_say_the_same(tmp_path):
         assert page.count(f"<h2>{plan.question}</h2>") == 1
     assert not re.search(r"<(script|link|img)[^>]+(src|href)=.https?:", page), "it opens without internet"
     assert page.count("plotly.js v") == 1
+
+
+@pytest.mark.usefixtures("all_trained")
+def test_longer_trainings_and_matching_blocks_are_judged_by_their_margins(all_trained):
+    measured, notes, _ = report_training.trained_longer()
+    assert [(each.network, each.value, each.as_expected) for each in measured] == [
+        ("plain56 against plain20", 2.5, True), ("resnet56 against resnet20", -1.5, True),
+    ]  # fmt: skip
+    assert "/ 8.0 %" in notes
+    measured, notes, _ = report.trained_on_matching_blocks()
+    before = [run["test_error_pct"] for run in short_path_runs("fashion-resnet56")["all 27 blocks"]]
+    assert [each.value for each in measured] == pytest.approx([32 - sum(before) / 3, 9 - sum(before) / 3])
+    assert all(each.as_expected for each in measured)
+    path = all_trained / "histories" / "fashion-plain56-epochs30.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"train_error_pct": 6.4}))
+    assert [each.as_expected for each in report_training.trained_longer()[0]] == [False, True]
+
+
+def test_a_question_whose_runs_are_not_all_there_is_not_asked():
+    asked = {plan.question for plan, _, _ in report.QUESTIONS}
+    assert (degradation.LONGER_PLAN.question in asked) == (not degradation.trained_longer()[1])
+    assert (short_paths.MATCHED_PLAN.question in asked) == every_seed(short_path_runs("fashion-resnet56"))
+    assert not every_seed({"a": [1, 2, 3], "b": [1, 2]})
 
 
 def test_a_missing_report_says_how_to_make_it(monkeypatch, tmp_path):

@@ -22,7 +22,7 @@ PLAN = Plan(
     "resnet20's; and plain56's test error exceeds its training error by no more than plain20's: it does not overfit",
     "He et al. 2015, figures 1 and 6: plain-56 lies above plain-20 in training and test error on CIFAR-10; figure 4 on ImageNet",
 )
-LONGER_EPOCHS = 30
+LONGER_EPOCHS, LONGER_DEPTHS = 30, (20, 56)
 LONGER_PLAN = Plan(
     "Does the plain network's handicap go away with three times the training?",
     "error on all 60,000 training images after 10 and after 30 epochs, the one-cycle learning rate stretched over them",
@@ -49,10 +49,17 @@ MILESTONES = [
 ]  # fmt: skip
 
 
-def family(kind: str) -> dict[int, list[dict[str, Any]]]:
+def family(kind: str, epochs: int = Recipe.epochs) -> dict[int, list[dict[str, Any]]]:
     """The bundled histories of 'plain' or 'resnet', one for each seed, by depth; depths that have none are left out."""
-    found = {depth: histories(trainable(kind, depth), Recipe(), CHECKPOINTS) for depth in DEPTHS[kind]}
+    found = {depth: histories(trainable(kind, depth), Recipe(epochs), CHECKPOINTS) for depth in DEPTHS[kind]}
     return {depth: runs for depth, runs in found.items() if runs}
+
+
+def trained_longer() -> tuple[dict[str, dict[int, list[dict[str, Any]]]], list[str]]:
+    """The histories of LONGER_EPOCHS epochs by kind and depth, and the names of the networks that have none yet."""
+    found = {kind: family(kind, LONGER_EPOCHS) for kind in DEPTHS}
+    missing = [f"{kind}{depth}" for kind, runs in found.items() for depth in LONGER_DEPTHS if depth not in runs]
+    return {kind: runs for kind, runs in found.items() if runs}, missing
 
 
 def gap(history: History) -> float:

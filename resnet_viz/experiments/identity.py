@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ..networks.device import device
 from ..networks.images import ImageSet
 from ..networks.network import ResidualNetwork, build_block
 from ..networks.seeds import Seeded
@@ -113,11 +114,12 @@ def relative_error(network: ResidualNetwork, stream: Tensor) -> float:
 
 
 def attempt(arm: Arm, stacks: Stacks, learning_rate: float, training: Tensor, test: Tensor) -> Iterator[Attempt | None]:
-    """Train one stack to give back its input (mean squared error): None after every step, at the end what came out.
+    """Train one stack, where its input lies, to give it back (mean squared error): None after every step, at the end what
+    came out.
 
     A stack whose error is no longer a number ends there.
     """
-    network = stack(arm, stacks.blocks, stacks.seed).to(memory_format=torch.channels_last)
+    network = stack(arm, stacks.blocks, stacks.seed).to(memory_format=torch.channels_last).to(training.device)
     optimizer = optimizer_of(network, learning_rate, weight_decay=0.0)
     generator = torch.Generator()
     done = Attempt(arm, stacks.blocks, learning_rate, stacks.seed, (0,), (relative_error(network, test),), 0.0)
@@ -145,8 +147,8 @@ def attempt(arm: Arm, stacks: Stacks, learning_rate: float, training: Tensor, te
 def train_stacks(
     stacks: Stacks, training: ImageSet, test: ImageSet, arms: Sequence[Arm] = ARMS
 ) -> Iterator[Attempt | None]:
-    """Every arm with each learning rate: an Attempt at the end of each, None after every step in between."""
-    inputs, fixed = as_stream(training), as_stream(test.limit(TEST_IMAGES))
+    """Every arm with each learning rate, on ``device()``: an Attempt at the end of each, None after every step in between."""
+    inputs, fixed = (as_stream(images).to(device()) for images in (training, test.limit(TEST_IMAGES)))
     for arm in arms:
         for learning_rate in LEARNING_RATES:
             yield from attempt(arm, stacks, learning_rate, inputs, fixed)

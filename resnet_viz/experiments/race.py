@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from ..errors import InputError
 from ..networks import datasets
+from ..networks.device import device
 from ..networks.images import ImageSet
 from ..networks.network import ResidualNetwork
 from ..networks.zoo import CHECKPOINTS, Entry, entry_of, load
@@ -136,13 +137,13 @@ def racer(name: str, seed: int) -> tuple[Entry, ResidualNetwork]:
         if not start.trained:
             raise InputError(f"{shallow} has no trained weights to begin with; {FROM}plain20 has.")
         network = deepened(start.network, entry)
-    return entry, network.to(memory_format=torch.channels_last)
+    return entry, network.to(memory_format=torch.channels_last).to(device())
 
 
 class Racing:
-    """A race that is being run: iterate over it for a Record every EVERY steps, None after every other step.
+    """A race that is being run on ``device()``: iterate over it for a Record every EVERY steps, None after every other step.
 
-    A race repeats exactly on one machine at a fixed number of threads.
+    A race repeats exactly on one CPU at a fixed number of threads.
     """
 
     def __init__(self, race: Race, images: Samples) -> None:
@@ -163,11 +164,12 @@ class Racing:
             # A seed for each step, as in training.py: what a step draws does not depend on the steps before.
             generator.manual_seed(race.seed * 100_000 + step)
             chosen = torch.randint(0, len(training), (race.batch_size,), generator=generator)
-            images = preprocessing.normalise(augment(training.pixels[chosen], 2, generator))
+            images = preprocessing.normalise(augment(training.pixels[chosen], 2, generator).to(device()))
+            labels = training.labels[chosen].to(device())
             for network, optimizer, losses in zip(self.networks, optimizers, batch_losses, strict=True):
                 network.train()
                 optimizer.zero_grad()
-                loss = functional.cross_entropy(network(images), training.labels[chosen])
+                loss = functional.cross_entropy(network(images), labels)
                 loss.backward()
                 optimizer.step()
                 losses.append(loss.item())
@@ -185,7 +187,8 @@ class Racing:
         few = fixed.limit(BLOCK_IMAGES)
         assert few.labels is not None
         train, tested = (loss_and_error(network, images, preprocessing) for images in (fixed, test))
-        norms = stream_gradient_norms(network, preprocessing.normalise(few.pixels), few.labels)
+        inputs = preprocessing.normalise(few.pixels.to(device()))
+        norms = stream_gradient_norms(network, inputs, few.labels.to(device()))
         rises = sweep(network, preprocessing, test.limit(BLOCK_IMAGES)).rises
         return Standing(tuple(batch_losses), *train, *tested, tuple(norms), tuple(rises.tolist()))
 
@@ -193,7 +196,7 @@ class Racing:
         """The weights as they are now, as safetensors files that name their network: 'left' and 'right'."""
         return {
             side: save(
-                {name: tensor.contiguous() for name, tensor in network.state_dict().items()}, {"network": entry.name}
+                {name: tensor.cpu().contiguous() for name, tensor in network.state_dict().items()}, {"network": entry.name}
             )
             for side, entry, network in zip(("left", "right"), self.entries, self.networks, strict=True)
         }

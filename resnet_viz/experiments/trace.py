@@ -178,4 +178,5 @@ def block_maps(network: ResidualNetwork, image: Tensor, name: str) -> BlockMaps:
 
 def stream_gradient_norms(network: ResidualNetwork, images: Tensor, labels: Tensor) -> list[float]:
     """The norm of d loss / d stream entering each block: L2 per image, mean over the images, n values."""
-    return norms_by_image(record(network, images, labels).stream_gradients[:-1]).mean(1).tolist()
+    gradients = record(network, images, labels).stream_gradients[:-1]
+    return norms_by_image([gradient.cpu() for gradient in gradients]).mean(1).tolist()  # MPS has no float64

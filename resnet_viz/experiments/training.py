@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from dataclasses import replace as changed
@@ -20,11 +20,12 @@ from torch.nn import functional
 from torch.optim.swa_utils import update_bn
 
 from ..errors import InputError
+from ..networks.device import device
 from ..networks.images import ImageSet, Preprocessing
 from ..networks.network import ResidualNetwork
-from ..networks.zoo import Entry
+from ..networks.zoo import CHECKPOINTS, NETWORKS, Entry
 from ..progress import Progress, no_progress
-from .short_paths import BLOCKS_PER_BATCH, LONGEST_PATH, SEEDS, backward_over_paths, random_gates
+from .short_paths import BLOCKS_PER_BATCH, LONGEST_PATH, MATCHED_BLOCKS, SEEDS, backward_over_paths, random_gates
 from .trace import stream_gradient_norms
 
 HISTORY_IMAGES = 10_000  # training images behind the error of each epoch; the last epoch's is over all of them
@@ -36,14 +37,14 @@ TABLE_HEAD = """# Bundled weights
 Trained by this project on Fashion-MNIST (MIT licence). A row is reproduced by `python -m resnet_viz train NETWORK`, which
 also writes this table; a run that is stopped goes on where it was. Batch 128, SGD with Nesterov momentum 0.9, weight
 decay 5e-4, one-cycle learning rate (maximum 0.05, the first 30 % a warm-up), flips and shifts by up to 2 pixels. The same
-seed gives the same weights on one kind of machine at one number of threads.
+seed gives the same weights on one kind of CPU at one number of threads.
 
 Train error: all 60,000 training images in eval mode, without augmentation. Test error: all 10,000 test images. Beside
 each network lies its history as JSON: loss and error on 10,000 training and all test images, and the norm of the stream's
 gradient at each block (500 training images), once an epoch.
 
 """
-TABLE_COLUMNS = """| network | seed | epochs | train error, % | test error, % | minutes (threads) | MB | sha256 |
+TABLE_COLUMNS = """| network | seed | epochs | train error, % | test error, % | minutes (threads or device) | MB | sha256 |
 |---|---|---|---|---|---|---|---|
 """
 HISTORIES_HEAD = """
@@ -52,8 +53,8 @@ HISTORIES_HEAD = """
 Runs of other seeds or with a changed recipe, in histories/, of which only the history is kept. `seed1`: `--seed 1`;
 `blocks4`: `--blocks-per-batch 4`, each batch is trained with 4 blocks drawn at random; `longest4`: `--longest-path 4`, each
 parameter keeps only the gradient over paths of at most 4 branches; `epochs30`: `--epochs 30`, the one-cycle learning rate
-stretched over them. Tested with all blocks; where batches were trained with
-some of them, in brackets also with batch-norm statistics taken anew over 10,000 training images, with all blocks.
+stretched over them. Tested with all blocks; where batches were trained with some of them, in brackets also with
+batch-norm statistics taken anew over 10,000 training images, with all blocks.
 
 """
 
@@ -87,10 +88,16 @@ class Recipe:
         return folder / HISTORIES / "".join([entry.name, *changes]) if changes else folder / entry.name
 
 
-SHORT_PATHS = {
-    "all paths": Recipe(),
-    f"{BLOCKS_PER_BATCH} of 9 blocks a batch": Recipe(blocks_per_batch=BLOCKS_PER_BATCH),
-    f"paths of at most {LONGEST_PATH} branches": Recipe(longest_path=LONGEST_PATH),
+SHORT_PATHS = {  # by network: how it is trained, the ordinary way first
+    "fashion-resnet56": {
+        "all 27 blocks": Recipe(),
+        f"{MATCHED_BLOCKS} of 27 blocks a batch": Recipe(blocks_per_batch=MATCHED_BLOCKS),
+    },
+    "fashion-resnet20": {
+        "all paths": Recipe(),
+        f"{BLOCKS_PER_BATCH} of 9 blocks a batch": Recipe(blocks_per_batch=BLOCKS_PER_BATCH),
+        f"paths of at most {LONGEST_PATH} branches": Recipe(longest_path=LONGEST_PATH),
+    },
 }
 
 
@@ -98,6 +105,16 @@ def histories(entry: Entry, recipe: Recipe, folder: Path, seeds: Iterable[int] =
     """The histories of a recipe that lie in a folder, one for each seed that has been run."""
     paths = [changed(recipe, seed=seed).path(entry, folder).with_suffix(".json") for seed in seeds]
     return [json.loads(path.read_text()) for path in paths if path.is_file()]
+
+
+def short_path_runs(name: str) -> dict[str, list[dict[str, Any]]]:
+    """The bundled histories of a network of SHORT_PATHS, one for each seed, by how it was trained."""
+    return {way: histories(NETWORKS[name], recipe, CHECKPOINTS) for way, recipe in SHORT_PATHS[name].items()}
+
+
+def every_seed(runs: Mapping[str, Sequence[Any]]) -> bool:
+    """Whether each way to train has been run with each of SEEDS."""
+    return all(len(found) == len(SEEDS) for found in runs.values())
 
 
 def difference(errors: Sequence[float], ordinary: Sequence[float]) -> tuple[float, float, float]:
@@ -129,12 +146,13 @@ def optimizer_of(
 
 @torch.no_grad()
 def loss_and_error(network: ResidualNetwork, images: ImageSet, preprocessing: Preprocessing) -> tuple[float, float]:
-    """Mean cross-entropy and error in per cent, in eval mode, without augmentation."""
+    """Mean cross-entropy and error in per cent, in eval mode, without augmentation, where the network lies."""
     network.eval()
+    place = next(network.parameters()).device
     loss, wrong = 0.0, 0
     assert images.labels is not None
     for pixels, labels in zip(images.pixels.split(500), images.labels.split(500), strict=True):
-        logits = network(preprocessing.normalise(pixels))
+        logits, labels = network(preprocessing.normalise(pixels.to(place))), labels.to(place)
         loss += functional.cross_entropy(logits, labels, reduction="sum").item()
         wrong += int((logits.argmax(1) != labels).sum())
     return loss / len(images), 100 * wrong / len(images)
@@ -148,15 +166,16 @@ def train(
     recipe: Recipe,
     progress: Progress = no_progress,
 ) -> None:
-    """Train a network and write its weights (.safetensors) and its history (.json) at ``recipe.path``.
+    """Train a network on ``device()`` and write its weights (.safetensors) and its history (.json) at ``recipe.path``.
 
     A state file beside them is replaced at least every 100 steps; a run that finds one goes on from there, with the
-    result that it would have had without the interruption. Files are written whole or not at all.
+    result that it would have had without the interruption (on a GPU up to rounding), on another device too: what is
+    drawn at random is drawn on the CPU. Files are written whole or not at all.
     """
     path = recipe.path(entry, folder)
     path.parent.mkdir(parents=True, exist_ok=True)
     state_path = path.with_suffix(".partial.pt")
-    network = entry.build(seed=recipe.seed).to(memory_format=torch.channels_last)
+    network = entry.build(seed=recipe.seed).to(memory_format=torch.channels_last).to(device())
     steps = len(training) // recipe.batch_size
     optimizer = optimizer_of(network, recipe.max_learning_rate, recipe.momentum, recipe.weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
@@ -165,7 +184,7 @@ def train(
     done, history, seconds = 0, [], 0.0
     generator = torch.Generator()
     if state_path.exists():
-        state = torch.load(state_path, weights_only=True)
+        state = torch.load(state_path, weights_only=True, map_location=device())
         if state["recipe"] != vars(recipe):
             raise InputError(f"{state_path} belongs to another recipe: {state['recipe']}; remove it to start again.")
         network.load_state_dict(state["network"])
@@ -193,6 +212,7 @@ def train(
     assert training.labels is not None
     sample, gradient_sample = training.limit(HISTORY_IMAGES), training.limit(GRADIENT_IMAGES)
     assert gradient_sample.labels is not None
+    gradient_pixels = gradient_sample.pixels.to(device())
     while done < recipe.epochs * steps:
         epoch, first = divmod(done, steps)
         order = torch.randperm(len(training), generator=generator.manual_seed(recipe.seed * 1000 + epoch))
@@ -202,9 +222,10 @@ def train(
             chosen = order[step * recipe.batch_size : (step + 1) * recipe.batch_size]
             # Each step has a generator seed of its own, so that a run resumed here draws what the first would have drawn.
             generator.manual_seed((recipe.seed * 1000 + epoch) * 100_000 + step + 1)
-            images = entry.preprocessing.normalise(augment(training.pixels[chosen], recipe.shift, generator))
+            pixels = augment(training.pixels[chosen], recipe.shift, generator).to(device())
             optimizer.zero_grad()
-            backward(network, images, training.labels[chosen], recipe, generator)
+            labels = training.labels[chosen].to(device())
+            backward(network, entry.preprocessing.normalise(pixels), labels, recipe, generator)
             optimizer.step()
             schedule.step()
             done += 1
@@ -215,7 +236,7 @@ def train(
                 train_loss, train_error = loss_and_error(network, sample, entry.preprocessing)
                 test_loss, test_error = loss_and_error(network, test, entry.preprocessing)
                 norms = stream_gradient_norms(
-                    network, entry.preprocessing.normalise(gradient_sample.pixels), gradient_sample.labels
+                    network, entry.preprocessing.normalise(gradient_pixels), gradient_sample.labels.to(device())
                 )
                 seconds += time.monotonic() - started
                 history.append(
@@ -242,11 +263,12 @@ def train(
         "test_error_pct": history[-1]["test_error_pct"],
         "test_images": len(test),
         "seconds": round(seconds),
+        "device": device().type,
         "threads": torch.get_num_threads(),
     }
     if recipe.blocks_per_batch is not None:
         summary["test_error_reestimated_pct"] = error_with_own_statistics(network, sample, test, entry.preprocessing)
-    weights = {key: tensor.contiguous() for key, tensor in network.state_dict().items()}
+    weights = {key: tensor.cpu().contiguous() for key, tensor in network.state_dict().items()}
     replace(path.with_suffix(".safetensors"), lambda new: save_file(weights, new, {"network": entry.name}))
     replace(path.with_suffix(".json"), lambda new: new.write_text(json.dumps(summary, indent=1) + "\n"))
     state_path.unlink()
@@ -260,7 +282,8 @@ def error_with_own_statistics(
     A network that was trained without some of its blocks has statistics of streams to which fewer branches were added.
     """
     whole = deepcopy(network)
-    update_bn((preprocessing.normalise(pixels) for pixels in images.pixels.split(500)), whole)
+    place = next(network.parameters()).device
+    update_bn((preprocessing.normalise(pixels.to(place)) for pixels in images.pixels.split(500)), whole)
     return loss_and_error(whole, test, preprocessing)[1]
 
 
@@ -295,17 +318,18 @@ def write_table(folder: Path) -> None:
 
 
 def table(folder: Path) -> str:
-    """A row for each history in a folder."""
+    """A row for each history of a network in a folder; the recorded stacks lie there as JSON too."""
     rows = []
-    for path in sorted(folder.glob("*.json")):
+    for path in sorted(folder.glob("fashion-*.json")):
         summary, weights = json.loads(path.read_text()), path.with_suffix(".safetensors")
         kept = folder.name != HISTORIES
         size = f"{weights.stat().st_size / 1e6:.1f}" if kept else "-"
         anew = summary.get("test_error_reestimated_pct")
         test_error = f"{summary['test_error_pct']:.2f}" + ("" if anew is None else f" ({anew:.2f})")
+        ran_on = summary["threads"] if summary.get("device", "cpu") == "cpu" else summary["device"]
         digest = f"`{hashlib.sha256(weights.read_bytes()).hexdigest()}`" if kept else "-"
         rows.append(
             f"| {path.stem} | {summary['recipe']['seed']} | {summary['recipe']['epochs']} | {summary['train_error_pct']:.2f} "
-            f"| {test_error} | {summary['seconds'] / 60:.0f} ({summary['threads']}) | {size} | {digest} |\n"
+            f"| {test_error} | {summary['seconds'] / 60:.0f} ({ran_on}) | {size} | {digest} |\n"
         )
     return TABLE_COLUMNS + "".join(rows)

@@ -9,7 +9,7 @@ from plotly.subplots import make_subplots
 
 from ..experiments.degradation import History, gap, gradient_history
 from .palette import Palette, styled
-from .training import band, whiskers
+from .training import band, epoch_step, whiskers
 
 Runs = Mapping[int, Sequence[History]]
 NAMES = {"plain": "plain", "resnet": "residual"}
@@ -41,12 +41,12 @@ def errors_by_epoch(families: Mapping[str, Runs], palette: Palette) -> go.Figure
                     x=epochs, y=errors.mean(0), name=name, mode="lines", line={"color": colours[depth], "width": widths[depth], "dash": dash},
                     hovertemplate="epoch %{x}: %{y:.2f} %<extra>" + name + "</extra>", row=1, col=column,
                 )  # fmt: skip
-        figure.update_xaxes(title_text="epoch", dtick=1 if epochs[-1] < 12 else 5, showgrid=False, row=1, col=column)
+        figure.update_xaxes(title_text="epoch", dtick=epoch_step(runs), showgrid=False, row=1, col=column)
     for depth, colour in colours.items():
         figure.add_scatter(x=[None], y=[None], mode="lines", line={"color": colour, "width": widths[depth]}, name=f"{depth} layers", showlegend=True)  # fmt: skip
     for name, dash in (("training images", "dash"), ("test images", "solid")):
         figure.add_scatter(x=[None], y=[None], mode="lines", line={"color": palette.muted, "dash": dash}, name=name, showlegend=True)  # fmt: skip
-    figure.update_yaxes(type="log", tickvals=[5, 7, 10, 15, 20, 30, 50, 90])
+    figure.update_yaxes(type="log", tickvals=[2, 3, 5, 7, 10, 15, 20, 30, 50, 90])
     figure.update_yaxes(title_text="error, %, log scale", col=1)
     return with_legend(styled(figure, palette, 400, top=70), palette)
 

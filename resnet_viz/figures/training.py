@@ -31,9 +31,26 @@ def error_by_epoch(arms: Mapping[str, Sequence[History]], palette: Palette, whic
             line={"color": colour, "width": 2}, marker={"size": 7, "symbol": symbol},
             hovertemplate="epoch %{x}: %{y:.2f} %<extra>" + name + "</extra>",
         )  # fmt: skip
-    figure.update_xaxes(title_text="epoch", dtick=1, showgrid=False)
-    figure.update_yaxes(type="log", title_text="test error, %, log scale", tickvals=[5, 10, 20, 50, 100])
+    figure.update_xaxes(title_text="epoch", dtick=epoch_step(arms), showgrid=False)
+    figure.update_yaxes(type="log", title_text="test error, %, log scale", tickvals=[5, 7, 10, 20, 50, 100])
     return named_above(styled(figure, palette, 340))
+
+
+def epoch_step(arms: Mapping[Any, Sequence[History]]) -> int:
+    """How many epochs lie between two ticks: each has one in a short training, every fifth in a long one."""
+    longest = max(len(history["epochs"]) for histories in arms.values() for history in histories)
+    return 1 if longest <= 12 else 5
+
+
+def difference_sentence(way: str, difference: tuple[float, float, float]) -> str:
+    """What a difference in error (points, with its 95 % interval) shows, and what it leaves open. Markdown."""
+    points, low, high = difference
+    shown = (
+        f"no difference could be shown; up to {high:.1f} points more error are compatible with these runs"
+        if low < 0 < high
+        else "a difference beyond that between seeds"
+    )
+    return f"**{way}**: {points:+.2f} points (95 % interval {low:+.2f} to {high:+.2f}): {shown}."
 
 
 def band(epochs: Sequence[int], errors: np.ndarray) -> dict[str, Any]:

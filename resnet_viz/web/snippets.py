@@ -193,19 +193,23 @@ by_stop = probabilities_by_stop(loaded.network, loaded.inputs(image))
 figure = class_probabilities_by_stop(loaded.entry.classes, by_stop, LIGHT)"""
 
 
-SHORT_PATHS = """from resnet_viz.experiments.training import SHORT_PATHS, histories
+def short_paths(name: str) -> str:
+    """The test error of a network of SHORT_PATHS, by how it was trained."""
+    return f"""from resnet_viz.experiments.training import short_path_runs
 from resnet_viz.figures.training import error_by_epoch
-from resnet_viz.networks.zoo import CHECKPOINTS
 
-network = NETWORKS["fashion-resnet20"]
-ways = {name: histories(network, recipe, CHECKPOINTS) for name, recipe in SHORT_PATHS.items()}
-figure = error_by_epoch(ways, LIGHT)"""
+figure = error_by_epoch(short_path_runs("{name}"), LIGHT)"""
 
 
 DEGRADATION = """from resnet_viz.experiments.degradation import family
 from resnet_viz.figures.degradation import errors_by_epoch
 
 figure = errors_by_epoch({kind: family(kind) for kind in ("plain", "resnet")}, LIGHT)"""
+
+TRAINED_LONGER = """from resnet_viz.experiments.degradation import trained_longer
+from resnet_viz.figures.degradation import errors_by_epoch
+
+figure = errors_by_epoch(trained_longer()[0], LIGHT)"""
 
 ERRORS_BY_DEPTH = DEGRADATION.replace("errors_by_epoch", "errors_by_depth")
 

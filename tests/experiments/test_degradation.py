@@ -8,7 +8,7 @@ from scipy import stats
 from torchvision.models import ResNet18_Weights, ResNet34_Weights
 
 from resnet_viz.experiments import degradation
-from resnet_viz.experiments.degradation import PUBLISHED, compared, family, gap, gradient_history
+from resnet_viz.experiments.degradation import PUBLISHED, compared, family, gap, gradient_history, trained_longer
 from resnet_viz.networks.zoo import CHECKPOINTS, block_names, trainable
 
 
@@ -66,6 +66,19 @@ def test_depths_without_histories_are_left_out(tmp_path, monkeypatch):
     monkeypatch.setattr(degradation, "CHECKPOINTS", tmp_path)
     assert family("plain") == {32: [{"train_error_pct": 1.0}]}
     assert family("resnet") == {}
+
+
+def test_longer_trainings_are_told_apart_from_ordinary_ones_and_missing_ones_are_named(all_trained):
+    found, missing = trained_longer()
+    assert not missing
+    assert {kind: {depth: [run["train_error_pct"] for run in runs] for depth, runs in its.items()} for kind, its in found.items()} == {
+        "plain": {20: [5.5], 56: [8.0]}, "resnet": {20: [4.5], 56: [3.0]},
+    }  # fmt: skip
+    assert family("plain")[56][0] == json.loads((CHECKPOINTS / "fashion-plain56.json").read_text())
+    for depth in (20, 56):
+        (all_trained / "histories" / f"fashion-resnet{depth}-epochs30.json").unlink()
+    found, missing = trained_longer()
+    assert list(found) == ["plain"] and missing == ["resnet20", "resnet56"]
 
 
 DEEP = [{"train_error_pct": train, "test_error_pct": test} for train, test in ((5.0, 9.0), (7.0, 10.0), (6.0, 9.5))]

@@ -3,7 +3,16 @@
 import numpy as np
 import torch
 
-from resnet_viz.experiments.early_stop import early_stops, probabilities_by_stop, stop_everywhere
+from resnet_viz.experiments import early_stop
+from resnet_viz.experiments.early_stop import (
+    early_stops,
+    largest_fall,
+    probabilities_by_stop,
+    probe_everywhere,
+    stop_everywhere,
+)
+from resnet_viz.networks.datasets import bundled_fashion
+from resnet_viz.networks.images import ImageSet
 from resnet_viz.networks.zoo import NETWORKS, images_of, load
 
 from ..conftest import SMALL_PREPROCESSING
@@ -37,3 +46,42 @@ def test_a_residual_network_can_stop_a_little_earlier_and_a_plain_one_cannot():
         loaded = load(NETWORKS[name])
         rises[name] = stop_everywhere(loaded.network, loaded.entry.preprocessing, images).rises[-4]  # the last tenth
     assert rises["fashion-resnet56"] < 10 < 40 < rises["fashion-plain56"]
+
+
+def test_a_probe_is_the_ridge_regression_that_gradients_of_its_loss_say(network, image_set, device):
+    """At the least of mean squared error plus RIDGE |W|^2, over standardised channel means, the loss has no gradient."""
+    test = ImageSet("other", image_set.pixels.flip(0), image_set.labels.flip(0), image_set.names)
+    said = probe_everywhere(network, SMALL_PREPROCESSING, image_set, test)
+    assert said.shape == (5, 16)
+    images = SMALL_PREPROCESSING.normalise(image_set.pixels).to(device)
+    targets = torch.eye(10, dtype=torch.float64)[image_set.labels]
+    for row, stream in zip(said, network.streams(images), strict=True):
+        features = stream.detach().mean((2, 3)).cpu().double()
+        features = (features - features.mean(0)) / (features.std(0) + 1e-9)
+        weights = torch.zeros(features.shape[1], 10, dtype=torch.float64, requires_grad=True)
+        offset = torch.zeros(10, dtype=torch.float64, requires_grad=True)
+        optimizer = torch.optim.LBFGS([weights, offset], max_iter=2000, tolerance_grad=1e-12, tolerance_change=1e-14)
+
+        def loss(features=features, weights=weights, offset=offset, optimizer=optimizer):
+            optimizer.zero_grad()
+            error = (features @ weights + offset - targets).square().sum(1).mean()
+            total = error + early_stop.RIDGE * weights.square().sum()
+            total.backward()
+            return total
+
+        optimizer.step(loss)
+        expected = (features @ weights + offset).argmax(1).flip(0)
+        np.testing.assert_array_equal(row, expected)
+
+
+def test_a_probe_reads_the_class_from_the_middle_of_a_plain_network_where_its_own_head_does_not():
+    loaded, test = load(NETWORKS["fashion-plain56"]), images_of(NETWORKS["fashion-plain56"], limit=200)
+    training = bundled_fashion("training").limit(1000)
+    probed = probe_everywhere(loaded.network, loaded.entry.preprocessing, training, test)
+    stopped = stop_everywhere(loaded.network, loaded.entry.preprocessing, test).predictions
+    read, said = ((each[13] != test.labels.numpy()).mean() for each in (probed, stopped))
+    assert read < 0.25 < 0.7 < said
+
+
+def test_the_largest_fall_is_a_share_of_the_whole_one():
+    assert largest_fall(np.array([90.0, 80.0, 85.0, 50.0, 40.0])) == 35 / 50

@@ -210,6 +210,13 @@ def test_every_arm_is_trained_with_each_rate_once_in_order():
     ]  # fmt: skip
 
 
+def test_stacks_are_trained_on_the_chosen_device(stream, device):
+    images = bundled_fashion("training").limit(100)
+    found = next(filter(None, train_stacks(SMALL, images, images.subset(list(range(40))), [RESIDUAL])))
+    expected = outcome(RESIDUAL, SMALL, found.learning_rate, stream)
+    assert found.errors == pytest.approx(expected.errors, rel=0 if device.type == "cpu" else 1e-2)
+
+
 def test_the_recorded_attempts_are_read_as_they_were_trained(tmp_path, monkeypatch):
     rows = (
         '[{"arm": {"kind": "plain", "scale": null}, "blocks": 2, "learning_rate": 0.25, "seed": 1, "steps": [0, 5],'

@@ -6,13 +6,14 @@ from dataclasses import replace
 from itertools import pairwise
 
 import pytest
+import safetensors.torch
 import torch
 from click.testing import CliRunner
 from torch import nn
 
 from resnet_viz.cli import main
 from resnet_viz.errors import InputError
-from resnet_viz.experiments import deletion, race
+from resnet_viz.experiments import race
 from resnet_viz.experiments.deletion import sweep
 from resnet_viz.experiments.race import Race, Racing, Record, Samples, racer, recorded, row_of, samples
 from resnet_viz.experiments.trace import stream_gradient_norms
@@ -20,6 +21,7 @@ from resnet_viz.experiments.training import loss_and_error
 from resnet_viz.networks import datasets, zoo
 from resnet_viz.networks.datasets import bundled_fashion
 
+pytestmark = pytest.mark.usefixtures("on_the_cpu")
 SHORT = Race("plain8", "resnet8", steps=12, batch_size=8)
 
 
@@ -31,12 +33,6 @@ def few(count: int = 30) -> Samples:
 
 def run(wanted: Race, images: Samples | None = None) -> list[Record]:
     return [record for record in Racing(wanted, images or few()) if record is not None]
-
-
-def at_first(wanted: Race, images: Samples) -> Record:
-    first = next(iter(Racing(wanted, images)))
-    assert first is not None
-    return first
 
 
 @pytest.fixture(scope="module")
@@ -135,10 +131,18 @@ def test_the_training_loss_falls():
         assert sum(last.batch_losses) / 10 < 0.8 * first.train_loss
 
 
-def test_the_network_measured_is_where_its_weights_are(monkeypatch, short):
-    """Races are run on the CPU, also where other experiments use another device."""
-    monkeypatch.setattr(deletion, "device", lambda: torch.device("meta"), raising=False)
-    assert at_first(SHORT, few()) == short[0]
+def test_a_race_is_run_on_the_chosen_device(short, device):
+    racing = Racing(SHORT, few())
+    assert {parameter.device.type for network in racing.networks for parameter in network.parameters()} == {device.type}
+    first, *_, last = (record for record in racing if record)
+    for side in ("left", "right"):
+        for record, on_the_cpu in ((first, short[0]), (last, short[-1])):
+            ours, its = getattr(record, side), getattr(on_the_cpu, side)
+            assert (ours.train_loss, *ours.batch_losses) == pytest.approx((its.train_loss, *its.batch_losses), rel=1e-2)
+        its_norms = getattr(short[0], side).stream_gradient_norms
+        assert getattr(first, side).stream_gradient_norms == pytest.approx(its_norms, rel=1e-3)
+    weights = [safetensors.torch.load(file) for file in racing.files().values()]
+    assert all(tensor.device.type == "cpu" for tensors in weights for tensor in tensors.values())
 
 
 # Names.

@@ -1,11 +1,12 @@
 """Training on short paths: what each parameter's gradient is made of, and which blocks a batch trains."""
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 from torch.nn import functional
 
-from resnet_viz.experiments.short_paths import backward_over_paths, random_gates
+from resnet_viz.experiments.short_paths import backward_over_paths, random_gates, share_of_short_paths
 
 from ..conftest import RESIDUAL_CASES, relative_error, small_network
 
@@ -94,3 +95,7 @@ def test_random_gates_are_seeded_and_keep_as_many_blocks_as_asked():
     assert random_gates(9, 4, torch.Generator().manual_seed(3)) == draws[3]
     kept = torch.tensor(draws).mean(0)
     assert (kept - 4 / 9).abs().max() < 0.15, "every block has its turn: 4/9, with a deviation of 0.035"
+
+
+def test_the_share_of_short_paths_is_that_of_the_summed_norms():
+    assert share_of_short_paths(np.array([1.0, 2.0, 3.0, 4.0]), longest=1) == 0.3

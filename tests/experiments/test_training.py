@@ -19,12 +19,14 @@ from resnet_viz.errors import InputError
 from resnet_viz.experiments import training
 from resnet_viz.experiments.training import Recipe, augment, loss_and_error, train
 from resnet_viz.networks.datasets import bundled_fashion
+from resnet_viz.networks.device import device as chosen_device
 from resnet_viz.networks.images import ImageSet
 from resnet_viz.networks.network import build
-from resnet_viz.networks.zoo import NETWORKS, Entry, read_state
+from resnet_viz.networks.zoo import CHECKPOINTS, NETWORKS, Entry, read_state
 
-from ..conftest import SMALL_PREPROCESSING
+from ..conftest import SMALL_PREPROCESSING, same_state
 
+pytestmark = pytest.mark.usefixtures("on_the_cpu")
 RECIPE = Recipe(epochs=3, batch_size=16, shift=1)  # of 70 images: 4 steps an epoch, 12 in all; saved after 3 4 6 8 9 12
 ENTRY = Entry(
     "tiny",
@@ -75,9 +77,10 @@ def outcome(folder: Path) -> tuple[bytes, dict]:
 
 @pytest.fixture(scope="module", autouse=True)
 def frequent_saves():
-    """A state file every third step, and at the end of each epoch."""
+    """A state file every third step, and at the end of each epoch; three epochs are what is usual here."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(training, "STEPS_BETWEEN_SAVES", 3)
+        patch.setattr(Recipe, "epochs", 3)
         yield
 
 
@@ -100,6 +103,47 @@ def test_a_resumed_run_ends_as_if_it_had_not_been_cut_off(tmp_path, uninterrupte
         run(tmp_path, die_at)
     assert run(tmp_path) == list(range(resumed_at, 13))
     assert outcome(tmp_path) == uninterrupted
+
+
+def test_on_the_cpu_the_weights_are_those_of_a_loop_that_knows_no_other_device(uninterrupted):
+    images, generator = images_to_learn(70, 1), torch.Generator()
+    network = ENTRY.build(seed=0).to(memory_format=torch.channels_last).train()
+    optimizer = torch.optim.SGD(network.parameters(), 0.05, momentum=0.9, nesterov=True, weight_decay=5e-4)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.05, total_steps=12)
+    for step in range(12):
+        epoch, place = divmod(step, 4)
+        order = torch.randperm(70, generator=generator.manual_seed(epoch))
+        chosen = order[16 * place : 16 * (place + 1)]
+        batch = augment(images.pixels[chosen], 1, generator.manual_seed(epoch * 100_000 + place + 1))
+        optimizer.zero_grad()
+        functional.cross_entropy(network(SMALL_PREPROCESSING.normalise(batch)), images.labels[chosen]).backward()
+        optimizer.step()
+        schedule.step()
+    assert same_state(network, load(uninterrupted[0]))
+
+
+@pytest.mark.parametrize("changes", [{}, {"blocks_per_batch": 1}, {"longest_path": 1}], ids=str)
+@pytest.mark.parametrize("first", ["here", "cpu"])
+def test_a_run_goes_on_on_another_device(tmp_path, monkeypatch, device, first, changes):
+    """Begun here and ended on the CPU, or the other way round: as if it had been on the CPU all the time, up to rounding."""
+    recipe = replace(RECIPE, **changes)
+
+    def run_on(place: str, folder: Path, die_at: int | None = None) -> None:
+        monkeypatch.setenv("RESNET_VIZ_DEVICE", place)
+        chosen_device.cache_clear()
+        run(folder, die_at, recipe)
+
+    run_on("cpu", tmp_path / "expected")
+    places = (device.type, "cpu") if first == "here" else ("cpu", device.type)
+    with pytest.raises(Interrupted):
+        run_on(places[0], tmp_path / "own", die_at=7)
+    run_on(places[1], tmp_path / "own")
+    own, expected = (recipe.path(ENTRY, tmp_path / name) for name in ("own", "expected"))
+    assert json.loads(own.with_suffix(".json").read_text())["device"] == places[1]
+    tensors, its = (load_file(path.with_suffix(".safetensors")) for path in (own, expected))
+    assert all(torch.allclose(tensors[name], its[name], rtol=1e-2, atol=1e-3) for name in its)
+    if device.type == "cpu":
+        assert all(torch.equal(tensors[name], its[name]) for name in its)
 
 
 def test_a_run_cut_off_again_and_again_ends_the_same(tmp_path, uninterrupted):
@@ -125,6 +169,7 @@ def run_until_killed(folder: str) -> None:
     """Train and be killed in step 8, without any chance to clear up."""
     torch.set_num_threads(1)
     training.STEPS_BETWEEN_SAVES = 3
+    Recipe.epochs = 3
     sets = images_to_learn(70, 1), images_to_learn(30, 2)
     train(
         ENTRY, *sets, Path(folder), RECIPE, lambda done, _: os.kill(os.getpid(), signal.SIGKILL) if done == 8 else None
@@ -179,6 +224,7 @@ def test_the_state_of_another_recipe_is_refused(tmp_path):
         ({"seed": 1}, "tiny-seed1"),
         ({"blocks_per_batch": 1}, "tiny-blocks1"),
         ({"longest_path": 0, "seed": 1}, "tiny-longest0-seed1"),
+        ({"epochs": 4, "batch_size": 23}, "tiny-epochs4"),
     ],
     ids=str,
 )
@@ -238,6 +284,28 @@ def test_the_written_weights_have_the_written_errors(tmp_path):
     assert summary["epochs"][-1]["train_loss"] < summary["epochs"][0]["train_loss"]
 
 
+def test_the_table_of_the_bundled_runs_is_what_their_files_give(tmp_path):
+    for path in CHECKPOINTS.rglob("*.*"):
+        if path.is_file() and path.name != "README.md":
+            link = tmp_path / path.relative_to(CHECKPOINTS)
+            link.parent.mkdir(exist_ok=True)
+            link.symlink_to(path)
+    training.write_table(tmp_path)
+    assert (tmp_path / "README.md").read_text() == (CHECKPOINTS / "README.md").read_text()
+
+
+def test_a_run_on_a_gpu_is_named_so_in_the_table(tmp_path):
+    summary = {"recipe": vars(replace(RECIPE, seed=1)), "train_error_pct": 5.0, "test_error_pct": 6.0, "seconds": 90, "threads": 8}
+    for device in ("cpu", "cuda"):
+        path = tmp_path / "histories" / f"fashion-{device}.json"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(json.dumps(summary | {"device": device}))
+    training.write_table(tmp_path)
+    table = (tmp_path / "README.md").read_text()
+    assert "| fashion-cpu | 1 | 3 | 5.00 | 6.00 | 2 (8) | - | - |" in table
+    assert "| fashion-cuda | 1 | 3 | 5.00 | 6.00 | 2 (cuda) | - | - |" in table
+
+
 def test_augmentation_gives_each_image_one_of_its_50_variants():
     generator = torch.Generator().manual_seed(0)
     images = torch.randint(1, 256, (3, 2, 6, 7), dtype=torch.uint8, generator=generator)
@@ -284,7 +352,7 @@ def test_a_network_of_the_table_trains_the_same_twice(tmp_path):
     found = []
     for name in ("first", "again"):
         folder = tmp_path / name
-        train(entry, images.limit(96), images.limit(20), folder, Recipe(epochs=1, batch_size=32))
+        train(entry, images.limit(96), images.limit(20), folder, Recipe(epochs=3, batch_size=32))
         summary = json.loads((folder / f"{entry.name}.json").read_text())
         del summary["seconds"]
         found.append(((folder / f"{entry.name}.safetensors").read_bytes(), summary))

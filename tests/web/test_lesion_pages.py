@@ -5,12 +5,15 @@ import pytest
 from scipy import stats
 
 from resnet_viz import findings
+from resnet_viz.experiments import degradation
 from resnet_viz.experiments.deletion import Sweep
 from resnet_viz.experiments.lesion_studies import random_deletions, random_swaps, ten_counts
-from resnet_viz.experiments.training import SHORT_PATHS, histories
+from resnet_viz.experiments.paths import gradient_by_length
+from resnet_viz.experiments.training import short_path_runs
 from resnet_viz.figures.importance import calibration_sentence
 from resnet_viz.figures.lesion_studies import study_sentences
-from resnet_viz.networks.zoo import CHECKPOINTS, NETWORKS, images_of
+from resnet_viz.networks.device import device
+from resnet_viz.networks.zoo import NETWORKS, images_of
 from resnet_viz.web import cached
 from resnet_viz.web.sweeps import bars_of
 
@@ -101,22 +104,52 @@ def test_a_path_is_picked_by_hand_and_stands_in_the_link() -> None:
 
 def test_the_histories_of_short_paths_are_compared_as_scipy_compares_them() -> None:
     page = opened("short_paths")
-    entry = NETWORKS["fashion-resnet20"]
-    ways = [
-        [each["test_error_pct"] for each in histories(entry, recipe, CHECKPOINTS)] for recipe in SHORT_PATHS.values()
-    ]
+    ways = [[each["test_error_pct"] for each in runs] for runs in short_path_runs("fashion-resnet20").values()]
     assert [len(errors) for errors in ways] == [3, 3, 3]
     test = stats.ttest_ind(ways[2], ways[0], equal_var=False)
     low, high = test.confidence_interval()
     assert f"{np.mean(ways[2]) - np.mean(ways[0]):+.2f} points (95 % interval {low:+.2f} to {high:+.2f})" in texts(page)
-    assert (test.pvalue > 0.05) == ("no difference beyond that between seeds" in texts(page))
+    open_ = f"no difference could be shown; up to {high:.1f} points more error are compatible"
+    assert (test.pvalue > 0.05) == (open_ in texts(page))
+    entry = NETWORKS["fashion-resnet20"]
+    loaded, images = cached.network(entry), images_of(entry, limit=32)
+    norms = gradient_by_length(loaded.network, loaded.inputs(images), images.labels.to(device())).mean_norms
+    assert f"carry {100 * norms[:5].sum() / norms.sum():.0f} % of the gradient of the trained resnet20" in texts(page)
+    assert any(each.value.startswith("Harsher than theirs. ") for each in page.header)
     assert "precomputed" in texts(page)
+
+
+@pytest.mark.usefixtures("all_trained")
+def test_the_matched_experiment_comes_first_with_its_norms_taken_anew() -> None:
+    page = opened("short_paths")
+    assert [card.key for card in page.session_state["cards"]] == ["matched_blocks", "short_paths"]
+    ordinary = [run["test_error_pct"] for run in short_path_runs("fashion-resnet56")["all 27 blocks"]]
+    for way, errors in (("13 of 27 blocks a batch", [30, 32, 34]), ("13 of 27 blocks a batch, batch norms' statistics taken anew with all blocks, 9.00 %", [9.5, 9, 8.5])):  # fmt: skip
+        low, high = stats.ttest_ind(errors, ordinary, equal_var=False).confidence_interval()
+        assert f"**{way}**: {np.mean(errors) - np.mean(ordinary):+.2f} points (95 % interval {low:+.2f} to {high:+.2f})" in texts(page)  # fmt: skip
+
+
+@pytest.mark.usefixtures("all_trained")
+def test_the_errors_of_three_times_the_epochs_stand_beside_those_of_ten() -> None:
+    page = opened("degradation")
+    plain = degradation.family("plain")[56][0]["train_error_pct"]
+    assert f"plain56 {plain:.1f} / 8.0 %" in texts(page) and "Not trained yet" not in texts(page)
+
+
+def test_runs_that_are_not_there_are_named(all_trained) -> None:
+    for name in ("plain56", "resnet20", "resnet56"):
+        (all_trained / "histories" / f"fashion-{name}-epochs30.json").unlink()
+    assert "Not trained yet: plain56, resnet20, resnet56." in texts(opened("degradation"))
+    (all_trained / "histories" / "fashion-plain20-epochs30.json").unlink()
+    (all_trained / "histories" / "fashion-resnet56-blocks13-seed2.json").unlink()
+    assert "trained_longer" not in [card.key for card in opened("degradation").session_state["cards"]]
+    assert [card.key for card in opened("short_paths").session_state["cards"]] == ["short_paths"]
 
 
 def test_the_histories_of_short_paths_are_of_one_network_whatever_is_chosen() -> None:
     page = opened("short_paths", {"network": "cifar10-resnet20"})
     assert not any("predictions mean nothing" in warning.value for warning in page.warning)
-    (card,) = page.session_state["cards"]
+    *_, card = page.session_state["cards"]
     assert card.provenance[0].startswith("fashion-resnet20, ")
 
 

@@ -11,17 +11,18 @@ FIGURES = {
     "gradient_flow": {"trained", "untrained", "statistics"},
     "path_unrolling": {"share_by_length", "count_times_norm", "lengths_by_stage", "unravelled"},
     "layer_deletion": {"prediction", "set_error", "class_errors", "sweep", "reliability", "reliability_beside"},
-    "short_paths": {"short_paths"},
+    "short_paths": {"matched_blocks", "short_paths"},
     "strongest_paths": {"strongest", "path_picture"},
     "lesion_studies": {"study"},
     "block_importance": {"importance", "agreement"},
     "early_stop": {"by_stop", "error_by_stop"},
-    "degradation": {"errors_by_epoch", "errors_by_depth", "gradients_by_epoch", "four_stages"},
+    "degradation": {"errors_by_epoch", "errors_by_depth", "gradients_by_epoch", "trained_longer", "four_stages"},
     "live_training": {"race_errors", "race_gradients"},
     "learning_identity": {"identity_blocks", "identity_steps_precomputed", "deepened"},
 }
 
 
+@pytest.mark.usefixtures("all_trained")
 @pytest.mark.parametrize("page", FIGURES)
 def test_the_python_under_each_figure_makes_its_numbers(page: str) -> None:
     app = opened(page, {"network": "fashion-resnet20", "deleted": "2", "image": "300"})
