@@ -55,7 +55,11 @@ WORDS = {
     "nat": "the unit of the cross-entropy loss: 1 nat more means that the probability of the label is 2.7 times smaller",
     "first order": "what the slope of the loss at the intact network predicts for a deletion: $-\\partial L / \\partial g$",
     "Shapley value": "how much a block lowers the loss on average over the orders in which the blocks can be put back",
+    "Grad-CAM": "a map of the places where a stream speaks for a class: its channels, each weighted by the mean gradient of the class's logit, added up, and cut off below 0 (gradient-weighted class activation mapping)",
+    "integrated gradients": "what each pixel adds to the logit of a class: the gradient along the way from a black image to this one, times the pixel's change",
+    "completeness": "integrated gradients add up to the logit of the image less that of black; the completeness error is the difference left by the finite number of steps",
     "calibration error": "how far confidence and accuracy lie apart, averaged over ten bins of confidence, each weighted by its number of images (ECE)",
+    "Pearson's correlation": "1 if two lists rise and fall in proportion, −1 if one falls as the other rises, 0 if unrelated",
     "Spearman's correlation": "the correlation of ranks: 1 if two lists have the same order, −1 if the reverse, 0 if unrelated",
     "Kendall's tau": "1 for blocks in their old order, −1 for the reverse: the share of pairs kept minus the share of pairs turned",
     "standard error": "the standard deviation that a mean has from sample to sample: how far it may be off; a 95 % interval reaches about two of them to each side",
@@ -71,6 +75,8 @@ PAPERS = [
     "He, Zhang, Ren, Sun: [Delving Deep into Rectifiers](https://arxiv.org/abs/1502.01852), 2015: the initial weights",
     "Agresti, Min: Simple improved confidence intervals for comparing matched proportions, Statistics in Medicine 24, 2005: the paired interval",
     "Castro, Gómez, Tejada: [Polynomial calculation of the Shapley value based on sampling](https://doi.org/10.1016/j.cor.2008.04.004), 2009",
+    "Selvaraju, Cogswell, Das, Vedantam, Parikh, Batra: [Grad-CAM](https://arxiv.org/abs/1610.02391), 2017",
+    "Sundararajan, Taly, Yan: [Axiomatic Attribution for Deep Networks](https://arxiv.org/abs/1703.01365), 2017: integrated gradients",
     "Guo, Pleiss, Sun, Weinberger: [On Calibration of Modern Neural Networks](https://arxiv.org/abs/1706.04599), 2017: the calibration error",
     "Xiao, Rasul, Vollgraf: [Fashion-MNIST](https://arxiv.org/abs/1708.07747), 2017: images, MIT licence, © 2017 Zalando SE",
 ]
@@ -87,5 +93,5 @@ st.dataframe(pd.DataFrame([{"network": entry.name, "data set": entry.dataset, "w
              hide_index=True)  # fmt: skip
 st.header("This software", anchor=False)
 st.markdown(f"{CITE}. {describe_device()}; "
-            + ", ".join(f"{name} {version(name)}" for name in ("streamlit", "torchvision", "plotly", "networkx", "scipy", "numpy")) + ". "
+            + ", ".join(f"{name} {version(name)}" for name in ("streamlit", "torchvision", "captum", "plotly", "networkx", "scipy", "numpy")) + ". "
             "Sample photos: scikit-image, under the licences given there.")  # fmt: skip

@@ -1,23 +1,30 @@
 """What happens when a block is deleted? One image, a labelled set, and every block in turn; another network beside it."""
 
+from functools import partial
+
 import streamlit as st
 
 from resnet_viz.experiments.calibration import PLAN
 from resnet_viz.experiments.deletion import Lesion
+from resnet_viz.experiments.image_attribution import stage_ends
 from resnet_viz.experiments.paths import is_plain
 from resnet_viz.figures import deletion as figures
+from resnet_viz.figures import image_attribution as attribution
 from resnet_viz.figures.importance import calibration_sentence, reliability_diagram
 from resnet_viz.networks.zoo import LoadedNetwork
-from resnet_viz.web import cached, parts, snippets
+from resnet_viz.web import cached, parts, settings, snippets
 from resnet_viz.web.card import card, chip
 from resnet_viz.web.gallery import flipped, picture
 from resnet_viz.web.session import choices
 from resnet_viz.web.sweeps import GATED, bars_of, do_sweeps, known_sweeps, show_sweeps
 
-SHOWN = ["prediction", "set_error", "sweep", "class_errors", "pictures", "reliability", "reliability_beside"]  # top to bottom; computed in another order  # fmt: skip
+SHOWN = ["prediction", "set_error", "sweep", "class_errors", "pictures", "reliability", "reliability_beside", "grad_cam", "integrated_gradients"]  # top to bottom; computed in another order  # fmt: skip
 CALIBRATION = r"\mathrm{ECE} = \sum_b \frac{n_b}{n}\,|\mathrm{accuracy}_b - \mathrm{confidence}_b|"
+GRAD_CAM = r"\mathrm{ReLU}\left(\sum_k w_k A_k\right),\ w_k = \frac{1}{hw} \sum_{i,j} \partial z_c / \partial A_{kij}"
+INTEGRATED = r"(x_i - b_i) \int_0^1 \frac{\partial z_c}{\partial x_i}\bigl(b + t\,(x - b)\bigr)\,dt"
 now = parts.visit()
 entry, loaded, images, networks = now.loaded.entry, now.loaded, now.images, now.networks
+whose_class = f"{now.class_name}, {'its label' if now.label_is_true else 'predicted'}"
 labelled, measured = images.labels is not None, f"{len(images):,} images"
 
 
@@ -75,6 +82,46 @@ def show_calibration(network: LoadedNetwork, key: str) -> None:
          caption="○ intact ● with the lesion; the larger the mark, the more images; the smallest stand for one or two. On the diagonal the network is right as often as it is sure; below it, it is overconfident.")  # fmt: skip
 
 
+def show_attribution() -> None:
+    """Where in the image the evidence for its label lies, before and after."""
+    both = [loaded.intact, *([gates] if gates != loaded.intact else [])]
+    by_block, by_pixel = st.columns([1.3, 1])
+    with by_block:
+        show_grad_cam(both)
+    with by_pixel:
+        show_integrated_gradients(both)
+
+
+def show_grad_cam(both: list[tuple[float, ...]]) -> None:
+    blocks, place = list(loaded.network.blocks), st.container()
+    chosen = settings.block("seen_at", "Grad-CAM at the block", blocks, blocks[-1],
+                            help="A column of the figure above shows the stream that leaves this block.")  # fmt: skip
+    with place, st.spinner("Looking for the evidence in the image ..."), cached.timed() as spent:
+        maps = {block: [cached.grad_cam(loaded, now.image, now.label, each, block) for each in both] for block in stage_ends(blocks, chosen)}  # fmt: skip
+    title = attribution.grad_cam_sentence(chosen, now.class_name, maps[chosen])
+    with place:
+        card(now, "grad_cam", attribution.grad_cam_by_block(now.image.pixels[0].numpy(), maps, chosen, now.palette), "measured", "1 image", whose_class, *spent, title=title,
+             formula=GRAD_CAM, says=attribution.strength_sentence(maps[chosen]), alt=f"{title}.", python=snippets.grad_cam(now.label, chosen, len(both) > 1),
+             caption=f"[Grad-CAM](https://arxiv.org/abs/1610.02391) at the stream $A$ that leaves each block: its channels, weighted by the mean gradient of the class's logit $z_c$. The brighter, the more that place "
+             f"speaks for {now.class_name}; what speaks against it is cut off. Each column has a scale of its own, from 0{', the same above and below' if len(both) > 1 else ''}. "
+             f"The maps are coarse and smoothed to the image: {attribution.sizes_sentence(maps)}." + (" The correlation (Pearson) is of the cells." if len(both) > 1 else ""))  # fmt: skip
+
+
+def show_integrated_gradients(both: list[tuple[float, ...]]) -> None:
+    steps = [partial(cached.integrated_gradients, loaded, now.image, now.label, each) for each in both]
+    with st.spinner("Integrating the gradients ..."), cached.timed() as spent:
+        key = (loaded.identity, now.image.digest, now.label, *both)
+        asked = not labelled  # such networks are large: they wait for a press
+        pair = parts.in_steps(key, "Integrated gradients", steps, ask_first=True) if asked else [step() for step in steps]
+    if pair is None:
+        return
+    title = attribution.integrated_sentence(now.class_name, pair)
+    card(now, "integrated_gradients", attribution.integrated_pictures(now.image.pixels[0].numpy(), pair, now.palette), "measured", "1 image", whose_class, *spent, title=title,
+         formula=INTEGRATED, says=attribution.completeness_sentence(pair), alt=f"{title}.", python=snippets.integrated_gradients(now.label, len(both) > 1),
+         caption="[Integrated gradients](https://arxiv.org/abs/1703.01365) of the logit from black, $b$, to the image, $x$: blue pixels raise it, red ones lower it. "
+         "A black pixel gets 0, since it is no different from the baseline." + (" The correlation (Pearson) is of the other pixels." if len(both) > 1 else ""))  # fmt: skip
+
+
 what_to_do, source = (
     ("Click a block: its layers are skipped, and the signal is handed on as it is.", f"the control of {parts.VEIT}") if is_plain(loaded.network)
     else ("Click a block: its branch is skipped, and the signal takes the shortcut alone.", f"after {parts.VEIT}"))  # fmt: skip
@@ -106,8 +153,11 @@ if labelled:
         else:
             st.markdown("**Try this.** Choose three blocks that do little harm one by one (short bars), and predict what deleting all "
                         "three will cost. Then delete them: do the harms add up?")  # fmt: skip
-st.session_state["cards"].sort(key=lambda card: SHOWN.index(card.key))
+attribution_place = st.container(border=True)
 if not swept:
     with sweep_place:
         if do_sweeps(now):
             st.rerun()  # the strip has bars now
+with attribution_place:
+    show_attribution()
+st.session_state["cards"].sort(key=lambda card: SHOWN.index(card.key))

@@ -25,6 +25,7 @@ from ..experiments import (
     deletion,
     early_stop,
     identity,
+    image_attribution,
     lesion_studies,
     paths,
     race,
@@ -295,6 +296,22 @@ def reliability(loaded: LoadedNetwork, images: ImageSet, gates: tuple[float, ...
     """Confidence against accuracy of a labelled set under gates."""
     (given,) = deletion.probabilities_of_each(loaded.network, loaded.entry.preprocessing, images, [gates])
     return calibration.reliability(given, deletion.known(deletion.label_array(images)))
+
+
+@kept(512)
+def grad_cam(
+    loaded: LoadedNetwork, image: ImageSet, label: int, gates: tuple[float, ...], block: str
+) -> image_attribution.GradCam:
+    """Where one image's evidence for a class lies at a block."""
+    return image_attribution.grad_cam(loaded.network, loaded.entry.preprocessing, image, label, gates, block)
+
+
+@kept(256)
+def integrated_gradients(
+    loaded: LoadedNetwork, image: ImageSet, label: int, gates: tuple[float, ...]
+) -> image_attribution.Integrated:
+    """What each pixel of one image adds to the logit of a class."""
+    return image_attribution.integrated_gradients(loaded.network, loaded.entry.preprocessing, image, label, gates)
 
 
 @kept(8)

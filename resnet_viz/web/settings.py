@@ -7,7 +7,7 @@ from typing import TypeVar
 import streamlit as st
 
 from ..networks.images import ImageSet
-from .links import blocks_code, blocks_of_code
+from .links import blocks_code, blocks_of_code, whole_number
 from .session import Visit, choices, notice
 
 NONE = "none"
@@ -54,6 +54,17 @@ def blocks(name: str, label: str, options: Sequence[str], default: list[str], he
 
     value, key, store = setting(name, default, parse, partial(code_of_blocks, options=options))
     st.multiselect(label, options, key=key, on_change=store, help=help)
+    return value
+
+
+def block(name: str, label: str, options: Sequence[str], default: str, help: str) -> str:
+    """One of a network's blocks, on a slider. A link says its position."""
+
+    def parse(text: str) -> str:
+        return options[whole_number(text, len(options) - 1)]
+
+    value, key, store = setting(name, default, parse, lambda block: str(options.index(block)))
+    st.select_slider(label, options, key=key, on_change=store, help=help, width=320)
     return value
 
 

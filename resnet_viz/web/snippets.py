@@ -47,6 +47,35 @@ before, after = (reliability(probabilities, images.labels.numpy()) for probabili
 figure = reliability_diagram([("intact", before, True), ("with the lesion", after, False)], LIGHT)"""
 
 
+def grad_cam(label: int, block: str, lesion: bool) -> str:
+    """Grad-CAM at the end of each stage and at a block, intact and (if there is one) with the lesion."""
+    return f"""from resnet_viz.experiments.image_attribution import grad_cam, stage_ends
+from resnet_viz.figures.image_attribution import grad_cam_by_block
+
+{both_gates(lesion)}
+settings = loaded.network, loaded.entry.preprocessing, image, {label}
+maps = {{}}
+for block in stage_ends(list(loaded.network.blocks), "{block}"):
+    maps[block] = [grad_cam(*settings, each, block) for each in both]
+figure = grad_cam_by_block(image.pixels[0].numpy(), maps, "{block}", LIGHT)"""
+
+
+def integrated_gradients(label: int, lesion: bool) -> str:
+    """Integrated gradients, intact and (if there is one) with the lesion."""
+    return f"""from resnet_viz.experiments.image_attribution import integrated_gradients
+from resnet_viz.figures.image_attribution import integrated_pictures
+
+{both_gates(lesion)}
+settings = loaded.network, loaded.entry.preprocessing, image, {label}
+pair = [integrated_gradients(*settings, each) for each in both]
+figure = integrated_pictures(image.pixels[0].numpy(), pair, LIGHT)"""
+
+
+def both_gates(lesion: bool) -> str:
+    """The gates of the intact network, and of the lesion if there is one."""
+    return f"both = [[1.0] * len(gates){', gates' if lesion else ''}]"
+
+
 def sweep(networks: Sequence[LoadedNetwork], classes: int) -> str:
     """Every block deleted in turn, in each network."""
     return f"""from resnet_viz.experiments.deletion import sweep

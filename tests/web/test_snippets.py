@@ -10,7 +10,7 @@ FIGURES = {
     "stage_diagram": {"stages", "maps_stream_in", "maps_branch", "maps_shortcut", "maps_stream_out"},
     "gradient_flow": {"trained", "untrained", "statistics"},
     "path_unrolling": {"share_by_length", "count_times_norm", "lengths_by_stage", "unravelled"},
-    "layer_deletion": {"prediction", "set_error", "class_errors", "sweep", "reliability", "reliability_beside"},
+    "layer_deletion": {"prediction", "set_error", "class_errors", "sweep", "reliability", "reliability_beside", "grad_cam", "integrated_gradients"},
     "short_paths": {"matched_blocks", "short_paths"},
     "strongest_paths": {"strongest", "path_picture"},
     "lesion_studies": {"study"},

@@ -1,0 +1,113 @@
+"""How attributions of the image look: the image beside Grad-CAM by block and integrated gradients, before and after a lesion."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from ..experiments.image_attribution import GradCam, Integrated, correlation
+from .palette import Palette, short_number, styled
+
+ROWS = "intact", "with the lesion"
+SIDE = 118  # pixels of a picture in the height of a figure
+STAYS = 0.9  # correlation from which on a map is said to stay where it was
+
+
+def grad_cam_by_block(
+    pixels: np.ndarray, maps: Mapping[str, Sequence[GradCam]], chosen: str, palette: Palette
+) -> go.Figure:
+    """The image, uint8 (channels, height, width), and beside it a column for each block of ``maps``: intact above, with the
+    lesion (if there is one) below, on one scale from 0 to the larger maximum of the two."""
+    rows = max(len(pair) for pair in maps.values())
+    figure = pictures(pixels, [f"<b>{block}</b>" if block == chosen else block for block in maps], rows, palette)
+    for column, (block, pair) in enumerate(maps.items(), start=2):
+        top = max(float(each.picture.max()) for each in pair) or 1.0
+        for row, each in enumerate(pair, start=1):
+            figure.add_heatmap(
+                z=each.picture, zmin=0, zmax=top, colorscale=palette.colormap, showscale=False, name=f"{block}, {ROWS[row - 1]}",
+                hovertemplate=f"{block}, {ROWS[row - 1]}: %{{z:.3g}}<extra></extra>", row=row, col=column,
+            )  # fmt: skip
+    return framed(figure, rows, palette)
+
+
+def integrated_pictures(pixels: np.ndarray, pair: Sequence[Integrated], palette: Palette) -> go.Figure:
+    """The image, and beside it the signed attribution of each pixel, intact and (if there is a lesion) with it, on one scale."""
+    figure = pictures(pixels, ROWS[: len(pair)], 1, palette)
+    top = max(float(np.abs(each.picture).max()) for each in pair) or 1.0
+    for column, (name, each) in enumerate(zip(ROWS, pair, strict=False), start=2):
+        figure.add_heatmap(
+            z=each.picture.astype(np.float32), zmin=-top, zmax=top, colorscale=palette.diverging, name=name, showscale=column == 2,
+            colorbar={"orientation": "h", "thickness": 8, "len": 0.6, "y": -0.02, "yanchor": "top", "nticks": 5, "outlinewidth": 0,
+                      "tickfont": {"size": 12, "color": palette.muted}},
+            hovertemplate=f"{name}: %{{z:.3g}}<extra></extra>", row=1, col=column,
+        )  # fmt: skip
+    return framed(figure, 1, palette).update_layout(height=SIDE + 90)
+
+
+def pictures(pixels: np.ndarray, titles: Sequence[str], rows: int, palette: Palette) -> go.Figure:
+    """A grid with the image in its first column, and room for as many columns as there are titles."""
+    figure = make_subplots(
+        rows=rows, cols=1 + len(titles), column_titles=["image", *titles], row_titles=list(ROWS[:rows]) if rows > 1 else None,
+        horizontal_spacing=0.015, vertical_spacing=0.03,
+    )  # fmt: skip
+    colours = np.repeat(pixels, 3, 0) if len(pixels) == 1 else pixels
+    for row in range(1, rows + 1):
+        figure.add_image(z=colours.transpose(1, 2, 0), hoverinfo="skip", row=row, col=1)
+    return figure.update_annotations(font={"size": 12, "color": palette.ink})
+
+
+def framed(figure: go.Figure, rows: int, palette: Palette) -> go.Figure:
+    """Square pixels, no axes."""
+    styled(figure, palette, SIDE * rows + 40, top=24)
+    for axis in figure.select_yaxes():
+        axis.update(visible=False, autorange="reversed", scaleanchor=axis.anchor, constrain="domain")
+    return figure.update_xaxes(visible=False, constrain="domain")
+
+
+def grad_cam_sentence(block: str, class_name: str, pair: Sequence[GradCam]) -> str:
+    """Where the evidence for a class lies at a block; with a lesion, whether it stays there."""
+    what = f"At {block} the evidence for {class_name}"
+    if not all(each.cells.any() for each in pair):
+        return f"At {block} nothing speaks for {class_name}{' with the lesion' if pair[0].cells.any() else ''}"
+    if len(pair) == 1:
+        return f"{what}: half of it lies in {pair[0].half} of {pair[0].cells.size} cells"
+    alike = correlation(pair[0].cells, pair[1].cells)
+    if np.isnan(alike):
+        return f"{what} is spread evenly over the map, which shows no place"
+    return f"{what} {'stays where it was' if alike >= STAYS else 'shifts'}: correlation {alike:.2f}"
+
+
+def strength_sentence(pair: Sequence[GradCam]) -> str:
+    """The strongest cell before and after; nothing without a lesion."""
+    if len(pair) == 1:
+        return ""
+    return f"Its strongest cell: {' → '.join(short_number(float(each.cells.max())) for each in pair)}."
+
+
+def sizes_sentence(maps: Mapping[str, Sequence[GradCam]]) -> str:
+    """'layer1.8: 14 × 14 cells, layer2.8: 7 × 7, layer3.8: 4 × 4'."""
+    sizes = [f"{block}: {' × '.join(map(str, pair[0].cells.shape))}" for block, pair in maps.items()]
+    return ", ".join([f"{sizes[0]} cells", *sizes[1:]])
+
+
+def integrated_sentence(class_name: str, pair: Sequence[Integrated]) -> str:
+    """What the image adds to the logit; with a lesion, how alike the attributions are of the pixels that are not black."""
+    if len(pair) == 1:
+        return f"From black to this image the logit of {class_name} changes by {pair[0].rise:+.2f}"
+    lit = (pair[0].picture != 0) | (pair[1].picture != 0)
+    alike = correlation(pair[0].picture[lit], pair[1].picture[lit]) if lit.any() else np.nan
+    if np.isnan(alike):
+        return f"The logit of {class_name} depends on no pixel"
+    return f"Pixel by pixel, the evidence for {class_name} {'stays' if alike >= STAYS else 'changes'}: correlation {alike:.2f}"
+
+
+def completeness_sentence(pair: Sequence[Integrated]) -> str:
+    """What the attributions add up to, and what they should: the completeness error, absolute and relative."""
+    parts = []
+    for name, each in zip(ROWS, pair, strict=False):
+        relative = f", {100 * each.error / abs(each.rise):.1f} %" if each.rise else ""
+        parts.append(
+            f"{name} {each.picture.sum():.2f} for {each.rise:.2f} (error {each.error:.2f}{relative}; {each.steps} steps)"
+        )
+    return f"Completeness, the sum of the attributions for the change of the logit: {'; '.join(parts)}."
