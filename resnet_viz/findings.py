@@ -89,7 +89,7 @@ def as_html(findings: Iterable[Finding], figures: Iterable[go.Figure | None]) ->
     text = MarkdownIt("commonmark").enable("table").render
     parts = [text(as_table(findings, lambda finding: f"#question-{findings.index(finding)}"))]
     for number, (finding, figure) in enumerate(zip(findings, figures, strict=True)):
-        facts = "".join(f"<li>{name}: {html.escape(value)}</li>" for name, value in vars(finding.plan).items())
+        facts = "".join(f"<li>{name}: {html.escape(value)}</li>" for name, value in finding.plan.lines().items())
         drawn = html_figure(figure) if figure else ""
         parts.append(f"<section id='question-{number}'><h2>{html.escape(finding.plan.question)}</h2><p>{html.escape(finding.notes)}</p>{drawn}"
                      f"<small><ul>{facts}</ul>{finding.seconds:.0f} s</small></section>")  # fmt: skip
@@ -109,7 +109,7 @@ def measured_text(measurement: Measurement) -> str:
 
 def as_table(findings: Iterable[Finding], link: Callable[[Finding], str]) -> str:
     """A Markdown table; ``link`` gives the address of what tests it."""
-    lines = ["| question | measured | expected beforehand | published |", "|---|---|---|---|"]
+    lines = ["| question | measured | expected | published |", "|---|---|---|---|"]
     for finding in findings:
         measured = "<br>".join(
             f"{measured_text(each)}{'' if each.as_expected else ' ✗'}" for each in finding.measurements
@@ -118,7 +118,7 @@ def as_table(findings: Iterable[Finding], link: Callable[[Finding], str]) -> str
         cells = [
             f"[{finding.plan.question}]({link(finding)})",
             measured,
-            f"{finding.plan.expected}: {verdict}",
+            f"{finding.plan.expectation}: {verdict}",
             finding.plan.published,
         ]
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")

@@ -45,18 +45,20 @@ LENGTH_PLAN = Plan(
     "mean length of the paths, weighted by the norm of the gradient that all paths of a length carry together, exact",
     "fashion-resnet110, -preact110, -resnet56 and -preact56",
     IMAGES,
-    "none are needed; untrained networks with seed 0; the expectation was written when figures of an earlier measurement were known",
+    "none are needed; untrained networks with seed 0",
     "at most a quarter of the number of blocks, where the paths themselves have half of it on average",
     "Veit et al., section 4.3, sampled: almost all gradient of ResNet-110 comes through paths of 5 to 17 branches",
+    known="figures of an earlier measurement",
 )
 SINGLE_PATH_PLAN = Plan(
     "How much gradient does one path carry?",
     "norm of the gradient along single paths, five drawn for each length: Spearman's correlation with the length",
     "fashion-resnet110",
     IMAGES,
-    "paths drawn with seed 0; the expectation was written when figures of an earlier measurement were known",
+    "paths drawn with seed 0",
     "correlation below -0.9: the longer a path, the less it carries",
     "Veit et al., figure 6 (b): the norm falls exponentially with the length",
+    known="figures of an earlier measurement",
 )
 
 
