@@ -11,7 +11,7 @@ from ..errors import InputError
 from ..networks.images import ImageSet, Preprocessing
 from ..networks.network import ResidualNetwork, stage_of
 from ..progress import Progress, no_progress
-from .deletion import Sweep, sweep, sweep_of
+from .deletion import Sweep, known, sweep, sweep_of
 from .plan import Plan
 
 SINGLE, RANDOM, REORDER = STUDIES = ("single", "random", "reorder")
@@ -85,11 +85,27 @@ class Study:
         amounts, middle, least, largest = np.array(rows).T
         return steps, amounts, middle, least, largest
 
+    def largest_steps(self) -> tuple[float, float]:
+        """The largest step up and the largest fall of the median error, as ``largest_steps`` has them."""
+        return largest_steps(np.array([known(self.sweep.error_pct), *self.medians()[2]]))
+
     def correlation(self) -> float:
         """Spearman's rank correlation of amount and error over all lesions, -1 ... 1; NaN where one of them is constant."""
         if np.ptp(self.amounts) == 0 or np.ptp(self.error_pct) == 0:
             return float("nan")
         return float(stats.spearmanr(self.amounts, self.error_pct).statistic)
+
+
+def largest_steps(medians: np.ndarray) -> tuple[float, float]:
+    """Whether a curve rises smoothly: its largest step up and its largest fall between neighbours, as shares of the whole
+    rise, from the first to the largest value. (1, 0): all at once; (1 / m, 0): by m equal steps. NaN where nothing rises.
+
+    ``medians``: (m + 1,), the errors by the strength of the lesion, that of the intact network first.
+    """
+    rise, steps = medians.max() - medians[0], np.diff(medians)
+    if rise <= 0:
+        return float("nan"), float("nan")
+    return float(steps.max() / rise), float(max(0.0, -steps.min()) / rise)
 
 
 def together(studies: Sequence[Study]) -> Study:
