@@ -17,8 +17,8 @@ KINDS = {"delete at random": RANDOM, "swap places": REORDER}
 COMPUTE = {RANDOM: cached.random_deletions, REORDER: cached.random_swaps}
 FORMULAS = {RANDOM: r"\text{error}(k) = \text{error with } g_i = 0 \text{ for } k \text{ random blocks } i",
             REORDER: r"\tau = \frac{\text{pairs in the old order} - \text{pairs in reverse}}{n (n - 1) / 2}"}  # fmt: skip
-CAPTIONS = {RANDOM: "A pale mark is one draw, the line joins the medians. Smooth loss, not collapse, is what an ensemble would show. With every block deleted, all draws are the same.",
-            REORDER: "A pale mark is one draw, a strong one the median of the draws with as many swaps. Toward the left lies the network's own order; a swap can undo another. Smooth loss, not collapse, is what an ensemble would show."}  # fmt: skip
+CAPTIONS = {RANDOM: "A pale mark is one draw, the line joins the medians. An ensemble would lose its accuracy smoothly, without a collapse. With every block deleted, all draws are the same.",
+            REORDER: "A pale mark is one draw, a strong one the median of the draws with as many swaps. Toward the left lies the network's own order; a swap can undo another. An ensemble would lose its accuracy smoothly, without a collapse."}  # fmt: skip
 now = visit()
 loaded, images = now.loaded, now.images
 question(now, "How much damage can it take?", "Delete ever more blocks at random, or let blocks of equal shape change places.", f"after {VEIT}, figure 5")  # fmt: skip

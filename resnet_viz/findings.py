@@ -16,20 +16,24 @@ from .experiments.plan import Plan
 from .figures.document import html_document, html_figure
 from .figures.palette import LIGHT
 
-JUDGED = "Judged by the number itself; in brackets its 95 % interval, or from the least to the largest draw where it is a median of draws."
+JUDGED = (
+    "Judged by the number itself. In brackets, where it was not counted exactly, its 95 % interval and what that holds: "
+    "other images, draws of the lesion, blocks or paths, drawn anew, or the spread of the seeds (Welch's t)."
+)
 REPORT = Path(__file__).with_name("report.json")
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """One number. ``low``, ``high``: its 95 % interval, None where it is exact. ``as_expected``: whether it falls where the
-    plan said before measuring."""
+    """One number. ``low``, ``high``: an interval of this very number, None where it is exact; ``bracket`` says what it is:
+    '95 %, images'. ``as_expected``: whether the number falls where the plan said."""
 
     network: str
     what: str
     value: float
     low: float | None
     high: float | None
+    bracket: str
     as_expected: bool
 
 
@@ -97,12 +101,12 @@ def as_html(findings: Iterable[Finding], figures: Iterable[go.Figure | None]) ->
 
 
 def measured_text(measurement: Measurement) -> str:
-    """'fashion-resnet56, median rise, points: 0.7 (0.1 to 1.4)'."""
+    """'fashion-resnet56, median rise, points: 0.7 (0.1 to 1.4; 95 %, images)'."""
     low, high = measurement.low, measurement.high
     number = (
         f"{measurement.value:.4g}"
         if low is None or high is None
-        else f"{measurement.value:.3g} ({low:.3g} to {high:.3g})"
+        else f"{measurement.value:.3g} ({low:.3g} to {high:.3g}; {measurement.bracket})"
     )
     return f"{measurement.network}, {measurement.what}: {number}"
 

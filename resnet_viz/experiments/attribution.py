@@ -117,6 +117,11 @@ def shapley_exact(network: ResidualNetwork, images: Tensor, labels: Tensor) -> I
     return of_images(torch.stack([fall.flatten(0, -2).sum(0) for fall in falls], 1))
 
 
+def joined(parts: Sequence[Importance]) -> Importance:
+    """A measure of several parts of a set of images as one."""
+    return of_images(torch.from_numpy(np.concatenate([part.by_image for part in parts])))
+
+
 def shapley_permutation(
     network: ResidualNetwork, images: Tensor, labels: Tensor, number: int, seed: int = 0
 ) -> np.ndarray:
