@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 import streamlit as st
 
-from resnet_viz.experiments.attribution import IMAGES, PERMUTATIONS, PLAN, shapley
+from resnet_viz.experiments.attribution import IMAGES, MOST_BLOCKS, PERMUTATIONS, PLAN, joined, shapley
 from resnet_viz.figures.importance import agreement_title, correlation_matrix, importance_by_block, importance_sentences
 from resnet_viz.web import cached, settings, snippets
 from resnet_viz.web.card import card, chip
@@ -15,6 +15,7 @@ from resnet_viz.web.session import LARGEST_SEED
 
 MEASURES = {"deletion, nats": "true_deletion", "first order, nats": "first_order", "|F(x)| / |x|": "branch_size"}
 SHAPLEY, MOST = "Shapley value, nats", 8
+PART = 20  # images at once; after each the page can show how far it is
 FORMULA = (r"L(g_i = 0) - L(g = 1);\quad -\frac{\partial L}{\partial g_i};\quad "
            r"\varphi_i = \mathrm{E}_\pi [L(\pi \text{ before } i) - L(\pi \text{ up to } i)]")  # fmt: skip
 now = visit()
@@ -32,31 +33,36 @@ with st.container(border=True):
     rises = dict(zip(blocks, measures["deletion, nats"].mean, strict=True))
     chosen = choosing_strip(now, relative_bars(rises, "nats more loss", 3), "bars: rise of the mean loss when this block alone is deleted")  # fmt: skip
 with st.container(border=True):
-    seed = settings.number("shapley_seed", "Seed of the permutations", 0, LARGEST_SEED, 0, slider=False, help="The same seed draws the same orders of the blocks.")  # fmt: skip
-    steps = [
-        partial(cached.shapley_permutation, loaded, sample, labels, number, seed) for number in range(PERMUTATIONS)
-    ]
+    exact, seed = len(blocks) <= MOST_BLOCKS, 0
+    if exact:
+        parts = [range(start, min(start + PART, len(sample))) for start in range(0, len(sample), PART)]
+        steps = [partial(cached.shapley_exact, loaded, sample.subset(part), tuple(labels[index] for index in part)) for part in parts]  # fmt: skip
+        combine, how, key = joined, f"exact, all {2 ** len(blocks):,} subsets of the blocks", ()
+    else:
+        seed = settings.number("shapley_seed", "Seed of the permutations", 0, LARGEST_SEED, 0, slider=False, help="The same seed draws the same orders of the blocks.")  # fmt: skip
+        steps = [partial(cached.shapley_permutation, loaded, sample, labels, number, seed) for number in range(PERMUTATIONS)]  # fmt: skip
+        combine, how, key = shapley, f"{PERMUTATIONS} permutations, seed {seed}", (seed,)
 
-    def so_far(done: list[np.ndarray]) -> None:
-        st.plotly_chart(importance_by_block(blocks, {f"{SHAPLEY}, {len(done)} of {PERMUTATIONS} orders": shapley(done)}, now.palette), theme=None)  # fmt: skip
+    def so_far(done: list) -> None:
+        st.plotly_chart(importance_by_block(blocks, {f"{SHAPLEY}, {len(done)} of {len(steps)} parts": combine(done)}, now.palette), theme=None)  # fmt: skip
 
     asked = settings.flag("shapley")  # stands in the link, so that a reload shows them again
     with cached.timed() as spent_more:
-        drawn = in_steps(("shapley", loaded.identity, sample.digest, labels, seed), "Add Shapley values", steps, ask_first=not asked, show=so_far)  # fmt: skip
+        drawn = in_steps(("shapley", loaded.identity, sample.digest, labels, *key), "Add Shapley values", steps, ask_first=not asked, show=so_far)  # fmt: skip
     settings.set_flag("shapley", drawn is not None)
     if drawn:
-        measures[SHAPLEY], spent = shapley(drawn), spent_more
+        measures[SHAPLEY], spent = combine(drawn), spent_more
     title, says = importance_sentences(blocks, measures)
-    facts = [measured, *([f"{PERMUTATIONS} permutations, seed {seed}"] if drawn else []), *spent]
+    facts = [measured, *([f"Shapley values {how}"] if drawn else []), *spent]
     python = snippets.importance(
-        len(sample), {**MEASURES, **({SHAPLEY: "shapley"} if drawn else {})}, PERMUTATIONS, seed, now.networks
+        len(sample), {**MEASURES, **({SHAPLEY: "shapley_exact" if exact else "shapley"} if drawn else {})}, PERMUTATIONS, seed, now.networks
     )
     if beside:
         says += f" {now.networks[1].title} without {chosen}: {next(iter(beside.values())).mean[blocks.index(chosen)]:+.2f} nats."
     card(now, "importance", importance_by_block(blocks, measures, now.palette, beside), "measured", "± one standard error", *facts, title=title, says=says, formula=FORMULA, alt=f"{title}. {says}",
          of=now.networks, images=sample, python=python, caption=("" if sample.labels is not None else "These images have no labels: the loss is computed against the predicted classes. ") + "A bar: how much the mean loss rises without the block, by each measure; the size of the branch does not measure a loss, "
          "but is often taken for importance. The first order sees only the slope at the intact network. A Shapley value below 0: putting the block back raises the loss, on average over the orders. "
-         "Whiskers: one standard error, over the images, for Shapley values over the permutations.")  # fmt: skip
+         "Whiskers: one standard error, over the images" + ("." if exact else "; for Shapley values, over the permutations."))  # fmt: skip
     card(now, "agreement", correlation_matrix(list(measures), list(measures.values()), now.palette), "measured", *facts, title=agreement_title(list(measures.values())),
          formula=r"\rho = \mathrm{corr}(\mathrm{rank}\,a, \mathrm{rank}\,b)", images=sample, python=snippets.agreement(python),
          alt="Rank correlations of the measures.", caption="1: the same order of blocks; 0: unrelated; −1: the reverse.")  # fmt: skip

@@ -76,7 +76,7 @@ for finding in findings.bundled():
     said.caption("  \n".join(f"{findings.measured_text(each)}{'' if each.as_expected else ' ✗'}" for each in finding.measurements))  # fmt: skip
     with said.expander("What was expected, what is published, what was measured"):
         st.markdown(
-            f"- Expected: {finding.plan.expected}.\n- Published: {finding.plan.published}.\n- Measured: {finding.plan.measure}; on {finding.plan.images}; seeds: {finding.plan.seeds}.\n- Also: {finding.notes}."
+            f"- Expected: {finding.plan.expectation}.\n- Published: {finding.plan.published}.\n- Measured: {finding.plan.measure}; on {finding.plan.images}; seeds: {finding.plan.seeds}.\n- Also: {finding.notes}."
         )
     name = next(page.title for page in st.session_state["pages"] if page.url_path == finding.page)
     link.page_link(

@@ -51,7 +51,7 @@ with st.container(border=True):
             )
 
     shares = 100 * found.shares
-    title = f"The path with the largest gradient takes {found.takes_branch[0].sum()} of {len(blocks)} branches; its share of the whole gradient is {shares[0]:.2f} %"
+    title = f"The strongest path takes {found.takes_branch[0].sum()} of {len(blocks)} branches; its share of the whole gradient is {shares[0]:.2f} %"
     lengths = found.takes_branch.sum(1)
     says = f"The {len(shares)} strongest found, of {power_of_two(len(blocks))} paths, have {lengths.min()} to {lengths.max()} branches; together their share is {shares.sum():.1f} %."
     if is_plain(loaded.network):
@@ -66,7 +66,7 @@ with st.container(border=True):
         says += f" Beside it {each.title}: the strongest takes {there.takes_branch[0].sum()} branches, its share is {100 * there.shares[0]:.2f} %."
     card(now, "strongest", paths_on_blocks(found, blocks, row, now.palette), "measured", "1 image", f"search of width {WIDTH}", *spent, title=title, says=says, formula=SHARE,
          alt=f"{title}. {says}", on_select=choose_path, python=snippets.STRONGEST.replace("{row}", str(row)),
-         caption=f"The {min(MOST_ROWS, len(shares))} strongest found, by the norm of their gradient, one a row: ■ the branch is taken, ─ the shortcut. $g_p$: the gradient that comes back along path $p$. Shares are of the sum, not of the norms: they add up to 100 % over all paths; a strong path may have a small or negative one, where it points elsewhere than the sum.")  # fmt: skip
+         caption=f"The {min(MOST_ROWS, len(shares))} strongest found, one a row: ■ the branch is taken, ─ the shortcut. A path is as strong as its share, the part of the whole gradient that it adds: over all paths the shares add up to 100 %, and a path that points against the whole has a negative one. The search keeps the partial paths with the largest share of the gradient at each stream.")  # fmt: skip
 with st.container(border=True):
     with cached.timed() as spent:
         path = cached.path_gradient(loaded, now.image, now.label, takes_branch)

@@ -16,20 +16,24 @@ from .experiments.plan import Plan
 from .figures.document import html_document, html_figure
 from .figures.palette import LIGHT
 
-JUDGED = "Judged by the number itself; in brackets its 95 % interval, or from the least to the largest draw where it is a median of draws."
+JUDGED = (
+    "Judged by the number itself. In brackets, where it was not counted exactly, its 95 % interval and what that holds: "
+    "other images, draws of the lesion, blocks or paths, drawn anew, or the spread of the seeds (Welch's t)."
+)
 REPORT = Path(__file__).with_name("report.json")
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """One number. ``low``, ``high``: its 95 % interval, None where it is exact. ``as_expected``: whether it falls where the
-    plan said before measuring."""
+    """One number. ``low``, ``high``: an interval of this very number, None where it is exact; ``bracket`` says what it is:
+    '95 %, images'. ``as_expected``: whether the number falls where the plan said."""
 
     network: str
     what: str
     value: float
     low: float | None
     high: float | None
+    bracket: str
     as_expected: bool
 
 
@@ -89,7 +93,7 @@ def as_html(findings: Iterable[Finding], figures: Iterable[go.Figure | None]) ->
     text = MarkdownIt("commonmark").enable("table").render
     parts = [text(as_table(findings, lambda finding: f"#question-{findings.index(finding)}"))]
     for number, (finding, figure) in enumerate(zip(findings, figures, strict=True)):
-        facts = "".join(f"<li>{name}: {html.escape(value)}</li>" for name, value in vars(finding.plan).items())
+        facts = "".join(f"<li>{name}: {html.escape(value)}</li>" for name, value in finding.plan.lines().items())
         drawn = html_figure(figure) if figure else ""
         parts.append(f"<section id='question-{number}'><h2>{html.escape(finding.plan.question)}</h2><p>{html.escape(finding.notes)}</p>{drawn}"
                      f"<small><ul>{facts}</ul>{finding.seconds:.0f} s</small></section>")  # fmt: skip
@@ -97,19 +101,19 @@ def as_html(findings: Iterable[Finding], figures: Iterable[go.Figure | None]) ->
 
 
 def measured_text(measurement: Measurement) -> str:
-    """'fashion-resnet56, median rise, points: 0.7 (0.1 to 1.4)'."""
+    """'fashion-resnet56, median rise, points: 0.7 (0.1 to 1.4; 95 %, images)'."""
     low, high = measurement.low, measurement.high
     number = (
         f"{measurement.value:.4g}"
         if low is None or high is None
-        else f"{measurement.value:.3g} ({low:.3g} to {high:.3g})"
+        else f"{measurement.value:.3g} ({low:.3g} to {high:.3g}; {measurement.bracket})"
     )
     return f"{measurement.network}, {measurement.what}: {number}"
 
 
 def as_table(findings: Iterable[Finding], link: Callable[[Finding], str]) -> str:
     """A Markdown table; ``link`` gives the address of what tests it."""
-    lines = ["| question | measured | expected beforehand | published |", "|---|---|---|---|"]
+    lines = ["| question | measured | expected | published |", "|---|---|---|---|"]
     for finding in findings:
         measured = "<br>".join(
             f"{measured_text(each)}{'' if each.as_expected else ' ✗'}" for each in finding.measurements
@@ -118,7 +122,7 @@ def as_table(findings: Iterable[Finding], link: Callable[[Finding], str]) -> str
         cells = [
             f"[{finding.plan.question}]({link(finding)})",
             measured,
-            f"{finding.plan.expected}: {verdict}",
+            f"{finding.plan.expectation}: {verdict}",
             finding.plan.published,
         ]
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")

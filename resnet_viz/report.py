@@ -37,11 +37,14 @@ from .networks.images import ImageSet
 from .networks.network import ResidualNetwork
 from .networks.zoo import NETWORKS, LoadedNetwork, images_of, load
 from .progress import Progress, no_progress
-from .report_training import TRAINING_QUESTIONS
+from .report_training import TRAINING_QUESTIONS, WELCH
 
 CHANCE = 90.0  # per cent, of ten classes
 BACKWARD_IMAGES = 32
 RESAMPLES = 1000
+DRAWS = 20  # of each lesion study
+IMAGES = "95 %, images"
+LARGEST_STEP, LARGEST_FALL = 1 / 3, 0.1  # of the whole rise, at most, where it is smooth
 RESIDUAL, CONTROL = ("fashion-resnet56", "fashion-resnet110"), "fashion-plain56"
 
 
@@ -71,13 +74,13 @@ def bootstrapped(statistic: Callable[[np.ndarray], float], units: int) -> tuple[
 
 
 def study_of(name: str, kind: str) -> Study:
-    """A study of one network over the lesion set: five draws, seed 0."""
+    """A study of one network over the lesion set, seed 0."""
     loaded = network(name)
     settings = loaded.network, loaded.entry.preprocessing, lesion_set()
     if kind == SINGLE:
         return lesion_studies.single_deletions(*settings)
     draw = lesion_studies.random_deletions if kind == RANDOM else lesion_studies.random_swaps
-    return draw(*settings, lesion_studies.ten_counts(len(loaded.network.blocks)))
+    return draw(*settings, lesion_studies.ten_counts(len(loaded.network.blocks)), DRAWS)
 
 
 def single() -> Answer:
@@ -99,6 +102,7 @@ def single() -> Answer:
                 "median rise, points",
                 value,
                 *bootstrapped(median, len(labels)),
+                IMAGES,
                 value > 50 if plain else value < 5,
             )
         )
@@ -108,33 +112,54 @@ def single() -> Answer:
     return measured, "; ".join(notes), deletion_figures.sweep_errors([rows[0], rows[3]], CHANCE, LIGHT)
 
 
+def median_interval(errors: np.ndarray) -> tuple[float, float]:
+    """The 95 % interval of a median of draws, from their order alone."""
+    interval = stats.quantile_test(errors, p=0.5).confidence_interval()
+    return float(interval.low), float(interval.high)
+
+
+def steps_interval(study: Study) -> tuple[tuple[float, float], tuple[float, float]]:
+    """The 95 % percentile intervals of a study's largest step and fall, the draws of each number drawn anew, seed 0."""
+    generator = np.random.default_rng(0)
+    by_step = [study.error_pct[study.steps == step] for step in np.unique(study.steps)]
+    drawn = [np.median(generator.choice(errors, (RESAMPLES, len(errors))), axis=1) for errors in by_step]
+    intact = np.full(RESAMPLES, deletion.known(study.sweep.error_pct))
+    found = [lesion_studies.largest_steps(medians) for medians in np.stack([intact, *drawn], axis=1)]
+    (low_step, low_fall), (high_step, high_fall) = np.percentile(found, [2.5, 97.5], axis=0)
+    return (float(low_step), float(high_step)), (float(low_fall), float(high_fall))
+
+
 def many(kind: str) -> Answer:
     """Random deletions or swaps: smooth in the residual networks, a collapse in the plain one."""
     measured, notes, rows = [], [], []
+    lesion = "deleted" if kind == RANDOM else "swaps"
+    draws = f"95 %, {DRAWS} draws"
     for name in (*RESIDUAL, CONTROL):
         study = study_of(name, kind)
         steps, _, middle, _, _ = study.medians()
+        count = len(network(name).network.blocks)
         plain = paths.is_plain(network(name).network)
+        (step, fall), (of_step, of_fall) = study.largest_steps(), steps_interval(study)
+
+        def median_at(place: int, what: str, expected: bool, name: str = name, study: Study = study) -> None:
+            steps, _, middle, _, _ = study.medians()
+            errors = study.error_pct[study.steps == steps[place]]
+            measured.append(Measurement(name, what, float(middle[place]), *median_interval(errors), draws, expected))
+
+        smooth = step > 2 / 3 if plain else step <= LARGEST_STEP
+        measured.append(Measurement(name, "largest step of the median, share of the rise", step, *of_step, draws, smooth))
         if plain:
-            first = study.error_pct[study.steps == steps[0]]
-            value = float(middle.min())
-            measured.append(
-                Measurement(name, "least median error, %", value, float(first.min()), float(first.max()), value > 50)
-            )
+            least = int(middle.argmin())
+            median_at(least, f"least median error, %, with {steps[least]} {lesion}", bool(middle[least] > 50))
         else:
-
-            def correlation(chosen: np.ndarray, study: Study = study) -> float:
-                return float(stats.spearmanr(study.amounts[chosen], study.error_pct[chosen]).statistic)
-
-            value, interval = study.correlation(), bootstrapped(correlation, len(study.steps))
-            expected = value > 0.9 if kind == RANDOM else value < -0.8
-            measured.append(Measurement(name, "Spearman's correlation", value, *interval, expected))
+            measured.append(Measurement(name, "largest fall of the median, share of the rise", fall, *of_fall, draws, fall <= LARGEST_FALL))  # fmt: skip
             if kind == RANDOM:
-                tenth = int(np.flatnonzero(steps <= len(network(name).network.blocks) / 10).max())
-                errors = study.error_pct[study.steps == steps[tenth]]
-                error = float(middle[tenth])
-                measured.append(Measurement(name, f"median error with {steps[tenth]} of {len(network(name).network.blocks)} deleted, %", error, float(errors.min()), float(errors.max()), error < 50))  # fmt: skip
-        notes.append(f"{name}: {study_figures.spread(study.error_pct)}")
+                tenth = int(np.flatnonzero(steps <= count / 10).max())
+                median_at(tenth, f"median error with {steps[tenth]} of {count} deleted, %", bool(middle[tenth] < 50))
+        medians = ", ".join(f"{step} {error:.1f} %" for step, error in zip(steps, middle, strict=True))
+        notes.append(
+            f"{name}: intact {study.sweep.error_pct:.1f} %, medians with {lesion} {medians}; Spearman's correlation over all draws {study.correlation():.2f}"
+        )
         rows.append((name, study, plain))
     return measured, "; ".join(notes), study_figures.errors_by_amount([rows[0], rows[2]], CHANCE, LIGHT)
 
@@ -145,29 +170,28 @@ def importance() -> Answer:
     for name in ("fashion-resnet20", "fashion-resnet56"):
         settings = batch(name, attribution.IMAGES)
         deleted = attribution.true_deletion(*settings)
-        drawn = [attribution.shapley_permutation(*settings, number) for number in range(attribution.PERMUTATIONS)]
-        others = {"Shapley value, nats": attribution.shapley(drawn), "first order, nats": attribution.first_order(*settings),
+        if len(settings[0].blocks) <= attribution.MOST_BLOCKS:
+            shapley = attribution.shapley_exact(*settings)
+        else:
+            drawn = [attribution.shapley_permutation(*settings, number) for number in range(attribution.PERMUTATIONS)]
+            shapley = attribution.shapley(drawn)
+        others = {"Shapley value, nats": shapley, "first order, nats": attribution.first_order(*settings),
                   "|F(x)| / |x|": attribution.branch_size(*settings)}  # fmt: skip
         for title, other in others.items():
             value = float(attribution.rank_correlations([other, deleted])[0, 1])
             expected = value > 0.7 if title.startswith("Shapley") else value < 0.7
-            measured.append(
-                Measurement(
-                    name,
-                    f"{title.split(',')[0]} with deletion",
-                    value,
-                    *attribution.rank_correlation_interval(other, deleted),
-                    expected,
-                )
-            )
+            interval = attribution.rank_correlation_interval(other, deleted)
+            bracket = f"95 %, {attribution.interval_of(other)}"
+            what = f"{title.split(',')[0]} with deletion"
+            measured.append(Measurement(name, what, value, *interval, bracket, expected))
         figure = importance_figures.importance_by_block(
             list(settings[0].blocks), {"deletion, nats": deleted, **others}, LIGHT
         )
-    return (
-        measured,
-        "Spearman's rank correlations over the blocks, whose intervals come from resampling the blocks",
-        figure,
+    notes = (
+        "Spearman's rank correlations over the blocks; Shapley values of fashion-resnet20 are exact, from all 512 subsets of its "
+        f"blocks, those of fashion-resnet56 from {attribution.PERMUTATIONS} permutations"
     )
+    return measured, notes, figure
 
 
 @cache
@@ -187,7 +211,7 @@ def early() -> Answer:
         plain, value = paths.is_plain(loaded.network), float(swept.rises[walked])
         what = f"rise after {walked} of {count} blocks, points"
         measured.append(
-            Measurement(name, what, value, *swept.lesions[walked].rise_interval(), value > 50 if plain else value < 5)
+            Measurement(name, what, value, *swept.lesions[walked].rise_interval(), IMAGES, value > 50 if plain else value < 5)
         )
         rows.append((name, swept, plain))
     notes = "; ".join(f"{name}: {study_figures.stop_sentence(swept)}" for name, swept, _ in rows)
@@ -231,41 +255,33 @@ def refining() -> Answer:
 
 
 def calibrated() -> Answer:
-    """Confidence and accuracy before and after a lesion."""
+    """Confidence and accuracy before a lesion and after many."""
     measured, notes, rows = [], [], []
+    draws = calibration.DRAWS
     for name in ("fashion-resnet56", CONTROL):
         loaded = network(name)
         count = len(loaded.network.blocks)
-        chosen = np.random.default_rng(0).choice(count, round(count / 10), replace=False)
-        names = list(loaded.network.blocks)
-        gates = loaded.network.gates_without(names[index] for index in chosen)
+        deleted = round(count / 10)
+        generator = np.random.default_rng(0)
+        chosen = [generator.choice(list(loaded.network.blocks), deleted, replace=False) for _ in range(draws)]
+        lesions = [loaded.network.gates_without(names) for names in chosen]
         labels = deletion.known(deletion.label_array(lesion_set()))
-        both = deletion.probabilities_of_each(
-            loaded.network, loaded.entry.preprocessing, lesion_set(), [loaded.intact, gates]
+        intact, *lesioned = deletion.probabilities_of_each(
+            loaded.network, loaded.entry.preprocessing, lesion_set(), [loaded.intact, *lesions]
         )
-        before, after = (calibration.reliability(each, labels) for each in both)
-
-        def growth(chosen: np.ndarray, both: np.ndarray = both, labels: np.ndarray = labels) -> float:
-            intact, damaged = (
-                calibration.reliability(each[chosen], labels[chosen]).expected_calibration_error for each in both
-            )
-            return damaged - intact
-
-        value = growth(np.arange(len(lesion_set())))
-        accuracy = after.mean_accuracy
-        sure = both[1].max(1) - (both[1].argmax(1) == labels)
-
-        def surplus(chosen: np.ndarray, sure: np.ndarray = sure) -> float:
-            return float(sure[chosen].mean())
-
-        surer, interval = surplus(np.arange(len(labels))), bootstrapped(surplus, len(labels))
-        measured += [
-            Measurement(name, "growth of the calibration error", value, *bootstrapped(growth, len(labels)), value > 0),
-            Measurement(name, "confidence minus accuracy, with the lesion", surer, *interval, surer > 0),
-        ]
-        notes.append(f"{name}: calibration error {before.expected_calibration_error:.3f} → {after.expected_calibration_error:.3f}; "
-                     f"with the lesion, confidence {after.mean_confidence:.2f} at an accuracy of {accuracy:.2f}")  # fmt: skip
-        rows += [(f"{name}, intact", before, True), (f"{name}, {len(chosen)} blocks deleted", after, False)]
+        before, after = calibration.reliability(intact, labels), [calibration.reliability(each, labels) for each in lesioned]
+        errors = np.array([each.expected_calibration_error for each in after])
+        surplus = np.array([each.surplus for each in after])
+        for what, values in (
+            ("growth of the calibration error", errors - before.expected_calibration_error),
+            ("confidence minus accuracy, with the lesion", surplus),
+        ):
+            value = float(np.median(values))
+            measured.append(Measurement(name, f"{what}, median of the draws", value, *median_interval(values), f"95 %, {draws} draws", value > 0))  # fmt: skip
+        notes.append(f"{name}, {draws} draws of {deleted} of its {count} blocks: calibration error {before.expected_calibration_error:.3f} intact, {errors.min():.3f} to {errors.max():.3f} "
+                     f"with the lesion; confidence minus accuracy {surplus.min():.2f} to {surplus.max():.2f}, above 0 in {(surplus > 0).sum()}")  # fmt: skip
+        pooled = calibration.reliability(np.concatenate(lesioned), np.tile(labels, draws))
+        rows += [(f"{name}, intact", before, True), (f"{name}, {deleted} blocks deleted, {draws} draws", pooled, False)]
     return measured, "; ".join(notes), importance_figures.reliability_diagram(rows[:2], LIGHT)
 
 
@@ -284,10 +300,10 @@ def counted() -> Answer:
     few, most = (100 * paths.share_of_paths(counts, *ends) for ends in ((5, 17), (19, 35)))
     measured = [
         Measurement(
-            "any network of 54 blocks", "paths of 5 to 17 branches, %", few, None, None, abs(few - 0.4537) < 1e-4
+            "any network of 54 blocks", "paths of 5 to 17 branches, %", few, None, None, "", abs(few - 0.4537) < 1e-4
         ),
         Measurement(
-            "any network of 54 blocks", "paths of 19 to 35 branches, %", most, None, None, abs(most - 98.02) < 0.01
+            "any network of 54 blocks", "paths of 19 to 35 branches, %", most, None, None, "", abs(most - 98.02) < 0.01
         ),
     ]
     return measured, "Each branch lies on half of the paths, 2^53 of 2^54", None
@@ -306,7 +322,7 @@ def gradient() -> Answer:
         interval = bootstrapped(mean_length, len(exact.norms))
         measured.append(
             Measurement(
-                name, "mean length, branches", exact.mean_length, *interval, exact.mean_length < half / 2 + 1e-9
+                name, "mean length, branches", exact.mean_length, *interval, IMAGES, exact.mean_length < half / 2 + 1e-9
             )
         )
         low, high = paths.carrying_range(exact.mean_norms)
@@ -336,11 +352,17 @@ def one_path() -> Answer:
             "Spearman's correlation of norm and length",
             value,
             *bootstrapped(correlation, len(length)),
+            "95 %, paths",
             value < -0.9,
         )
     ]
-    notes = (f"number of paths times the norm of one peaks at length {int(product.argmax())}, the exact gradient at {int(exact.mean_norms.argmax())}; "
-             "the product overstates long lengths, where the gradients of many paths cancel")  # fmt: skip
+    generator = np.random.default_rng(0)
+    drawn = generator.integers(sampled.shape[1], size=(RESAMPLES, *sampled.shape))
+    peaks = [paths.count_times_norm(exact.paths, np.take_along_axis(sampled, each, 1)).argmax() for each in drawn]
+    low, high = np.percentile(peaks, [2.5, 97.5])
+    notes = (f"five paths a length do not determine where the number of paths times the norm of one peaks: at {int(product.argmax())} as drawn, "
+             f"at {low:.0f} to {high:.0f} in 95 % of redraws from them, and one path alone makes up {100 * paths.largest_path_share(exact.paths, sampled):.0f} % of the product; "
+             f"the exact gradient peaks at {int(exact.mean_norms.argmax())}")  # fmt: skip
     return measured, notes, path_figures.count_times_norm(exact, sampled, LIGHT)
 
 
@@ -351,18 +373,11 @@ def strongest() -> Answer:
     for image, label in zip(inputs.split(1), labels.split(1), strict=True):
         right, looked_at = strongest_paths.recall(walked, image, label)
         recalls.append(right / looked_at)
-    shares = np.array(recalls)
-    interval = bootstrapped(lambda chosen: float(shares[chosen].mean()), len(shares))
-    measured = [
-        Measurement(
-            "fashion-resnet20",
-            "share of the 64 strongest paths that a search of width 64 finds",
-            float(shares.mean()),
-            *interval,
-            bool(shares.mean() > 0.7),
-        )
-    ]
-    return measured, "over ten images; all 512 paths are known, so what the search misses can be counted", None
+    value, interval = float(np.mean(recalls)), stats.ttest_1samp(recalls, 0).confidence_interval()
+    what = "share of the 64 strongest paths that a search of width 64 finds"
+    low, high = float(interval.low), float(interval.high)
+    measured = [Measurement("fashion-resnet20", what, value, low, high, "95 %, Student's t over 10 images", value > 0.7)]
+    return measured, "all 512 paths are known, so what the search misses can be counted", None
 
 
 def trained_on_matching_blocks() -> Answer:
@@ -389,7 +404,7 @@ def trained_on_short_paths() -> Answer:
     measured = []
     for name, found in others:
         rise, low, high = difference(found, ordinary[1])
-        measured.append(Measurement("fashion-resnet20", f"{name}: difference, points", rise, low, high, low < 0 < high))
+        measured.append(Measurement("fashion-resnet20", f"{name}: difference, points", rise, low, high, WELCH, low < 0 < high))
     anew = [history["test_error_reestimated_pct"] for history in list(ways.values())[1]]
     means = "; ".join(f"{name} {np.mean(found):.2f} %" for name, found in errors.items())
     share = short_paths.share_of_short_paths(lengths("fashion-resnet20").mean_norms)

@@ -16,6 +16,8 @@ from .figures.race import error_by_step
 from .findings import Answer, Measurement
 from .networks.zoo import NETWORKS, load, trainable
 
+WELCH = "95 %, Welch over 3 seeds"
+
 
 def degraded() -> Answer:
     """Depth against training error, plain and residual."""
@@ -29,7 +31,7 @@ def degraded() -> Answer:
                 expected = low <= 0
             else:
                 continue
-            measured.append(Measurement(f"{kind}56 against {kind}20", f"{what}, points", value, low, high, expected))
+            measured.append(Measurement(f"{kind}56 against {kind}20", f"{what}, points", value, low, high, WELCH, expected))
     errors = {f"{kind}{depth}": np.mean([run["train_error_pct"] for run in its]) for kind, runs in families.items() for depth, its in runs.items()}  # fmt: skip
     notes = "training error, mean of the seeds: " + ", ".join(f"{name} {error:.1f} %" for name, error in errors.items())
     return measured, notes, errors_by_depth(families, LIGHT)
@@ -66,7 +68,7 @@ def raced() -> Answer:
     races = race.bundled(race.RECORDED)
     plain, residual = last_errors(races)
     expected = all(one - other >= 10 for one, other in zip(plain, residual, strict=True))
-    measured = [Measurement("plain56 against resnet56", "training error after 500 steps, points", *difference(plain, residual), expected)]  # fmt: skip
+    measured = [Measurement("plain56 against resnet56", "training error after 500 steps, points", *difference(plain, residual), WELCH, expected)]  # fmt: skip
     notes = f"plain56 {said(plain)}, resnet56 {said(residual)}, for seeds 0, 1 and 2"
     return measured, notes, error_by_step(races[0][1], (races[0][0].left, races[0][0].right), LIGHT)
 
@@ -81,9 +83,9 @@ def identities() -> Answer:
     orders = difference(list(np.log10(plain)), list(np.log10(small)))
     still = max(max(each.errors[0], each.gradient_norm) for each in nothing)
     measured = [
-        Measurement("20 blocks, plain against residual of scale 0.1", "orders of magnitude of the error", *orders, orders[0] >= 1),
-        Measurement("20 blocks, residual of scale 1 against plain", "relative error", *difference(list(whole), list(plain)), bool(whole.mean() >= plain.mean())),
-        Measurement("residual of scale 0", "largest first error and gradient", still, None, None, still == 0),
+        Measurement("20 blocks, plain against residual of scale 0.1", "orders of magnitude of the error", *orders, WELCH, orders[0] >= 1),
+        Measurement("20 blocks, residual of scale 1 against plain", "relative error", *difference(list(whole), list(plain)), WELCH, bool(whole.mean() >= plain.mean())),
+        Measurement("residual of scale 0", "largest first error and gradient", still, None, None, "", still == 0),
     ]  # fmt: skip
     notes = "errors at 20 blocks: " + ", ".join(f"{arm.title} {np.mean([each.errors[-1] for each in found[arm, 20]]):.2g}" for arm in identity.ARMS)
     return measured, notes, error_by_blocks(attempts, LIGHT)
@@ -93,16 +95,16 @@ def contained() -> Answer:
     """A shallow network inside a deeper one, and that one trained on."""
     same = deepening.containment(load(NETWORKS["fashion-plain20"]).network, trainable("plain", 56))
     measured = [
-        Measurement("plain20 and itself with 56 layers", "difference of the logits in train mode, frozen norms", same.frozen.in_train, None, None, same.frozen.in_train <= 1e-5),
-        Measurement("plain20 and itself with 56 layers", "the same with live norms", same.live.in_train, None, None, same.live.in_train > 0.01),
-        Measurement("plain20 and itself with 56 layers", "difference of the training errors, points", same.deep_error_pct - same.shallow_error_pct, None, None, same.deep_error_pct == same.shallow_error_pct),
+        Measurement("plain20 and itself with 56 layers", "difference of the logits in train mode, frozen norms", same.frozen.in_train, None, None, "", same.frozen.in_train <= 1e-5),
+        Measurement("plain20 and itself with 56 layers", "the same with live norms", same.live.in_train, None, None, "", same.live.in_train > 0.01),
+        Measurement("plain20 and itself with 56 layers", "difference of the training errors, points", same.deep_error_pct - same.shallow_error_pct, None, None, "", same.deep_error_pct == same.shallow_error_pct),
     ]  # fmt: skip
     notes = []
     for rate, name in race.DEEPENED.items():
         deep, fresh = last_errors(race.bundled(name))
         expected = all(one - other <= -5 for one, other in zip(deep, fresh, strict=True))
         what = f"training error after 500 steps at a learning rate of {rate:g}, points"
-        measured.append(Measurement("deepened against fresh", what, *difference(deep, fresh), expected))
+        measured.append(Measurement("deepened against fresh", what, *difference(deep, fresh), WELCH, expected))
         notes.append(f"at {rate:g}: deepened {said(deep)}, fresh {said(fresh)}")
     notes.append("at 0.05 the frozen norms do not hold the growing stream and the loss explodes; 0.01 was tried after that was seen")
     chosen, records = race.bundled(race.DEEPENED[0.01])[0]

@@ -1,9 +1,11 @@
 """The report: what is bundled is what its questions give, and its forms say the same."""
 
+import html
 import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
@@ -11,6 +13,8 @@ from resnet_viz import findings, report, report_training
 from resnet_viz.cli import main
 from resnet_viz.errors import InputError
 from resnet_viz.experiments import degradation, short_paths
+from resnet_viz.experiments.deletion import Sweep
+from resnet_viz.experiments.lesion_studies import RANDOM, Study
 from resnet_viz.experiments.training import every_seed, short_path_runs
 
 QUICK = [report.counted, report.calibrated, report.trained_on_short_paths]
@@ -38,6 +42,45 @@ def test_the_bundled_report_is_what_its_questions_give():
                 expected.as_expected,
             )
             assert measured.value == pytest.approx(expected.value, abs=0.02)
+
+
+def test_a_bracket_says_what_it_is_where_the_number_stands():
+    for finding in findings.bundled():
+        for measured in finding.measurements:
+            assert (measured.low is None) == (measured.bracket == ""), measured
+            assert measured.bracket in findings.measured_text(measured)
+    number = findings.Measurement("fashion-resnet56", "median rise, points", 0.7, 0.1, 1.4, "95 %, images", True)
+    assert findings.measured_text(number) == "fashion-resnet56, median rise, points: 0.7 (0.1 to 1.4; 95 %, images)"
+
+
+def test_an_expectation_says_which_figures_were_known():
+    asked = [finding for finding in findings.bundled() if finding.plan.known]
+    assert asked and len(asked) < len(findings.bundled())
+    forms = findings.as_table(asked, lambda _: ""), findings.as_html(asked, [None] * len(asked))
+    for finding in asked:
+        told = f"{finding.plan.expected} (expected when {finding.plan.known} were known)"
+        assert finding.plan.lines()["expected"] == told
+        assert all(told in html.unescape(form) for form in forms)
+
+
+def test_the_interval_of_a_median_is_between_two_of_its_draws():
+    draws = np.arange(20.0)[::-1]
+    assert report.median_interval(draws) == (5, 14), "of 20 draws the 6th and the 15th: 95.9 %"
+
+
+def test_the_intervals_of_a_studys_steps_hold_them_and_are_narrow_where_draws_agree():
+    labels = np.zeros(100, np.int64)
+
+    def study(spread: int) -> Study:
+        errors = np.add.outer([20, 50, 90], np.arange(10) - 5) if spread else np.repeat([[20], [50], [90]], 10, 1)
+        predictions = (np.arange(100) < errors.reshape(-1, 1)).astype(np.int64)
+        steps = np.repeat([1, 2, 3], 10)
+        return Study(RANDOM, steps.astype(float), steps, Sweep(("x",) * 30, labels, predictions, labels))
+
+    (low, high), fall = report.steps_interval(study(0))
+    assert low == high == study(0).largest_steps()[0] == pytest.approx(40 / 90) and fall == (0, 0)
+    (low, high), _ = report.steps_interval(study(10))
+    assert low < study(10).largest_steps()[0] < high
 
 
 def test_every_question_is_in_the_bundled_report_with_what_was_expected_of_it():

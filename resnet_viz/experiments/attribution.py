@@ -1,8 +1,8 @@
 """How much each block matters, measured in four ways: thin calls into Captum, which takes gates as inputs."""
 
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import comb
 
 import numpy as np
 import torch
@@ -11,31 +11,37 @@ from scipy import stats
 from torch import Tensor
 from torch.nn import functional
 
+from ..errors import InputError
 from ..networks.network import ResidualNetwork
 from .plan import Plan
 from .trace import image_norms, record
 
 IMAGES, PERMUTATIONS = 100, 25
+MOST_BLOCKS = 11  # up to here all 2^n subsets, a branch each, cost no more than the 25 permutations, n forward passes each
 PLAN = Plan(
     "Which blocks matter, and does it depend on how one asks?",
     "rise of the mean loss without the block, in nats: by deleting it, by the gradient with respect to its gate, by its Shapley value; "
     "and |F(x)| / |x|, since size is often taken for importance. Compared by Spearman's rank correlation with true deletion",
     "fashion-resnet20 and fashion-resnet56",
     f"{IMAGES} of the bundled test images",
-    f"{PERMUTATIONS} permutations of the blocks, seed 0",
+    f"resnet20: none are needed, all 512 subsets of its blocks are measured ({PERMUTATIONS} permutations, tried first, had given 0.60); "
+    f"resnet56: {PERMUTATIONS} permutations of the blocks, seed 0",
     "Shapley values correlate above 0.7 with true deletion; the first-order estimate and the size below 0.7: a gradient sees an "
     "infinitely small lesion, and a large branch need not matter",
 )
+RESAMPLES = 2000
 Loss = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True)
 class Importance:
     """One measure of n blocks. ``by_image``: float64 (images, n); ``standard_error``: (n,), of the mean over the images, or
-    where permutations were drawn, over these."""
+    where permutations were drawn, over these. ``by_permutation``: (permutations, n), what each of them gave; None where
+    nothing was drawn."""
 
     by_image: np.ndarray
     standard_error: np.ndarray
+    by_permutation: np.ndarray | None = None
 
     @property
     def mean(self) -> np.ndarray:
@@ -79,6 +85,43 @@ def branch_size(network: ResidualNetwork, images: Tensor, labels: Tensor) -> Imp
     return of_images(torch.stack(ratios, 1))
 
 
+def shapley_exact(network: ResidualNetwork, images: Tensor, labels: Tensor) -> Importance:
+    """The Shapley values of the blocks: how much each lowers each image's loss, on average over all n! orders in which the
+    blocks can be added to the network without any.
+
+    From the losses of all 2^n subsets, each weighted by the share of the orders that pass through it. Subsets that begin
+    alike share their walk, so 2^n - 1 branches are run. Raises InputError for more than MOST_BLOCKS blocks.
+    Invariant: the sum over the blocks is loss(all deleted) - loss(intact).
+    """
+    count = len(network.blocks)
+    if count > MOST_BLOCKS:
+        raise InputError(
+            f"Exact Shapley values need at most {MOST_BLOCKS} blocks; got {count}. Average over shapley_permutation instead."
+        )
+
+    def losses_from(stream: Tensor, gates: list[float]) -> Tensor:
+        """The losses of all subsets that begin with these gates: (2,) * blocks left + (images,), 0 deleted, 1 kept."""
+        place = len(gates)
+        if place == count:
+            return functional.cross_entropy(network.head(stream), labels, reduction="none").double()
+        both = ([*gates, gate] for gate in (0.0, 1.0))
+        rest = [1.0] * (count - place - 1)
+        return torch.stack([losses_from(network.walk(stream, [*each, *rest], place, place + 1), each) for each in both])
+
+    with torch.no_grad():
+        losses = losses_from(network.stem(images), [])
+    size = sum(np.indices((2,) * (count - 1)))  # the number of blocks there before the one that is added
+    orders = np.array([1 / (count * comb(count - 1, before)) for before in range(count)])  # share that adds it then
+    weights = torch.as_tensor(orders[size], device=losses.device)[..., None]
+    falls = [weights * (losses.select(block, 0) - losses.select(block, 1)) for block in range(count)]
+    return of_images(torch.stack([fall.flatten(0, -2).sum(0) for fall in falls], 1))
+
+
+def joined(parts: Sequence[Importance]) -> Importance:
+    """A measure of several parts of a set of images as one."""
+    return of_images(torch.from_numpy(np.concatenate([part.by_image for part in parts])))
+
+
 def shapley_permutation(
     network: ResidualNetwork, images: Tensor, labels: Tensor, number: int, seed: int = 0
 ) -> np.ndarray:
@@ -100,10 +143,10 @@ def shapley_permutation(
 
 def shapley(permutations: Sequence[np.ndarray]) -> Importance:
     """The mean over results of ``shapley_permutation``; the standard error is of the permutations, NaN for a single one."""
-    by_permutation = np.stack(permutations)
-    means = by_permutation.mean(1)
+    stacked = np.stack(permutations)
+    means = stacked.mean(1)
     error = stats.sem(means, axis=0) if len(means) > 1 else np.full(means.shape[1], np.nan)
-    return Importance(by_permutation.mean(0), error)
+    return Importance(stacked.mean(0), error, means)
 
 
 def rank_correlations(measures: list[Importance]) -> np.ndarray:
@@ -113,21 +156,33 @@ def rank_correlations(measures: list[Importance]) -> np.ndarray:
 
 
 def rank_correlation_interval(one: Importance, other: Importance) -> tuple[float, float]:
-    """The 95 % percentile interval of the rank correlation of two measures, from 2,000 draws of the blocks, seed 0; NaN
-    where all blocks of a draw may be the same, in a network of a few blocks."""
+    """The 95 % percentile interval of the rank correlation of two measures, from RESAMPLES draws of the blocks and, where a
+    measure has them, of its permutations, both with replacement, seed 0; NaN where all blocks of a draw may be the same, in
+    a network of a few blocks."""
+    generator = np.random.default_rng(0)
+    count = len(one.mean)
+    blocks = generator.integers(count, size=(RESAMPLES, count))
+    ranks = [
+        stats.rankdata(np.take_along_axis(resampled_means(each, generator), blocks, 1), axis=1) for each in (one, other)
+    ]
+    first, second = (each - each.mean(1, keepdims=True) for each in ranks)
+    with np.errstate(invalid="ignore"):
+        found = (first * second).sum(1) / np.sqrt((first**2).sum(1) * (second**2).sum(1))
+    low, high = np.percentile(found, [2.5, 97.5])
+    return float(low), float(high)
 
-    def correlation(*means: np.ndarray, axis: int) -> np.ndarray:
-        centred = [
-            ranks - ranks.mean(axis, keepdims=True) for ranks in (stats.rankdata(each, axis=axis) for each in means)
-        ]
-        with np.errstate(invalid="ignore"):
-            return (centred[0] * centred[1]).sum(axis) / np.sqrt(
-                (centred[0] ** 2).sum(axis) * (centred[1] ** 2).sum(axis)
-            )
 
-    with warnings.catch_warnings(action="ignore", category=stats.DegenerateDataWarning):
-        drawn = stats.bootstrap((one.mean, other.mean), correlation, paired=True, vectorized=True, n_resamples=2000, method="percentile", rng=0)  # fmt: skip
-    return float(drawn.confidence_interval.low), float(drawn.confidence_interval.high)
+def resampled_means(measure: Importance, generator: np.random.Generator) -> np.ndarray:
+    """The means of a measure's n blocks, (RESAMPLES, n), over permutations drawn anew in each row where it has any."""
+    if measure.by_permutation is None:
+        return np.broadcast_to(measure.mean, (RESAMPLES, len(measure.mean)))
+    count = len(measure.by_permutation)
+    return measure.by_permutation[generator.integers(count, size=(RESAMPLES, count))].mean(1)
+
+
+def interval_of(measure: Importance) -> str:
+    """What the interval of a rank correlation with this measure is drawn over."""
+    return "blocks" if measure.by_permutation is None else "blocks and permutations"
 
 
 def intact(network: ResidualNetwork, images: Tensor) -> Tensor:

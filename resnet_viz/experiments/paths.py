@@ -45,18 +45,20 @@ LENGTH_PLAN = Plan(
     "mean length of the paths, weighted by the norm of the gradient that all paths of a length carry together, exact",
     "fashion-resnet110, -preact110, -resnet56 and -preact56",
     IMAGES,
-    "none are needed; untrained networks with seed 0; the expectation was written when figures of an earlier measurement were known",
+    "none are needed; untrained networks with seed 0",
     "at most a quarter of the number of blocks, where the average path has half of it",
     "Veit et al., section 4.3, sampled: almost all gradient of ResNet-110 comes through paths of 5 to 17 branches",
+    known="figures of an earlier measurement",
 )
 SINGLE_PATH_PLAN = Plan(
     "How much gradient does one path carry?",
     "norm of the gradient along single paths, five drawn for each length: Spearman's correlation with the length",
     "fashion-resnet110",
     IMAGES,
-    "paths drawn with seed 0; the expectation was written when figures of an earlier measurement were known",
+    "paths drawn with seed 0",
     "correlation below -0.9: the longer a path, the less it carries",
     "Veit et al., figure 6 (b): the norm falls exponentially with the length",
+    known="figures of an earlier measurement",
 )
 
 
@@ -148,6 +150,14 @@ def count_times_norm(paths: Sequence[int], sampled: np.ndarray) -> np.ndarray:
     products = [count * Fraction(float(mean)) for count, mean in zip(paths, means, strict=True)]
     total = sum(products) or 1
     return np.array([float(product / total) for product in products])
+
+
+def largest_path_share(paths: Sequence[int], sampled: np.ndarray) -> float:
+    """How much of ``count_times_norm`` hangs on the one sampled path that weighs most in it, 0 ... 1: where that is much,
+    the sample does not determine the product's shape. NaN where a norm is not finite or all are 0."""
+    with np.errstate(invalid="ignore"):
+        shares = count_times_norm(paths, sampled) * sampled.max(1) / sampled.sum(1)
+    return float(np.nanmax(shares)) if np.isfinite(shares).any() else float("nan")
 
 
 def gradient_by_length(
@@ -277,12 +287,24 @@ def backward_ends(
     blocks: range | None = None,
 ) -> tuple[list[Tensor], Tensor, Tensor]:
     """The streams along a run of blocks (all, if None), and autograd's d loss / d stream where it ends and begins."""
+    streams, gradients = stream_gradients(network, images, labels, gates, blocks)
+    return streams, gradients[-1], gradients[0]
+
+
+def stream_gradients(
+    network: ResidualNetwork,
+    images: Tensor,
+    labels: Tensor,
+    gates: list[float] | None = None,
+    blocks: range | None = None,
+) -> tuple[list[Tensor], tuple[Tensor, ...]]:
+    """The streams along a run of blocks (all, if None), and autograd's d loss / d stream for each."""
     with torch.enable_grad():
         streams = network.streams(images.detach().requires_grad_(), gates)  # the stem's weights may take no gradient
         loss = functional.cross_entropy(network.head(streams[-1]), labels, reduction="sum")
         streams = streams if blocks is None else streams[blocks.start : blocks.stop + 1]
-        last, first = torch.autograd.grad(loss, [streams[-1], streams[0]])
-    return [stream.detach() for stream in streams], last, first
+        gradients = torch.autograd.grad(loss, streams)
+    return [stream.detach() for stream in streams], gradients
 
 
 def block_pulls(

@@ -6,7 +6,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from ..experiments.attribution import Importance, rank_correlation_interval, rank_correlations
+from ..experiments.attribution import Importance, interval_of, rank_correlation_interval, rank_correlations
 from ..experiments.calibration import Reliability
 from .palette import Palette, stage_axis, styled
 
@@ -55,7 +55,7 @@ def correlation_matrix(titles: Sequence[str], measures: Sequence[Importance], pa
 
 def importance_sentences(blocks: Sequence[str], measures: Mapping[str, Importance]) -> tuple[str, str]:
     """A title that names the blocks that matter most by the first measure, true deletion, and by the last where these are
-    Shapley values; and how far the others agree with the first, with 95 % intervals over the blocks."""
+    Shapley values; and how far the others agree with the first, with 95 % intervals and what these are drawn over."""
     (first, deletion), *others = measures.items()
     named = [(first, deletion), *((name, measure) for name, measure in others if name.startswith("Shapley"))]
     tops = [
@@ -66,7 +66,8 @@ def importance_sentences(blocks: Sequence[str], measures: Mapping[str, Importanc
     for name, measure in others:
         value = rank_correlations([deletion, measure])[0, 1]
         low, high = rank_correlation_interval(deletion, measure)
-        interval = f" ({low:.2f} to {high:.2f})" if np.isfinite([low, high]).all() else ""
+        over = interval_of(measure)
+        interval = f" (95 % over {over}: {low:.2f} to {high:.2f})" if np.isfinite([low, high]).all() else ""
         agreement.append(f"{name.split(',')[0]} {value:.2f}{interval}")
     return f"Most important {'; '.join(tops)}", f"Rank correlation with {first.split(',')[0]}: {'; '.join(agreement)}."
 
@@ -99,7 +100,7 @@ def reliability_diagram(rows: Sequence[tuple[str, Reliability, bool]], palette: 
 
 def calibration_sentence(title: str, before: Reliability, after: Reliability) -> str:
     """How confident and how accurate a network is with the lesion, and what that does to its calibration."""
-    gap = after.mean_confidence - after.mean_accuracy
+    gap = after.surplus
     says = "overconfident" if gap > 0.02 else "underconfident" if gap < -0.02 else "about as confident as it is accurate"
     return (
         f"With the lesion {title} is {says}: confidence {100 * after.mean_confidence:.1f} %, accuracy {100 * after.mean_accuracy:.1f} %; "

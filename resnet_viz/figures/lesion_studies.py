@@ -60,7 +60,8 @@ def spread(errors: np.ndarray) -> str:
 
 
 def study_sentences(study: Study) -> tuple[str, str]:
-    """A title that answers, and a sentence with the correlation and with mean, median and the three worst lesions."""
+    """A title that answers, and a sentence with mean, median and the three worst lesions, with how smoothly the medians
+    rise, and with the correlation."""
     steps, _, middle, _, _ = study.medians()
     correlation, draws = study.correlation(), len(study.steps) // len(steps)
     beyond = np.flatnonzero(middle > HALF)
@@ -79,11 +80,14 @@ def study_sentences(study: Study) -> tuple[str, str]:
             else ""
         )
         title = f"The error passes {HALF:.0f} % at {steps[first]} random deletion{'s' if steps[first] > 1 else ''}{fewer} (medians of {draws})"
+    step, fall = study.largest_steps()
+    unit = "swaps" if study.kind == REORDER else "deleted blocks"
+    smooth = "" if np.isnan(step) else f" From one number of {unit} to the next, the median rises by at most {100 * step:.0f} % of the whole rise and falls by at most {100 * fall:.0f} %."
     what = "Kendall's tau" if study.kind == REORDER else "the number of deleted blocks"
-    smooth = "" if np.isnan(correlation) else f" Spearman's correlation of the error with {what}: {correlation:.2f}."
+    ranks = "" if np.isnan(correlation) else f" Spearman's correlation of the error with {what}: {correlation:.2f}."
     return (
         title,
-        f"Over all {len(study.steps)} draws: {spread(study.error_pct)}.{smooth}",
+        f"Over all {len(study.steps)} draws: {spread(study.error_pct)}.{smooth}{ranks}",
     )
 
 

@@ -190,9 +190,14 @@ def count_times_norm(exact: GradientByLength, sampled: np.ndarray, palette: Pale
 
 
 def product_sentence(exact: GradientByLength, sampled: np.ndarray) -> str:
-    """Where the number of paths times the norm of one is largest, and where the exact gradient is."""
+    """Where the number of paths times the norm of one is largest in this sample, how much of it hangs on a single path, and
+    where the exact gradient is largest."""
     peak = int(computed.count_times_norm(exact.paths, sampled).argmax())
-    return f"The number of paths times the norm of one is largest at {peak} branches, the exact gradient at {exact.mean_norms.argmax()}"
+    alone = 100 * computed.largest_path_share(exact.paths, sampled)
+    return (
+        f"The number of paths times the norm of one is largest at {peak} branches in this sample, where one path makes up "
+        f"{alone:.0f} % of all; the exact gradient is largest at {exact.mean_norms.argmax()}"
+    )
 
 
 def stage_sentence(stages: Mapping[str, GradientByLength]) -> str:

@@ -278,6 +278,12 @@ def importance(loaded: LoadedNetwork, images: ImageSet, labels: tuple[int, ...],
 
 
 @kept(512)
+def shapley_exact(loaded: LoadedNetwork, images: ImageSet, labels: tuple[int, ...]) -> Importance:
+    """All subsets of the blocks."""
+    return attribution.shapley_exact(loaded.network, loaded.inputs(images), label_tensor(labels))
+
+
+@kept(512)
 def shapley_permutation(
     loaded: LoadedNetwork, images: ImageSet, labels: tuple[int, ...], number: int, seed: int
 ) -> np.ndarray:

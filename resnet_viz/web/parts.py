@@ -50,7 +50,7 @@ def question(visit: Visit | None, title: str, what_to_do: str, source: str) -> N
 def plan_note(plan: Plan) -> None:
     """What was asked, what was expected before the report was run, and what came out."""
     with st.expander("What was asked, what was expected, and what came out"):
-        for title, text in vars(plan).items():
+        for title, text in plan.lines().items():
             st.markdown(f"**{title.capitalize()}:** {text}" + ("" if text.endswith("?") else "."))
         for finding in (each for each in findings.bundled() if each.plan == plan):
             verdict = "as expected" if finding.as_expected else "not as expected"

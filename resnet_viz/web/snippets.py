@@ -365,7 +365,8 @@ figure = error_by_stop(rows, {chance_pct:g}, LIGHT)"""
 def importance(
     images: int, measures: Mapping[str, str], permutations: int, seed: int, networks: Sequence[LoadedNetwork]
 ) -> str:
-    """Measures of importance by title, each the name of its function; true deletion in the network beside."""
+    """Measures of importance by title, each the name of its function ("shapley": of permutations); true deletion in the
+    network beside."""
     rows = "".join(
         f'\nmeasures["{title}"] = attribution.{name}(*settings)'
         for title, name in measures.items()

@@ -1,17 +1,21 @@
 """Importance of blocks: two ways, one result."""
 
+from itertools import permutations
+
 import numpy as np
 import pytest
 import torch
+from captum.attr import ShapleyValues
 from scipy import stats
 from torch.nn import functional
 
+from resnet_viz.errors import InputError
 from resnet_viz.experiments import attribution
 from resnet_viz.experiments.deletion import loss_of_each
 from resnet_viz.experiments.trace import trace
 from resnet_viz.networks.zoo import NETWORKS, images_of, load
 
-from ..conftest import SMALL_PREPROCESSING, left_as_it_was
+from ..conftest import SMALL_PREPROCESSING, Case, left_as_it_was, small_network
 
 
 def losses(network, images, labels, gates) -> torch.Tensor:
@@ -41,25 +45,41 @@ def test_the_first_order_estimate_is_the_slope_at_gate_one(network, images, labe
         np.testing.assert_allclose(found[:, index], ((below - above) / (2 * step)).numpy(), rtol=1e-4, atol=1e-6)
 
 
-def test_each_permutation_adds_up_and_all_of_them_give_the_shapley_value(network, images, labels):
-    permutations = [attribution.shapley_permutation(network, images, labels, number, seed=1) for number in range(400)]
+def test_exact_shapley_values_are_the_average_over_all_orders(network, images, labels):
+    found = attribution.shapley_exact(network, images, labels).by_image
+    expected, orders = np.zeros((4, 4)), list(permutations(range(4)))
+    for order in orders:
+        gates, before = [0.0] * 4, losses(network, images, labels, [0.0] * 4)
+        for block in order:
+            gates[block] = 1.0
+            after = losses(network, images, labels, gates)
+            expected[:, block] += (before - after).numpy() / len(orders)
+            before = after
+    np.testing.assert_allclose(found, expected, atol=1e-5)
     whole = losses(network, images, labels, [0.0] * 4) - losses(network, images, labels, None)
-    for each in permutations[:5]:
+    np.testing.assert_allclose(found.sum(1), whole, atol=1e-5)
+
+
+def test_exact_shapley_values_are_captums(network, images, labels):
+    gates = attribution.intact(network, images)
+    with torch.no_grad():
+        falls = ShapleyValues(attribution.loss_of_gates(network, images, labels)).attribute(gates)
+    np.testing.assert_allclose(attribution.shapley_exact(network, images, labels).by_image, -falls, atol=1e-5)
+
+
+def test_exact_shapley_values_of_too_many_blocks_are_refused(image_set, images, labels):
+    network = small_network(Case("basic", "A"), image_set, blocks=(6, 6)).to(images.device)
+    with pytest.raises(InputError, match="at most 11 blocks; got 12"):
+        attribution.shapley_exact(network, images, labels)
+
+
+def test_each_permutation_adds_up_and_many_come_near_the_exact_values(network, images, labels):
+    drawn = [attribution.shapley_permutation(network, images, labels, number, seed=1) for number in range(400)]
+    whole = losses(network, images, labels, [0.0] * 4) - losses(network, images, labels, None)
+    for each in drawn[:5]:
         np.testing.assert_allclose(each.sum(1), whole, atol=1e-5)
-    values = {}
-    for code in range(16):
-        gates = [float(code >> index & 1) for index in range(4)]
-        values[code] = losses(network, images, labels, gates).mean().item()
-    exact = [
-        sum(
-            (values[code] - values[code | 1 << block]) / (4 * {0: 1, 1: 3, 2: 3, 3: 1}[code.bit_count()])
-            for code in range(16)
-            if not code >> block & 1
-        )
-        for block in range(4)
-    ]
-    found = attribution.shapley(permutations)
-    assert (np.abs(found.mean - exact) <= 5 * found.standard_error + 1e-6).all()
+    found, exact = attribution.shapley(drawn), attribution.shapley_exact(network, images, labels)
+    assert (np.abs(found.mean - exact.mean) <= 5 * found.standard_error + 1e-6).all()
 
 
 def test_permutations_come_from_their_own_generator(network, images, labels):
@@ -108,6 +128,21 @@ def test_the_interval_of_a_rank_correlation_holds_it_and_is_wide_for_few_blocks(
         assert [low, high] == pytest.approx(again, abs=0.06)
 
 
+def test_the_interval_holds_the_share_of_the_permutations():
+    generator = np.random.default_rng(0)
+    deletion = attribution.Importance(np.arange(30.0)[None], np.ones(30))
+    drawn = list(deletion.by_image + generator.normal(scale=60, size=(25, 1, 30)))
+    sampled = attribution.shapley(drawn)
+    exact = attribution.Importance(sampled.by_image, sampled.standard_error)
+    (low, high), (least, largest) = (attribution.rank_correlation_interval(each, deletion) for each in (exact, sampled))
+    assert largest - least > 1.1 * (high - low)
+    same = attribution.shapley(drawn[:1] * 25)  # permutations that agree add nothing
+    fixed = attribution.Importance(same.by_image, same.standard_error)
+    intervals = [attribution.rank_correlation_interval(each, deletion) for each in (same, fixed)]
+    assert intervals[0] == pytest.approx(intervals[1], abs=0.02)
+    assert [attribution.interval_of(each) for each in (exact, sampled)] == ["blocks", "blocks and permutations"]
+
+
 def test_a_network_of_few_blocks_has_no_interval():
     pair = [attribution.Importance(np.arange(2.0)[None], np.ones(2))] * 2
     assert np.isnan(attribution.rank_correlation_interval(*pair)).all()
@@ -124,6 +159,7 @@ def test_the_network_stays_as_it_was(network, images, labels):
         attribution.true_deletion(network, images, labels)
         attribution.first_order(network, images, labels)
         attribution.shapley_permutation(network, images, labels, 0)
+        attribution.shapley_exact(network, images, labels)
 
 
 def test_the_first_block_of_a_trained_network_matters_most_but_its_gradient_does_not_show_it():

@@ -20,6 +20,7 @@ def test_known_bins_and_error():
     assert np.isnan(found.confidence[0])
     assert found.expected_calibration_error == pytest.approx((0.55 + 4 * 0.2125) / 5)
     assert found.mean_confidence == pytest.approx(0.88)
+    assert found.surplus == pytest.approx(0.88 - 3 / 5)
 
 
 def test_a_network_that_is_always_sure_and_right_is_calibrated():

@@ -10,6 +10,7 @@ from resnet_viz.experiments.deletion import Sweep, predict
 from resnet_viz.experiments.lesion_studies import (
     RANDOM,
     Study,
+    largest_steps,
     random_deletions,
     random_swaps,
     single_deletions,
@@ -125,6 +126,23 @@ def test_medians_spread_and_correlation_of_known_errors():
     whole = together(halves)
     assert whole.error_pct.tolist() == study.error_pct.tolist() and whole.sweep.blocks == sweep.blocks
     assert np.isnan(halves[0].correlation()), "one and the same amount"
+
+
+def test_a_smooth_rise_is_told_from_a_jump_and_from_a_curve_that_falls_back():
+    assert largest_steps(np.array([10.0, 30, 50, 70, 90])) == pytest.approx((0.25, 0))
+    assert largest_steps(np.array([10.0, 90, 90, 90])) == (1, 0)
+    assert largest_steps(np.array([10.0, 50, 40, 90])) == pytest.approx((50 / 80, 10 / 80))
+    jagged = np.array([6.0, 6.7, 42.2, 10.7, 8.2, 80.0, 54.1])
+    assert stats.spearmanr(range(7), jagged).statistic > 0.8, "ranks alone would call this a rise"
+    assert largest_steps(jagged) == pytest.approx((71.8 / 74, 31.5 / 74))
+    assert np.isnan(largest_steps(np.array([90.0, 90, 80]))).all(), "nothing rises"
+
+
+def test_the_steps_of_a_study_begin_with_the_intact_network(deep, image_set):
+    study = random_deletions(deep, SMALL_PREPROCESSING, image_set, [1, 4, 9], draws=3)
+    intact = 100 * np.mean(study.sweep.intact != image_set.labels.numpy())
+    medians = [np.median(study.error_pct[study.steps == count]) for count in (1, 4, 9)]
+    np.testing.assert_equal(study.largest_steps(), largest_steps(np.array([intact, *medians])))
 
 
 def test_without_labels_there_is_no_error():

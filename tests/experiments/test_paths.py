@@ -16,6 +16,7 @@ from resnet_viz.experiments.paths import (
     carrying_range,
     count_times_norm,
     gradient_by_length,
+    largest_path_share,
     path_counts,
     sampled_path_norms,
     share_of_paths,
@@ -236,6 +237,13 @@ def test_the_paths_of_resnet110():
 def test_shares_of_more_paths_than_a_float_can_count():
     counts = [comb(2000, length) for length in range(2001)]
     assert share_of_paths(counts, 0, 999) == pytest.approx((1 - stats.binom.pmf(1000, 2000, 0.5)) / 2)
+
+
+def test_how_much_of_the_product_hangs_on_one_path():
+    sampled = np.array([[1.0, 1.0], [2.0, 4.0], [5.0, 5.0]])  # products 1, 6, 5; of the 6, 4 by one path
+    assert largest_path_share((1, 2, 1), sampled) == pytest.approx(4 / 12)
+    assert largest_path_share((0, 1), np.array([[np.nan], [2.0]])) == 1, "a plain network has one path"
+    assert np.isnan(largest_path_share((1, 1), np.zeros((2, 3))))
 
 
 def test_count_times_norm_of_known_arrays():

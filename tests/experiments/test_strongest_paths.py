@@ -10,6 +10,7 @@ from torch.nn import functional
 from resnet_viz.errors import InputError
 from resnet_viz.experiments import paths
 from resnet_viz.experiments.strongest_paths import path_gradient, recall, strongest_paths
+from resnet_viz.networks.zoo import NETWORKS, images_of, load
 
 from ..conftest import PLAIN, RESIDUAL_CASES, Case, left_as_it_was, relative_error, small_network
 from .test_paths import gradient_of_each_path
@@ -38,7 +39,7 @@ def test_a_beam_as_wide_as_all_paths_finds_them_all_in_order(case, network, imag
     expected = gradient_of_each_path(case, network.state_dict(), image, label, gates)
     whole = sum(expected.values()).double()
     found = strongest_paths(network, image, label, gates, width=16)
-    assert (np.diff(found.norms) <= 0).all()
+    assert (np.diff(found.shares) <= 0).all()
     for path, norm, share in zip(found.takes_branch, found.norms, found.shares, strict=True):
         gradient = expected.pop(tuple(path)).double()  # so each is found once
         assert norm == pytest.approx(gradient.norm().item(), rel=1e-4)
@@ -58,8 +59,17 @@ def test_a_narrow_beam_keeps_so_many_and_the_strongest_at_each_block(case, netwo
     for first in (3, 2, 1, 0):
         partial = gradient_of_each_path(case, state, image, label, None, first)
         grown = [(choice, *path) for path in kept for choice in (True, False)]
-        kept = sorted(grown, key=lambda path: -partial[path].norm().item())[:width]
+        whole = sum(partial.values())
+        kept = sorted(grown, key=lambda path: -(partial[path] * whole).sum().item())[:width]
     assert [tuple(path) for path in found.takes_branch] == kept
+
+
+def test_the_strongest_path_of_a_deep_network_does_not_point_against_the_whole():
+    loaded = load(NETWORKS["fashion-resnet110"])
+    images = images_of(loaded.entry, limit=1)
+    found = strongest_paths(loaded.network, loaded.inputs(images), images.labels)
+    assert len(found.shares) == 64 and found.shares[0] > 0
+    assert found.norms.argmax() != 0, "the largest gradient is not the largest share"
 
 
 @plain_case
@@ -104,7 +114,7 @@ def test_a_path_picked_by_hand_is_the_one_that_was_found(network, image, label, 
 
 def strongest(network, image, label, width: int) -> list[list[bool]]:
     """The truly strongest paths, each walked alone."""
-    return sorted(map(list, EVERY), key=lambda path: -path_gradient(network, image, label, path).norm)[:width]
+    return sorted(map(list, EVERY), key=lambda path: -path_gradient(network, image, label, path).share)[:width]
 
 
 @residual_cases

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from plotly.colors import convert_colors_to_same_type, hex_to_rgb, unlabel_rgb
 
-from resnet_viz.experiments.attribution import Importance
+from resnet_viz.experiments.attribution import Importance, shapley
 from resnet_viz.figures.importance import agreement_title, correlation_matrix, importance_by_block, importance_sentences
 from resnet_viz.figures.palette import DARK, LIGHT
 
@@ -42,7 +42,9 @@ MEASURES = {
 def test_what_matters_most_is_said_by_deletion_and_by_shapley_values() -> None:
     title, says = importance_sentences(BLOCKS, MEASURES)
     assert title == "Most important by deletion: layer1.0, layer1.1, layer1.2; by Shapley value: layer1.1, layer1.0, layer1.2"
-    assert says.startswith("Rank correlation with deletion: |F(x)| / |x| -1.00") and says.endswith("Shapley value 0.90.")
+    assert says.startswith("Rank correlation with deletion: |F(x)| / |x| -1.00") and "; Shapley value 0.90 (95 % over blocks: " in says
+    drawn = MEASURES | {"Shapley value, nats": shapley([np.array([[4.0, 5, 3, 2, 1]])] * 3)}
+    assert "; Shapley value 0.90 (95 % over blocks and permutations: " in importance_sentences(BLOCKS, drawn)[1]
     assert agreement_title(list(MEASURES.values())) == "Do they agree? Rank correlations of -1.00 to 0.90"
 
 

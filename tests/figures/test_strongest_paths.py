@@ -10,8 +10,8 @@ from resnet_viz.figures.strongest_paths import MOST_ROWS, branches_by_stage, pat
 BLOCKS = ["layer1.0", "layer1.1", "layer2.0"]
 FOUND = StrongestPaths(
     np.array([[True, False, True], [False, False, False], [True, True, True]]),
-    np.array([3.0, 2.0, 1e-5]),
-    np.array([0.5, -0.07, 0.001]),
+    np.array([2.0, 1e-5, 3.0]),
+    np.array([0.5, 0.001, -0.07]),
 )
 
 
@@ -46,12 +46,12 @@ def test_a_click_anywhere_on_a_row_tells_its_number():
 def test_every_path_names_its_branches_length_norm_and_share():
     figure = paths_on_blocks(FOUND, BLOCKS, 0, LIGHT)
     assert [data[1] for data in figure.data[-1].customdata] == [
-        "layer1.0 · layer2.0<br>length 2, norm 3, +50 % of the gradient",
-        "no branch: shortcuts only<br>length 0, norm 2, −7 % of the gradient",
-        "layer1.0, 1 · layer2.0<br>length 3, norm 1.0 × 10⁻⁵, +0.1 % of the gradient",
+        "layer1.0 · layer2.0<br>length 2, norm 2, +50 % of the gradient",
+        "no branch: shortcuts only<br>length 0, norm 1.0 × 10⁻⁵, +0.1 % of the gradient",
+        "layer1.0, 1 · layer2.0<br>length 3, norm 3, −7 % of the gradient",
     ]
     beside = [note.text for note in figure.layout.annotations]
-    assert beside == ["2, +50.00 %", "0, −7.00 %", "3, +0.10 %", "length, share"]
+    assert beside == ["2, +50.00 %", "0, +0.10 %", "3, −7.00 %", "length, share"]
 
 
 def test_at_most_so_many_rows_are_drawn():

@@ -6,6 +6,7 @@ from scipy import stats
 
 from resnet_viz import findings
 from resnet_viz.experiments import degradation
+from resnet_viz.experiments.attribution import shapley_exact
 from resnet_viz.experiments.deletion import Sweep
 from resnet_viz.experiments.lesion_studies import random_deletions, random_swaps, ten_counts
 from resnet_viz.experiments.paths import gradient_by_length
@@ -55,10 +56,18 @@ def test_shapley_values_come_at_a_press_and_add_up() -> None:
     sample = images_of(loaded.entry, limit=100)
     intact, deleted = (cached.losses(loaded, sample, (gate,) * 9).mean() for gate in (1.0, 0.0))
     assert np.sum(figure.data[3].y) == pytest.approx(deleted - intact, rel=1e-4)
-    assert "25 permutations, seed 0" in texts(app)
+    assert "Shapley values exact, all 512 subsets of the blocks" in texts(app)
+    assert not [each for each in app.number_input if each.label == "Seed of the permutations"], "nothing is drawn"
+    settings = loaded.network, loaded.inputs(sample), sample.labels
+    assert list(figure.data[3].y) == pytest.approx(shapley_exact(*settings).mean)
     assert app.query_params["shapley"] in ("yes", ["yes"])
     again = opened("block_importance", {**SMALL, "shapley": "yes"})  # a reload, or the link
     assert list(again.session_state["cards"][0].figure.data[3].y) == list(figure.data[3].y)
+
+
+def test_a_network_of_many_blocks_offers_permutations_and_their_seed() -> None:
+    app = opened("block_importance", {"network": "fashion-resnet56", "beside": "nothing"})
+    assert [each.label for each in app.number_input] == ["Seed of the permutations"]
 
 
 def test_the_images_of_the_chosen_block_are_those_whose_loss_rises_most() -> None:
@@ -158,6 +167,7 @@ def test_the_first_page_tells_every_finding_also_those_that_were_not_expected() 
     for finding in findings.bundled():
         badge = ":green-badge[as expected]" if finding.as_expected else ":orange-badge[not as expected]"
         assert f"**{finding.plan.question}** {badge}" in page
+        assert f"Expected: {finding.plan.expectation}." in page
         for measured in finding.measurements:
             assert findings.measured_text(measured) in page
     assert ":orange-badge[not as expected]" in page
