@@ -1,11 +1,13 @@
 """Which blocks matter? Four measures beside each other, and the images that one block matters most for."""
 
+from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import numpy as np
 import streamlit as st
 
-from resnet_viz.experiments.attribution import IMAGES, MOST_BLOCKS, PERMUTATIONS, PLAN, joined, shapley
+from resnet_viz.experiments.attribution import IMAGES, MOST_BLOCKS, PERMUTATIONS, PLAN, Importance, joined, shapley
 from resnet_viz.figures.importance import agreement_title, correlation_matrix, importance_by_block, importance_sentences
 from resnet_viz.web import cached, settings, snippets
 from resnet_viz.web.card import card, chip
@@ -34,9 +36,12 @@ with st.container(border=True):
     chosen = choosing_strip(now, relative_bars(rises, "nats more loss", 3), "bars: rise of the mean loss when this block alone is deleted")  # fmt: skip
 with st.container(border=True):
     exact, seed = len(blocks) <= MOST_BLOCKS, 0
+    steps: list[Callable[[], Any]]
+    combine: Callable[[list[Any]], Importance]
+    key: tuple[int, ...]
     if exact:
         parts = [range(start, min(start + PART, len(sample))) for start in range(0, len(sample), PART)]
-        steps = [partial(cached.shapley_exact, loaded, sample.subset(part), tuple(labels[index] for index in part)) for part in parts]  # fmt: skip
+        steps = [partial(cached.shapley_exact, loaded, sample.subset(list(part)), tuple(labels[index] for index in part)) for part in parts]  # fmt: skip
         combine, how, key = joined, f"exact, all {2 ** len(blocks):,} subsets of the blocks", ()
     else:
         seed = settings.number("shapley_seed", "Seed of the permutations", 0, LARGEST_SEED, 0, slider=False, help="The same seed draws the same orders of the blocks.")  # fmt: skip

@@ -234,12 +234,17 @@ def refining() -> Answer:
             value = error(np.arange(len(labels)), walked)
             interval = bootstrapped(partial(error, walked=walked), len(labels))
             if not plain:
-                measured.append(Measurement(name, f"error after {walked} of {blocks} blocks, %", value, *interval, value <= most))
+                measured.append(Measurement(name, f"error after {walked} of {blocks} blocks, %", value, *interval, "95 %, images", value <= most))
             else:
                 notes.append(f"{name}: error after {walked} of {blocks} blocks {value:.0f} %")
-        fall = early_stop.largest_fall(wrong.mean(1))
+
+        def largest_fall(chosen: np.ndarray, wrong: np.ndarray = wrong) -> float:
+            return early_stop.largest_fall(wrong[:, chosen].mean(1))
+
         if not plain:
-            measured.append(Measurement(name, "share of the fall at a single block, the largest", fall, None, None, fall <= 0.25))
+            what, fall = "share of the fall at a single block, the largest", largest_fall(np.arange(len(labels)))
+            interval = bootstrapped(largest_fall, len(labels))
+            measured.append(Measurement(name, what, fall, *interval, "95 %, images", fall <= 0.25))
         probed = early_stop.probe_everywhere(loaded.network, loaded.entry.preprocessing, training, lesion_set()) != labels
 
         def lead(chosen: np.ndarray, half: np.ndarray = probed[blocks // 2], end: np.ndarray = probed[-1]) -> float:
@@ -247,7 +252,7 @@ def refining() -> Answer:
 
         value = lead(np.arange(len(labels)))
         expected = value > 10 if plain else value <= 10
-        measured.append(Measurement(name, "error of a linear probe half way minus at the end, points", value, *bootstrapped(lead, len(labels)), expected))
+        measured.append(Measurement(name, "error of a linear probe half way minus at the end, points", value, *bootstrapped(lead, len(labels)), "95 %, images", expected))
         errors = ", ".join(f"{100 * probed[walked].mean():.1f}" for walked in (0, blocks // 4, blocks // 2, round(3 * blocks / 4), blocks))
         notes.append(f"{name}: error of a linear probe before the first block and after each quarter of the blocks {errors} %")
     notes.append("what a probe can read is there early, in the plain network too; the head can read it late")
@@ -389,8 +394,8 @@ def trained_on_matching_blocks() -> Answer:
     errors, anew = ([history[f"test_error{kind}_pct"] for history in random] for kind in ("", "_reestimated"))
     as_trained, with_own = difference(errors, before), difference(anew, before)
     measured = [
-        Measurement("fashion-resnet56", f"{way}: difference, points", *as_trained, as_trained[0] > 5),
-        Measurement("fashion-resnet56", f"{way}, batch norms taken anew: difference, points", *with_own, with_own[0] <= 3),
+        Measurement("fashion-resnet56", f"{way}: difference, points", *as_trained, WELCH, as_trained[0] > 5),
+        Measurement("fashion-resnet56", f"{way}, batch norms taken anew: difference, points", *with_own, WELCH, with_own[0] <= 3),
     ]  # fmt: skip
     notes = f"means: ordinary {np.mean(before):.2f} %; {way} {np.mean(errors):.2f} %, with batch norms taken anew {np.mean(anew):.2f} %"
     return measured, notes, error_by_epoch(ways, LIGHT)

@@ -44,8 +44,8 @@ def trained_longer() -> Answer:
     for kind, runs in families.items():
         shallow, deep = (runs[depth][0]["train_error_pct"] for depth in degradation.LONGER_DEPTHS)
         rise = deep - shallow
-        what = f"training error after {degradation.LONGER_EPOCHS} epochs, points"
-        measured.append(Measurement(f"{kind}56 against {kind}20", what, rise, None, None, rise >= 1 if kind == "plain" else rise <= 0))
+        what = f"training error after {degradation.LONGER_EPOCHS} epochs, one run each, points"
+        measured.append(Measurement(f"{kind}56 against {kind}20", what, rise, None, None, "", rise >= 1 if kind == "plain" else rise <= 0))
         before = degradation.family(kind)
         notes += [f"{kind}{depth} {before[depth][0]['train_error_pct']:.1f} / {runs[depth][0]['train_error_pct']:.1f} %" for depth in runs]
     said = f"training error after 10 / {degradation.LONGER_EPOCHS} epochs, seed 0: " + ", ".join(notes)
