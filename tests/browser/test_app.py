@@ -14,15 +14,17 @@ PAGES = {
     "strongest_paths": "Which single paths carry most?",
     "layer_deletion": "What happens when a block is deleted?",
 }
+FIRST = "Why can a residual network lose a layer and still see?"
 pytestmark = pytest.mark.browser
 
 
-@pytest.mark.parametrize("name", ["stage_diagram", "layer_deletion"])  # what matters is the first request, not the page
-def test_page_opens_by_its_own_address_on_a_fresh_server(name: str, page: Page) -> None:
+@pytest.mark.parametrize(("name", "title"), [("start", FIRST), ("layer_deletion", PAGES["layer_deletion"])])
+def test_page_opens_by_the_name_of_its_file_on_a_fresh_server(name: str, title: str, page: Page) -> None:
+    """What matters is the first request, not the page; the first page's own address is another, /."""
     server = Server()
     try:
         page.goto(f"{server.address}/{name}")
-        heading(page, PAGES[name])
+        heading(page, title)
         expect(page.locator("[data-block]").first).to_be_visible(timeout=SOON)
         expect(page.locator(".js-plotly-plot").first).to_be_visible(timeout=SOON)
         finished(page)

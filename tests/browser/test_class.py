@@ -14,9 +14,9 @@ from playwright.sync_api import Browser, Page, Playwright, Route, expect
 
 from resnet_viz.web.address import own_address
 from tests.browser.conftest import SOON, Server, block, browser_options, finished, heading
-from tests.browser.test_app import PAGES
+from tests.browser.test_app import FIRST, PAGES
 
-EVERY_PAGE = {"": "Why can a residual network lose a layer and still see?", **PAGES, "degradation": "Do more layers make a plain network worse, even on the images it is trained on?",
+EVERY_PAGE = {"": FIRST, **PAGES, "degradation": "Do more layers make a plain network worse, even on the images it is trained on?",
               "live_training": "Which of two networks learns faster?", "learning_identity": "Why is it hard to learn to do nothing?", "short_paths": "Are the long paths needed for training?",
               "lesion_studies?draws=1": "How much damage can it take?", "block_importance": "Which blocks matter?", "early_stop": "What if it stopped here?",
               "lessons": "Which lesson today?",
