@@ -108,7 +108,7 @@ with st.container(border=True):
     rows = []
     for norm, each in product((True, False), [entry] + ([other] if other else [])):
         network = cached.network(each, seed, norm)
-        name = f"{'plain' if is_plain(network.network) else 'residual'}, {'BN' if norm else 'no BN'}"
+        name = f"{'plain' if is_plain(network.network) else 'residual'} with{'' if norm else 'out'} BN"
         rows.append(Row(network, name, crosses=not norm))
     python = snippets.untrained_gradients(seed, what, scale == RELATIVE, now.python_of(images)) if other else ""
     show_lines("untrained", "Untrained: what the first training step would see", rows, [f"**untrained**, seed {seed}"], python,

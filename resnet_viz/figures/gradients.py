@@ -134,9 +134,9 @@ def growth_by_depth(growth: Mapping[str, Mapping[int, float]], palette: Palette)
     """How many times as large the gradient is at the first block as at the last, by kind ('plain', 'residual') and depth."""
     figure = go.Figure()
     for kind, by_depth in growth.items():
-        colour, symbol = (palette.plain, "square") if kind == "plain" else (palette.ink, "circle")
+        colour, symbol, side = (palette.plain, "square", "top") if kind == "plain" else (palette.ink, "circle", "bottom")
         figure.add_scatter(
-            x=list(by_depth), y=list(by_depth.values()), name=kind, mode="lines+markers+text", textposition="top center",
+            x=list(by_depth), y=list(by_depth.values()), name=kind, mode="lines+markers+text", textposition=f"{side} center",
             text=[short_number(times) for times in by_depth.values()], line={"color": colour, "width": 1.5},
             marker={"symbol": symbol, "size": 9, "color": colour}, hovertemplate="%{x} layers: %{text}-fold<extra>" + kind + "</extra>",
         )  # fmt: skip

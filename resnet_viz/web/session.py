@@ -16,11 +16,6 @@ LARGEST_SEED = 9999
 BUNDLED = "bundled"
 TWIN, ITSELF, NOTHING = "its twin", "itself, untrained", "nothing"
 UNDO_STEPS = 100
-# What a bare address shows. The middle block of 27 is deleted: resnet56 still says Coat (0.93 intact, 0.92), plain56 with the
-# same block deleted no longer does (0.88 intact; T-shirt/top, 0.42). No rare case: of the 1,000 images resnet56 keeps its
-# answer in 98 % without this block, plain56 in 6 %. Of all 27 deletions, one at a time, resnet56 keeps its answer for this
-# image in 26, as for 79 % of the images in 26 or more, and plain56 in none, as for 33 % (both: 24 %).
-OPENING_NETWORK, OPENING_IMAGE, OPENING_BLOCK = "fashion-resnet56", 447, "layer2.4"
 
 
 @dataclass
@@ -36,7 +31,7 @@ class Lesion:
 
 @dataclass
 class Choices:
-    """One visitor's choices; those of a new one are the opening view. ``untrained``: the seed of initial weights, None for the trained ones. ``beside``: what the
+    """One visitor's choices. ``untrained``: the seed of initial weights, None for the trained ones. ``beside``: what the
     network is compared with, TWIN, ITSELF, NOTHING or the name of another of the same architecture. ``source``: where the
     image comes from, BUNDLED (the one at ``position``) or one of the visitor's own; ``own_labels``: the classes that the
     visitor said those show, by the digest of their pixels. ``settings``: for each page what was set
@@ -44,15 +39,15 @@ class Choices:
     not asked for yet. ``sequence``: how often the block looked at has changed. ``run``: the id of a training
     run, or ''. ``taken``: how often networks were taken along from a run."""
 
-    network: str = OPENING_NETWORK
+    network: str = "fashion-resnet56"
     beside: str = TWIN
     untrained: int | None = None
-    position: int = OPENING_IMAGE
+    position: int = 447
     page_of_images: int = 0
     source: str = BUNDLED
     own_position: int = 0
     own_labels: dict[str, int] = field(default_factory=dict)
-    lesions: dict[str, Lesion] = field(default_factory=lambda: {OPENING_NETWORK: Lesion([OPENING_BLOCK])})
+    lesions: dict[str, Lesion] = field(default_factory=dict)
     block: dict[str, str] = field(default_factory=dict)
     settings: dict[str, dict[str, str]] = field(default_factory=dict)
     unread: set[str] = field(default_factory=set)

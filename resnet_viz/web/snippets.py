@@ -70,7 +70,7 @@ def untrained_gradients(seed: int, what: str, relative: bool, batch: str) -> str
     """A gradient norm at each block, residual and plain, with and without batch norm."""
     loop = f"""for norm, entry in product((True, False), (loaded.entry, counterpart(loaded.entry))):
     each = load(entry, untrained={seed}, batch_norm=norm)"""
-    name = """f"{'plain' if is_plain(each.network) else 'residual'}, {'BN' if norm else 'no BN'}\""""
+    name = """f"{'plain' if is_plain(each.network) else 'residual'} with{'' if norm else 'out'} BN\""""
     text = along_blocks(loop, name, "crosses=not norm", what, relative, batch)
     return "from itertools import product\n\nfrom resnet_viz.networks.zoo import counterpart\n" + text
 
