@@ -6,7 +6,7 @@ from resnet_viz.web.frame import ICON, frame
 
 st.set_page_config(page_icon=ICON, layout="wide")
 pages = [
-    st.Page("pages/start.py", title="Start: seven claims", icon=":material/home:", default=True),
+    st.Page("pages/start.py", title="Start: seven claims", icon=":material/home:", url_path="", default=True),
     st.Page("pages/degradation.py", title="Degradation", icon=":material/moving:"),
     st.Page("pages/live_training.py", title="Live training", icon=":material/sprint:"),
     st.Page("pages/learning_identity.py", title="Learning the identity", icon=":material/equal:"),
@@ -22,6 +22,7 @@ pages = [
     st.Page("pages/lessons.py", title="Lessons", icon=":material/school:"),
     st.Page("pages/about.py", title="Words and sources", icon=":material/menu_book:"),
 ]
-page = st.navigation(pages, position="hidden")
+by_its_file = st.Page("pages/start.py", title=pages[0].title)  # /start, typed by hand: the first page's own address is /
+page = st.navigation([*pages, by_its_file], position="hidden")
 st.set_page_config(page_title=f"{page.title} · resnet_viz")
 frame(page, pages)

@@ -8,7 +8,7 @@ from tests.browser.conftest import SOON, Server, browser_options, finished
 
 HERE = Path(__file__).parent
 VIEWS = {  # file -> address, height
-    "start": ("?deleted=0", 1120),
+    "start": ("", 1120),
     "degradation": ("degradation", 1330),
     "live_training": ("live_training", 1560),
     "learning_identity": ("learning_identity", 1330),

@@ -1,5 +1,6 @@
 """How much gradient reaches the first block? Norms at each block, trained and untrained, residual beside plain."""
 
+from dataclasses import dataclass
 from functools import partial
 from itertools import product
 
@@ -8,13 +9,14 @@ import streamlit as st
 from resnet_viz.experiments.paths import is_plain
 from resnet_viz.figures import gradients as figures
 from resnet_viz.figures.gradients import Series
-from resnet_viz.networks.zoo import LoadedNetwork, counterpart
+from resnet_viz.networks.zoo import LoadedNetwork, counterpart, trainable
 from resnet_viz.web import cached, settings, snippets
 from resnet_viz.web.card import card
 from resnet_viz.web.parts import HE_2015, HE_2016, choosing_strip, in_steps, log_bars, question, visit
 from resnet_viz.web.session import choices
 
 BATCH = 32
+DEPTHS = (20, 56, 110)
 ABSOLUTE, RELATIVE = "absolute", "relative to the last block"
 PANELS = {
     "mean": "stream_mean",
@@ -48,22 +50,29 @@ labels, measured = now.labels(images), f"{len(images)} image{'s' if len(images) 
 axis = figures.axis_title(what, relative=scale == RELATIVE)
 
 
-def line(network: LoadedNetwork, name: str, *, hollow: bool) -> Series:
+@dataclass(frozen=True)
+class Row:
+    """One network of a figure, and how it is drawn."""
+
+    network: LoadedNetwork
+    name: str
+    hollow: bool = False
+    crosses: bool = False
+
+
+def line(row: Row) -> Series:
     """The chosen gradient norm of one network at each block."""
-    trace = cached.traced(network, images, labels)
-    return Series(
-        name, trace.blocks, trace.gradient_norm(what, relative=scale == RELATIVE), is_plain(network.network), hollow
-    )
+    trace = cached.traced(row.network, images, labels)
+    norms = trace.gradient_norm(what, relative=scale == RELATIVE)
+    return Series(row.name, trace.blocks, norms, is_plain(row.network.network), row.hollow, row.crosses)
 
 
-def show_lines(
-    key: str, title: str, rows: list[tuple[LoadedNetwork, str, bool]], facts: list[str], python: str, caption: str = ""
-) -> None:
-    """Curves of several networks (network, name, hollow) and what they say."""
+def show_lines(key: str, title: str, rows: list[Row], facts: list[str], python: str, caption: str = "") -> None:
+    """Curves of several networks and what they say."""
     with cached.timed() as spent:
-        steps = [partial(line, network, name, hollow=hollow) for network, name, hollow in rows]
+        steps = [partial(line, row) for row in rows]
         lines = in_steps(
-            (key, *(network.identity for network, *_ in rows), images.digest, labels, what, scale),
+            (key, *(row.network.identity for row in rows), images.digest, labels, what, scale),
             f"Trace the {key} networks",
             steps,
         )
@@ -72,7 +81,21 @@ def show_lines(
     says = "; ".join(f"**{each.name}**: {figures.span_sentence(each)}" for each in lines)
     card(now, key, figures.along_blocks(lines, axis, now.palette), "measured", measured, *facts, *spent, title=title, formula=FORMULAS[what], alt=says,
          says=f"From the last block back to the first, {says}. {figures.conclusion(lines)}", caption=caption, python=python,
-         of=[network for network, *_ in rows], images=images)  # fmt: skip
+         of=[row.network for row in rows], images=images)  # fmt: skip
+
+
+def show_growth() -> None:
+    """Untrained networks of several depths, residual and plain, whatever network is chosen."""
+    with cached.timed() as spent:
+        steps = [partial(cached.gradient_growth, trainable(kind, depth), seed, BATCH) for kind in ("resnet", "plain") for depth in DEPTHS]
+        ratios = in_steps(("growth", seed), "Trace untrained networks of other depths", steps)
+    if ratios is None:
+        return
+    growth = {"residual": dict(zip(DEPTHS, ratios[: len(DEPTHS)], strict=True)), "plain": dict(zip(DEPTHS, ratios[len(DEPTHS) :], strict=True))}
+    says = figures.growth_sentence(growth)
+    card(now, "growth", figures.growth_by_depth(growth, now.palette), "measured", f"{BATCH} images", f"**untrained**, seed {seed}", *spent,
+         title="Untrained, with batch norm: how much the gradient grows", says=says, alt=says, formula=FORMULAS["stream"],
+         origin=f"untrained residual and plain networks of {', '.join(map(str, DEPTHS))} layers, Fashion-MNIST", python=snippets.gradient_growth(seed, DEPTHS, BATCH))  # fmt: skip
 
 
 with strip:
@@ -82,24 +105,24 @@ with strip:
         choosing_strip(now, bars, "bars: norm of the gradient entering the block's stream, log scale")
     )
     st.markdown(figures.block_sentence(trace, position))
-shown = now.networks
-if loaded.trained:
-    with st.container(border=True):
-        rows = [(network, network.title, network is not loaded) for network in shown]
-        python = snippets.gradients(shown, what, scale == RELATIVE, now.python_of(images))
-        show_lines("trained", "Trained", rows, ["cross-entropy"], python)
 with st.container(border=True):
     other = counterpart(entry)
     rows = []
     for norm, each in product((True, False), [entry] + ([other] if other else [])):
         network = cached.network(each, seed, norm)
-        name = f"{'plain' if is_plain(network.network) else 'residual'}, {'BN' if norm else 'no BN'}"
-        rows.append((network, name, not norm))
+        name = f"{'plain' if is_plain(network.network) else 'residual'} with{'' if norm else 'out'} BN"
+        rows.append(Row(network, name, crosses=not norm))
     python = snippets.untrained_gradients(seed, what, scale == RELATIVE, now.python_of(images)) if other else ""
     show_lines("untrained", "Untrained: what the first training step would see", rows, [f"**untrained**, seed {seed}"], python,
-               "BN: with batch norm, its statistics set by one pass over fixed images. He et al. themselves say that batch norm keeps a plain "
-               "network's signals from vanishing. Its gradient then grows toward the first block instead, with seed 0 and 32 images "
-               "165-fold in plain34, 3,210-fold in plain56 and 10 million-fold in plain110 (resnet34 28-fold, resnet56 27-fold, resnet110 72-fold).")  # fmt: skip
+               "BN: with batch norm, its statistics set by one pass over fixed images; ×: without. He et al. themselves say that batch norm keeps a plain "
+               "network's signals from vanishing. With it, the plain network's gradient does not vanish: it grows, and the more so the deeper the network is.")  # fmt: skip
+    show_growth()
+shown = now.networks
+if loaded.trained:
+    with st.container(border=True):
+        rows = [Row(network, network.title, hollow=network is not loaded) for network in shown]
+        python = snippets.gradients(shown, what, scale == RELATIVE, now.python_of(images))
+        show_lines("trained", "Trained", rows, ["cross-entropy"], python)
 with st.container(border=True):
     with cached.timed() as spent:
         traces = [(network, cached.traced(network, images, labels)) for network in shown]

@@ -18,8 +18,10 @@ from resnet_viz.web.session import LARGEST_SEED
 
 RATES = "best of the learning rates " + ", ".join(f"{rate:g}" for rate in LEARNING_RATES)
 ALL = len(identity.ARMS) * len(LEARNING_RATES)
+FEW, ALL_KINDS = "plain and scale 0.1", "all seven kinds"
 now = visit()
 question(None, identity.PLAN.question, "Stacks of blocks, and nothing else, are trained to give back the image that they are given.", f"after {HE_2015}, section 3.1")  # fmt: skip
+
 
 def show_steps(attempts: list[Attempt], blocks: int, how: str, python: str) -> None:
     """The error as the stacks of one depth are trained."""
@@ -31,15 +33,17 @@ def show_steps(attempts: list[Attempt], blocks: int, how: str, python: str) -> N
          "its error is 0 already, and so is its gradient (on a task with something to learn, a branch that starts at 0 does learn). An error of exactly 0 is drawn as the lowest line.")  # fmt: skip
 
 
-known = cached.recorded_stacks()
 with st.container(border=True):
+    kinds = settings.one_of("kinds", "Stacks", [FEW, ALL_KINDS], FEW, help="Residual and pre-activation ones with a branch that starts small, or all that were trained.")
+    few = kinds == FEW
+    known = [each for each in cached.recorded_stacks() if not few or each.arm.scale in (None, 0.1)]
     card(now, "identity_blocks", error_by_blocks(known, now.palette), "precomputed", f"{TEST_IMAGES} images", "3 seeds", RATES, title=depth_sentence(known),
          formula=r"\text{plain: } F(x) = x;\quad \text{residual: } F(x) = 0", alt="The error at the end over the number of blocks.", origin="stacks of 1 to 50 blocks of 16 channels",
-         python=snippets.IDENTITY_BLOCKS, caption="A residual block that should do nothing only has to bring its branch to 0; a plain one has to learn a whole identity. Scale: the initial weight of the branch's last "
-         "batch norm (pre-activation: a factor on its last convolution). Started as usual, at 1, residual stacks of 10 blocks or more end worse than plain ones, since every branch has to be unlearned: "
+         python=snippets.identity_blocks(few), caption="A residual block that should do nothing only has to bring its branch to 0; a plain one has to learn a whole identity. Scale: the initial weight of the branch's last "
+         "batch norm (pre-activation: a factor on its last convolution). Started as usual, at 1 (see all seven kinds), residual stacks of 10 blocks or more end worse than plain ones, since every branch has to be unlearned: "
          "what makes doing nothing easy is a shortcut beside a branch that starts small. Marks: the mean; whiskers: from the least to the largest of three seeds; an error of exactly 0 is drawn as the lowest line.")  # fmt: skip
     blocks = int(settings.one_of("blocks", "Blocks", list(map(str, identity.DEPTHS)), "20", help="How many blocks the stack has."))  # fmt: skip
-    show_steps(known, blocks, "precomputed", snippets.identity_steps(blocks))
+    show_steps(known, blocks, "precomputed", snippets.identity_steps(blocks, few))
     plan_note(identity.PLAN)
 
 

@@ -1,5 +1,6 @@
 """The first screen: a real network to touch, and the seven claims with the page that tests each."""
 
+from dataclasses import replace
 from urllib.parse import parse_qsl
 
 import streamlit as st
@@ -10,8 +11,8 @@ from resnet_viz.figures.deletion import prediction_change, seen_sentence
 from resnet_viz.web import cached, links, snippets
 from resnet_viz.web.card import card, chip
 from resnet_viz.web.gallery import picture
-from resnet_viz.web.parts import PAGES, SOFTMAX, beside_sentence, deleting_strip, untrained_note, visit
-from resnet_viz.web.session import choices
+from resnet_viz.web.parts import PAGES, SOFTMAX, beside_sentence, deleting_strip, lesion_notes, untrained_note, visit
+from resnet_viz.web.session import TWIN, choices
 
 now = visit()
 entry = now.loaded.entry
@@ -19,23 +20,30 @@ measured = ", ".join(
     f"{kind}{depth} {mean_train_error(cached.histories_by_depth(kind)[depth]):.1f} %"
     for kind, depth in (("plain", 20), ("plain", 56), ("resnet", 56))
 )
-STAGES, GRADIENTS, PATHS, DEPTH, IDENTITY = (
-    ("stage_diagram", "Stage diagram"), ("gradient_flow", "Gradient flow"), ("path_unrolling", "Path unrolling"), ("degradation", "Degradation"),
-    ("learning_identity", "Learning the identity"),
-)  # fmt: skip
+
+
+def at(page: str, title: str, network: str = "", beside: str = TWIN) -> tuple[str, str, links.Query]:
+    """A page that tests a claim, its title, and the query it opens with: what is chosen, or the network that shows the claim."""
+    chosen = replace(choices(), network=network, beside=beside, untrained=None) if network else choices()
+    return page, title, links.query_of(page, chosen)
+
+
+STAGES, GRADIENTS = at("stage_diagram", "Stage diagram"), at("gradient_flow", "Gradient flow")
 CLAIMS = [
-    ("Degradation", f"Past some depth, adding plain layers raises the *training* error: an optimisation failure, not overfitting. Here, after the same training: {measured}.", DEPTH),
-    ("Residual learning", "A block adds its branch to what it is given, $x + F(x)$: to do nothing, it only needs $F(x) = 0$.", IDENTITY),
-    ("The shortcut is a gradient highway", "The derivative of $x + F(x)$ is $I + \\partial F / \\partial x$: its identity term hands the gradient on past the branch.", GRADIENTS),
-    ("Basic and bottleneck blocks", "A bottleneck (1x1 reduces the channels, 3x3, 1x1 restores them) is three layers for about the cost of two: in torchvision, ResNet-50 takes 12 % more multiply-adds than ResNet-34.", STAGES),
-    ("Stages", "A stem, three or four stages, a head. From stage to stage the channels double and the resolution halves; only where the shape changes is a shortcut more than an identity.", STAGES),
-    ("Pre-activation", "With batch norm and ReLU moved into the branch, neither stands on the shortcut: it is an identity, or where the shape changes zero-padding.", GRADIENTS),
-    ("An ensemble of paths", "$n$ blocks make $2^n$ paths of different lengths, most of the gradient in the shorter ones: so most blocks can be deleted, one at a time, at little cost.", PATHS),
+    ("Degradation", f"Past some depth, adding plain layers raises the *training* error: an optimisation failure, not overfitting. Here, after the same training: {measured}.", [at("degradation", "Degradation")]),
+    ("Residual learning", "A block adds its branch to what it is given, $x + F(x)$: to do nothing, it only needs $F(x) = 0$.", [at("learning_identity", "Learning the identity")]),
+    ("The shortcut is a gradient highway", "The derivative of $x + F(x)$ is $I + \\partial F / \\partial x$: its identity term hands the gradient on past the branch.", [GRADIENTS]),
+    ("Basic and bottleneck blocks", "A bottleneck (1x1 reduces the channels, 3x3, 1x1 restores them) is three layers for about the cost of two: in torchvision, ResNet-50 takes 12 % more multiply-adds than ResNet-34.", [STAGES]),
+    ("Stages", "A stem, three or four stages, a head. From stage to stage the channels double and the resolution halves; only where the shape changes is a shortcut more than an identity.", [STAGES]),
+    ("Pre-activation", "With batch norm and ReLU moved into the branch, neither stands on the shortcut: it is an identity, or where the shape changes zero-padding.", [at("gradient_flow", "Gradient flow", "fashion-preact56", "fashion-resnet56")]),
+    ("An ensemble of paths", "$n$ blocks make $2^n$ paths of different lengths, most of the gradient in the shorter ones: so most blocks can be deleted, one at a time, at little cost.",
+     [at("path_unrolling", "Path unrolling", "fashion-resnet110"), at("strongest_paths", "Strongest paths", "fashion-resnet20")]),
 ]  # fmt: skip
 
 st.title("Why can a residual network lose a layer and still see?", anchor=False)
 st.markdown(
-    "A real network looks at a real image. Click blocks to delete them, and watch what it sees: its answer is computed as you click."
+    "A real network looks at a real image. Click a block to delete it, click it again to restore it, and watch what the network sees: "
+    "its answer is computed as you click."
 )
 untrained_note(now)
 with st.container(border=True):
@@ -47,22 +55,23 @@ with st.container(border=True):
         other = beside_sentence(now, gates)
     seen = seen_sentence(entry.classes, before, after)
     counts = f"{len(deleted)} of {len(gates)} blocks deleted" if deleted else "Nothing deleted: the network is intact"
-    verdict.markdown(f"**{counts}. It sees: {seen}**")
+    verdict.markdown(f"**{counts}. It sees: {seen}.** {other}")
+    if deleted:
+        lesion_notes(now, deleted)
     shown, answer = st.columns([1, 2.2], vertical_alignment="center")
     with shown:
         st.image(picture(now.image.pixels[0]).resize((170, 170)), caption=now.image.names[0], alt=now.image.names[0])
         st.page_link(PAGES / "layer_deletion.py", label="Over 1,000 images, beside a plain network", icon=":material/content_cut:",
                      query_params=links.query_of("layer_deletion", choices()))  # fmt: skip
     with answer:
-        card(now, "start_prediction", prediction_change(entry.classes, before, after, now.palette), "measured", "1 image", *spent, says=other, formula=SOFTMAX,
+        card(now, "start_prediction", prediction_change(entry.classes, before, after, now.palette), "measured", "1 image", *spent, formula=SOFTMAX,
              alt=f"The five likeliest classes before and after: {seen}.", caption="○ intact ● with the lesion", python=snippets.PREDICTION)  # fmt: skip
 st.header("Seven claims, and where to test them", anchor=False)
-for number, (claim, text, (page, title)) in enumerate(CLAIMS, start=1):
+for number, (claim, text, tests) in enumerate(CLAIMS, start=1):
     said, link = st.columns([5, 1], vertical_alignment="center")
     said.markdown(f"**{number}. {claim}.** {text}")
-    link.page_link(
-        PAGES / f"{page}.py", label=title, icon=":material/arrow_forward:", query_params=links.query_of(page, choices())
-    )
+    for page, title, query in tests:
+        link.page_link(PAGES / f"{page}.py", label=title, icon=":material/arrow_forward:", query_params=query)
 chip("precomputed", "training errors: all 60,000 training images, without augmentation, mean of 3 seeds")
 st.header("What was asked of these networks, and what came out", anchor=False)
 st.markdown(

@@ -146,12 +146,14 @@ def class_errors(classes: Sequence[str], lesion: Lesion, palette: Palette) -> go
 
 
 def seen_sentence(classes: Sequence[str], before: np.ndarray, after: np.ndarray) -> str:
-    """'Pullover → Coat (probability 0.61)', or 'still Pullover' where it stays; class probabilities (classes,) each."""
+    """'Pullover → Coat (probability 0.61)', 'still Pullover (probability 0.98 → 0.61)', or 'Pullover (probability 0.98)' where
+    nothing has changed; class probabilities (classes,) each."""
     was, becomes = int(before.argmax()), int(after.argmax())
-    words = f"{classes[was]} → {classes[becomes]}" if was != becomes else classes[was]
-    if was == becomes and not np.array_equal(before, after):
-        words = f"still {words}"
-    return f"{words} (probability {after[becomes]:.2f})"
+    if was != becomes:
+        return f"{classes[was]} → {classes[becomes]} (probability {after[becomes]:.2f})"
+    if np.array_equal(before, after):
+        return f"{classes[was]} (probability {after[was]:.2f})"
+    return f"still {classes[was]} (probability {before[was]:.2f} → {after[was]:.2f})"
 
 
 def rise_sentence(lesion: Lesion) -> str:

@@ -179,7 +179,6 @@ NETWORKS = {
         *(imagenet(depth, 2) for depth in (50, 101, 152)),
     ]
 }
-DEFAULT_NETWORK = "fashion-resnet34"
 KINDS = {"plain": "plain", "resnet": "basic", "preact": "preactivation-basic"}
 DEPTHS = (8, 14, 20, 26, 32, 44, 56, 110)  # without 50: fashion-resnet50 is the bottleneck network of the table
 TRAINABLE = re.compile(rf"fashion-({'|'.join(KINDS)})({'|'.join(map(str, DEPTHS))})(?:-([BC]))?(-without-batch-norm)?")

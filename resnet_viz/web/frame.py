@@ -26,21 +26,24 @@ TOLD_FOR = 20.0  # seconds that a notice stays, at least
 
 
 def frame(page: StreamlitPage, pages: Sequence[StreamlitPage]) -> None:
-    """Draw the sidebar, work out the visit, and run the page. What cannot be used is told in a sentence, never a traceback."""
+    """Draw the sidebar, work out the visit, and run the page. What cannot be used is told in a sentence, never a traceback.
+
+    A page that is none of ``pages`` is the first of them, by another address.
+    """
     settle()
-    colours = palette()
+    colours, path = palette(), page.url_path if page in pages else pages[0].url_path
     st.html(f"<style>:root {{ --muted: {colours.muted}; --background: {colours.background}; }}\n{CSS}</style>")
-    st.session_state["page"], st.session_state["pages"], st.session_state["cards"] = page.url_path, pages, []
+    st.session_state["page"], st.session_state["pages"], st.session_state["cards"] = path, pages, []
     races.bring(st.query_params.to_dict())
-    for fault in links.receive(page.url_path):
+    for fault in links.receive(path):
         notice(f"The link could not be used as it is: {fault}.")
     follow_run()
     told = st.empty()
     try:
         with st.sidebar:
             navigation(pages)
-            st.session_state["visit"] = sidebar(page)
-            links.send(page.url_path)
+            st.session_state["visit"] = sidebar(path)
+            links.send(path)
     except InputError as error:
         st.error(str(error))
         st.stop()
@@ -50,12 +53,12 @@ def frame(page: StreamlitPage, pages: Sequence[StreamlitPage]) -> None:
     page.run()
     for name in sorted(choices().unread):
         notice(f"The link could not be used as it is: this page has no setting {name[:40]!r}.")
-        choices().settings[page.url_path].pop(name, None)
+        choices().settings[path].pop(name, None)
     choices().unread.clear()
     show_notices(told)
-    links.send(page.url_path)
+    links.send(path)
     with st.sidebar:
-        recorder(page.url_path)
+        recorder(path)
         export_button(page, st.session_state["visit"])
 
 
@@ -94,7 +97,7 @@ def show_notices(place: st.delta_generator.DeltaGenerator) -> None:
         place.warning("  \n".join(told))
 
 
-def sidebar(page: StreamlitPage) -> Visit:
+def sidebar(path: str) -> Visit:
     """The choice of network, weights and image; returns what the page works on."""
     chosen = choices()
     loaded, compared = choose_network(chosen)
@@ -106,7 +109,7 @@ def sidebar(page: StreamlitPage) -> Visit:
         st.caption(
             f"This image has no label: the predicted class, {entry.classes[predicted]}, stands in for it."
         )
-    link = link_to(page.url_path, links.query_of(page.url_path, chosen))
+    link = link_to(path, links.query_of(path, chosen))
     share(link, image.names[0] not in images.names)
     st.caption(describe_device())
     label = predicted if image.labels is None else int(image.labels[0])

@@ -156,7 +156,8 @@ def beside_sentence(visit: Visit, gates: tuple[float, ...]) -> str:
     if visit.beside is None:
         return ""
     seen = seen_sentence(visit.beside.entry.classes, *cached.before_and_after(visit.beside, visit.image, gates))
-    return f"Beside it {visit.beside.title}: {seen}."
+    lesion = ", with the same lesion" if set(gates) != {1.0} else ""
+    return f"Beside it {visit.beside.title}{lesion}: {seen}."
 
 
 def strip_as_table(visit: Visit, bars: Mapping[str, tuple[float, str]] | None) -> None:

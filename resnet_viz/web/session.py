@@ -9,7 +9,7 @@ import streamlit as st
 from ..figures.palette import DARK, LIGHT, Palette
 from ..networks.description import Description
 from ..networks.images import ImageSet
-from ..networks.zoo import DEFAULT_NETWORK, LoadedNetwork
+from ..networks.zoo import LoadedNetwork
 from . import cached, snippets
 
 LARGEST_SEED = 9999
@@ -39,10 +39,10 @@ class Choices:
     not asked for yet. ``sequence``: how often the block looked at has changed. ``run``: the id of a training
     run, or ''. ``taken``: how often networks were taken along from a run."""
 
-    network: str = DEFAULT_NETWORK
+    network: str = "fashion-resnet56"
     beside: str = TWIN
     untrained: int | None = None
-    position: int = 200
+    position: int = 447
     page_of_images: int = 0
     source: str = BUNDLED
     own_position: int = 0

@@ -91,7 +91,7 @@ figure = sweep_errors(rows, {100 - 100 / classes:g}, LIGHT)"""
 def gradients(networks: Sequence[LoadedNetwork], what: str, relative: bool, batch: str) -> str:
     """A gradient norm at each block, in each trained network."""
     return along_blocks(
-        f"for each in {loaded_list(networks)}:", "each.title", "each is not loaded", what, relative, batch
+        f"for each in {loaded_list(networks)}:", "each.title", "hollow=each is not loaded", what, relative, batch
     )
 
 
@@ -99,12 +99,28 @@ def untrained_gradients(seed: int, what: str, relative: bool, batch: str) -> str
     """A gradient norm at each block, residual and plain, with and without batch norm."""
     loop = f"""for norm, entry in product((True, False), (loaded.entry, counterpart(loaded.entry))):
     each = load(entry, untrained={seed}, batch_norm=norm)"""
-    name = """f"{'plain' if is_plain(each.network) else 'residual'}, {'BN' if norm else 'no BN'}\""""
-    text = along_blocks(loop, name, "not norm", what, relative, batch)
+    name = """f"{'plain' if is_plain(each.network) else 'residual'} with{'' if norm else 'out'} BN\""""
+    text = along_blocks(loop, name, "crosses=not norm", what, relative, batch)
     return "from itertools import product\n\nfrom resnet_viz.networks.zoo import counterpart\n" + text
 
 
-def along_blocks(loop: str, name: str, hollow: str, what: str, relative: bool, batch: str) -> str:
+def gradient_growth(seed: int, depths: Sequence[int], images: int) -> str:
+    """The growth of the gradient in untrained networks by depth."""
+    return f"""from resnet_viz.experiments.trace import stream_gradient_norms
+from resnet_viz.figures.gradients import growth_by_depth
+from resnet_viz.networks.zoo import trainable
+
+growth = {{"residual": {{}}, "plain": {{}}}}
+for depth in {list(depths)}:
+    for kind, name in (("residual", "resnet"), ("plain", "plain")):
+        each = load(trainable(name, depth), untrained={seed})
+        batch = images_of(each.entry, limit={images})
+        norms = stream_gradient_norms(each.network, each.inputs(batch), batch.labels)
+        growth[kind][depth] = norms[0] / norms[-1]
+figure = growth_by_depth(growth, LIGHT)"""
+
+
+def along_blocks(loop: str, name: str, look: str, what: str, relative: bool, batch: str) -> str:
     """One series for each network, ``each``, of a loop."""
     return f"""from resnet_viz.experiments.deletion import labelled
 from resnet_viz.experiments.paths import is_plain
@@ -115,7 +131,7 @@ batch = {labelled_batch(batch)}
 lines = []
 {loop}
     norms = trace(each.network, each.inputs(batch), batch.labels).gradient_norm("{what}", relative={relative})
-    lines.append(Series({name}, tuple(each.network.blocks), norms, is_plain(each.network), hollow={hollow}))
+    lines.append(Series({name}, tuple(each.network.blocks), norms, is_plain(each.network), {look}))
 figure = along_blocks(lines, axis_title("{what}", relative={relative}), LIGHT)"""
 
 
@@ -293,10 +309,16 @@ record = next(each for each in records if each.step == {step})
 figure = {drawn}"""
 
 
-IDENTITY_BLOCKS = """from resnet_viz.experiments.identity import bundled
+def identity_blocks(few: bool) -> str:
+    """The recorded stacks by number of blocks; ``few``: the plain ones and those of scale 0.1 alone."""
+    return f"""from resnet_viz.experiments.identity import bundled
 from resnet_viz.figures.identity import error_by_blocks
 
-figure = error_by_blocks(bundled(), LIGHT)"""
+figure = error_by_blocks({recorded_stacks(few)}, LIGHT)"""
+
+
+def recorded_stacks(few: bool) -> str:
+    return "[each for each in bundled() if each.arm.scale in (None, 0.1)]" if few else "bundled()"
 
 
 def deepened(rate: float) -> str:
@@ -308,12 +330,12 @@ race, records = bundled(DEEPENED[{rate:g}])[0]
 figure = error_by_step(records, (race.left, race.right), LIGHT)"""
 
 
-def identity_steps(blocks: int) -> str:
+def identity_steps(blocks: int, few: bool) -> str:
     """The recorded stacks of one number of blocks."""
     return f"""from resnet_viz.experiments.identity import bundled
 from resnet_viz.figures.identity import error_by_step
 
-figure = error_by_step(bundled(), {blocks}, LIGHT)"""
+figure = error_by_step({recorded_stacks(few)}, {blocks}, LIGHT)"""
 
 
 def train_stacks(stacks: Stacks, count: int) -> str:

@@ -14,15 +14,17 @@ PAGES = {
     "strongest_paths": "Which single paths carry most?",
     "layer_deletion": "What happens when a block is deleted?",
 }
+FIRST = "Why can a residual network lose a layer and still see?"
 pytestmark = pytest.mark.browser
 
 
-@pytest.mark.parametrize("name", ["stage_diagram", "layer_deletion"])  # what matters is the first request, not the page
-def test_page_opens_by_its_own_address_on_a_fresh_server(name: str, page: Page) -> None:
+@pytest.mark.parametrize(("name", "title"), [("start", FIRST), ("layer_deletion", PAGES["layer_deletion"])])
+def test_page_opens_by_the_name_of_its_file_on_a_fresh_server(name: str, title: str, page: Page) -> None:
+    """What matters is the first request, not the page; the first page's own address is another, /."""
     server = Server()
     try:
         page.goto(f"{server.address}/{name}")
-        heading(page, PAGES[name])
+        heading(page, title)
         expect(page.locator("[data-block]").first).to_be_visible(timeout=SOON)
         expect(page.locator(".js-plotly-plot").first).to_be_visible(timeout=SOON)
         finished(page)
@@ -32,16 +34,18 @@ def test_page_opens_by_its_own_address_on_a_fresh_server(name: str, page: Page) 
 
 def test_first_screen_is_a_computed_example(server: Server, page: Page) -> None:
     page.goto(server.address)
-    expect(page.get_by_text("Nothing deleted: the network is intact. It sees: Pullover (probability")).to_be_visible(
-        timeout=SOON
-    )
-    for name in ("layer1.0", "layer2.0", "layer3.0"):
-        block(page, name).click()
-    expect(page.get_by_text("It sees: Pullover →")).to_be_visible(timeout=SOON)
+    kept, lost = "1 of 27 blocks deleted. It sees: still Coat (probability", "Beside it fashion-plain56, with the same lesion: Coat →"
+    expect(page.get_by_text(kept)).to_be_visible(timeout=SOON)
+    expect(page.get_by_text(lost)).to_be_visible()
+    expect(block(page, "layer2.4")).to_have_attribute("aria-pressed", "true")
+    block(page, "layer2.4").click()
+    expect(page.get_by_text("Nothing deleted: the network is intact. It sees: Coat (probability")).to_be_visible(timeout=SOON)
+    block(page, "layer1.0").click()
+    expect(page.get_by_text("It sees: Coat →")).to_be_visible(timeout=SOON)
 
 
 def test_deleting_by_click_changes_the_prediction(server: Server, page: Page) -> None:
-    page.goto(f"{server.address}/layer_deletion")
+    page.goto(f"{server.address}/layer_deletion?network=fashion-resnet34")
     expect(page.get_by_text("Nothing deleted")).to_be_visible(timeout=SOON)
     before = page.get_by_role("heading", name=re.compile("^This image: ")).inner_text()
     names = ["layer1.0", "layer2.0", "layer3.0"]
@@ -63,7 +67,7 @@ def test_deleting_by_click_changes_the_prediction(server: Server, page: Page) ->
 
 
 def test_quick_clicks_are_all_kept(server: Server, page: Page) -> None:
-    page.goto(f"{server.address}/layer_deletion")
+    page.goto(f"{server.address}/layer_deletion?network=fashion-resnet34")
     expect(page.get_by_text("Nothing deleted")).to_be_visible(timeout=SOON)
     finished(page)
     names = [f"layer3.{index}" for index in range(6)]
@@ -76,7 +80,7 @@ def test_quick_clicks_are_all_kept(server: Server, page: Page) -> None:
 
 
 def test_keyboard_deletes_and_keeps_the_focus(server: Server, page: Page) -> None:
-    page.goto(f"{server.address}/layer_deletion")
+    page.goto(f"{server.address}/layer_deletion?network=fashion-resnet34")
     expect(page.get_by_text("Nothing deleted")).to_be_visible(timeout=SOON)
     finished(page)
     block(page, "layer1.0").focus()
@@ -88,7 +92,7 @@ def test_keyboard_deletes_and_keeps_the_focus(server: Server, page: Page) -> Non
 
 
 def test_choices_survive_a_page_change(server: Server, page: Page) -> None:
-    page.goto(f"{server.address}/layer_deletion")
+    page.goto(f"{server.address}/layer_deletion?network=fashion-resnet34")
     expect(page.get_by_text("Nothing deleted")).to_be_visible(timeout=SOON)
     block(page, "layer2.1").click()
     expect(page.get_by_text("deleted: layer2.1")).to_be_visible(timeout=SOON)
@@ -103,7 +107,7 @@ def test_choices_survive_a_page_change(server: Server, page: Page) -> None:
 
 
 def test_a_file_that_is_no_picture_gets_one_sentence(server: Server, page: Page) -> None:
-    page.goto(f"{server.address}/layer_deletion")
+    page.goto(f"{server.address}/layer_deletion?network=fashion-resnet34")
     page.get_by_role("radio", name="upload").click()
     page.locator("input[type=file]").set_input_files(
         {"name": "notes.txt", "mimeType": "text/plain", "buffer": b"no picture"}

@@ -14,9 +14,9 @@ from playwright.sync_api import Browser, Page, Playwright, Route, expect
 
 from resnet_viz.web.address import own_address
 from tests.browser.conftest import SOON, Server, block, browser_options, finished, heading
-from tests.browser.test_app import PAGES
+from tests.browser.test_app import FIRST, PAGES
 
-EVERY_PAGE = {"": "Why can a residual network lose a layer and still see?", **PAGES, "degradation": "Do more layers make a plain network worse, even on the images it is trained on?",
+EVERY_PAGE = {"": FIRST, **PAGES, "degradation": "Do more layers make a plain network worse, even on the images it is trained on?",
               "live_training": "Which of two networks learns faster?", "learning_identity": "Why is it hard to learn to do nothing?", "short_paths": "Are the long paths needed for training?",
               "lesion_studies?draws=1": "How much damage can it take?", "block_importance": "Which blocks matter?", "early_stop": "What if it stopped here?",
               "lessons": "Which lesson today?",
@@ -130,10 +130,10 @@ def test_back_to_a_page_at_its_defaults(server: Server, page: Page) -> None:
     page.get_by_role("link", name="Gradient flow").click()
     heading(page, PAGES["gradient_flow"])
     choose_network(page, "fashion-resnet20")
-    expect(page).to_have_url(re.compile(r"gradient_flow\?network=fashion-resnet20$"), timeout=SOON)
+    expect(page).to_have_url(re.compile(r"gradient_flow\?network=fashion-resnet20&image=447$"), timeout=SOON)
     finished(page)
     page.evaluate("history.go(-2)")
-    expect(page.get_by_role("heading", name="fashion-resnet34: 34 layers")).to_be_visible(timeout=SOON)
+    expect(page.get_by_role("heading", name="fashion-resnet56: 56 layers")).to_be_visible(timeout=SOON)
     finished(page)
     assert page.url == f"{server.address}/stage_diagram"
 
@@ -416,7 +416,7 @@ def test_a_step_without_a_query_shows_the_defaults(server: Server, page: Page) -
     expect(page.get_by_role("heading", name="A", exact=True)).to_be_focused()  # the button that led here is gone
     page.get_by_role("button", name="Next").click()
     heading(page, PAGES["gradient_flow"])
-    expect(page.get_by_text("fashion-resnet34: grows").first).to_be_visible(timeout=SOON)
+    expect(page.get_by_text("fashion-resnet56: grows").first).to_be_visible(timeout=SOON)
 
 
 def test_a_lesson_is_recorded_saved_reopened_and_stepped_through(

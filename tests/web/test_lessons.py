@@ -84,7 +84,7 @@ def test_the_answer_sheet_holds_questions_predictions_and_answers() -> None:
 
 
 def test_the_view_waits_for_the_prediction() -> None:
-    app = opened("layer_deletion")
+    app = opened("layer_deletion", {"network": "fashion-resnet20"})
     app.session_state["lesson"] = Running(
         Lesson("L", "", [Step("A step", "A note.", "layer_deletion", "How much?", "So much.")])
     )

@@ -74,7 +74,7 @@ def test_untrained_weights_are_labelled(page: str) -> None:
 
 
 def test_deletion_shows_the_set_error_of_the_chosen_network() -> None:
-    app = opened("layer_deletion")
+    app = opened("layer_deletion", {"network": "fashion-resnet20"})
     for name in ("fashion-resnet20", "fashion-plain20"):
         choose(app, name)
         loaded = cached.network(NETWORKS[name])
@@ -85,7 +85,7 @@ def test_deletion_shows_the_set_error_of_the_chosen_network() -> None:
 
 
 def test_deleting_a_stage_undo_and_redo() -> None:
-    app = choose(opened("layer_deletion"), "fashion-resnet20")
+    app = opened("layer_deletion", {"network": "fashion-resnet20"})
     app.button(key="delete_layer2").click().run()
     assert "deleted: layer2.0, layer2.1, layer2.2" in texts(app)
     assert "keeps its shortcut (option A)" in texts(app)
@@ -109,7 +109,7 @@ def button(app: AppTest, label: str):
 
 
 def test_a_lesion_stays_with_its_network() -> None:
-    app = choose(opened("layer_deletion"), "fashion-resnet20")
+    app = opened("layer_deletion", {"network": "fashion-resnet20"})
     app.button(key="delete_layer3").click().run()
     choose(app, "fashion-resnet56")
     assert "Nothing deleted" in texts(app)
@@ -118,7 +118,7 @@ def test_a_lesion_stays_with_its_network() -> None:
 
 
 def test_two_visitors_do_not_see_each_others_lesions() -> None:
-    first, second = opened("layer_deletion"), opened("layer_deletion")
+    first, second = (opened("layer_deletion", {"network": "fashion-resnet20"}) for _ in range(2))
     first.button(key="delete_layer2").click().run()
     second.run()
     assert "deleted: layer2.0" in texts(first)
@@ -126,7 +126,7 @@ def test_two_visitors_do_not_see_each_others_lesions() -> None:
 
 
 def test_gradient_scale_changes_the_figure() -> None:
-    app = choose(opened("gradient_flow"), "fashion-resnet20")
+    app = opened("gradient_flow", {"network": "fashion-resnet20"})
     assert "From the last block back to the first, **fashion-resnet20**: " in texts(app)
     figures = [chart.proto.spec for chart in app.get("plotly_chart")]
     app.segmented_control(key="/scale").set_value("relative to the last block").run()
@@ -135,7 +135,7 @@ def test_gradient_scale_changes_the_figure() -> None:
 
 
 def test_untrained_networks_are_told_apart() -> None:
-    app = opened("gradient_flow")
+    app = opened("gradient_flow", {"network": "fashion-resnet20"})
     shown = []
     for network in ("fashion-resnet20", "fashion-preact56"):
         choose(app, network)
@@ -267,11 +267,11 @@ def test_every_control_of_a_lesson_says_what_it_does() -> None:
 
 
 def test_paths_of_a_plain_network_are_one() -> None:
-    assert "its only path goes through all 9 blocks" in texts(choose(opened("path_unrolling"), "fashion-plain20"))
+    assert "its only path goes through all 9 blocks" in texts(opened("path_unrolling", {"network": "fashion-plain20"}))
 
 
 def test_run_length_sets_the_number_of_paths() -> None:
-    app = choose(opened("path_unrolling"), "fashion-resnet20")
+    app = opened("path_unrolling", {"network": "fashion-resnet20"})
     app.slider(key="/run").set_value(5).run()
     assert "2⁵ = 32 paths, each branch on 16 of them" in texts(app)
 
@@ -311,7 +311,7 @@ def test_a_file_that_fits_nothing_is_told_and_the_app_goes_on(monkeypatch, tmp_p
     cached.local_networks.clear()
     app = opened("stage_diagram")
     assert "broken.pt" in app.error[0].value
-    assert "fashion-resnet34: 34 layers" in texts(app)
+    assert "fashion-resnet56: 56 layers" in texts(app)
     cached.local_networks.clear()
 
 

@@ -8,7 +8,7 @@ from tests.web.test_pages import opened
 FIGURES = {
     "start": {"start_prediction"},
     "stage_diagram": {"stages", "maps_stream_in", "maps_branch", "maps_shortcut", "maps_stream_out"},
-    "gradient_flow": {"trained", "untrained", "statistics"},
+    "gradient_flow": {"trained", "untrained", "growth", "statistics"},
     "path_unrolling": {"share_by_length", "count_times_norm", "lengths_by_stage", "unravelled"},
     "layer_deletion": {"prediction", "set_error", "class_errors", "sweep", "reliability", "reliability_beside", "grad_cam", "integrated_gradients"},
     "short_paths": {"matched_blocks", "short_paths"},
