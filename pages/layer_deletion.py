@@ -112,7 +112,9 @@ def show_integrated_gradients(both: list[tuple[float, ...]]) -> None:
     with st.spinner("Integrating the gradients ..."), cached.timed() as spent:
         key = (loaded.identity, now.image.digest, now.label, *both)
         asked = not labelled  # such networks are large: they wait for a press
-        pair = parts.in_steps(key, "Integrated gradients", steps, ask_first=True) if asked else [step() for step in steps]
+        pair = (
+            parts.in_steps(key, "Integrated gradients", steps, ask_first=True) if asked else [step() for step in steps]
+        )
     if pair is None:
         return
     title = attribution.integrated_sentence(now.class_name, pair)

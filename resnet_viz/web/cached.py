@@ -304,7 +304,7 @@ def reliability(loaded: LoadedNetwork, images: ImageSet, gates: tuple[float, ...
     return calibration.reliability(given, deletion.known(deletion.label_array(images)))
 
 
-@kept(512)
+@kept(256)
 def grad_cam(
     loaded: LoadedNetwork, image: ImageSet, label: int, gates: tuple[float, ...], block: str
 ) -> image_attribution.GradCam:
@@ -312,7 +312,7 @@ def grad_cam(
     return image_attribution.grad_cam(loaded.network, loaded.entry.preprocessing, image, label, gates, block)
 
 
-@kept(256)
+@kept(64)
 def integrated_gradients(
     loaded: LoadedNetwork, image: ImageSet, label: int, gates: tuple[float, ...]
 ) -> image_attribution.Integrated:

@@ -372,7 +372,7 @@ def test_a_page_is_saved_as_one_file_that_needs_no_internet(
     alone.on("request", lambda request: asked.append(request.url))
     alone.goto(file.as_uri())
     expect(alone.locator(".js-plotly-plot .main-svg").first).to_be_visible()
-    expect(alone.locator(".js-plotly-plot")).to_have_count(6)
+    expect(alone.locator(".js-plotly-plot")).to_have_count(8)
     expect(alone.get_by_text("How to cite: resnet_viz 0.1.0")).to_be_visible()
     expect(alone.get_by_text("c268688d5f624fd1333c4e03f7205d0f5f21235b419fb98e21970939fd744ab6").first).to_be_visible()
     assert [url for url in asked if not url.startswith("file:")] == []

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from resnet_viz.experiments.image_attribution import correlation
+from resnet_viz.experiments.image_attribution import correlation, grad_cam, integrated_gradients
 from resnet_viz.figures.image_attribution import completeness_sentence
 from resnet_viz.networks.zoo import NETWORKS
 from resnet_viz.web import cached
@@ -23,16 +23,16 @@ def test_the_page_shows_the_attributions_of_the_lesion_beside_those_of_the_intac
     shown, image = cards(app), app.session_state["visit"].image
     loaded = cached.network(NETWORKS["fashion-resnet20"])
     gates = tuple(loaded.network.gates_without(["layer2.1"]))
-    label = int(image.labels[0])
+    settings = loaded.network, loaded.entry.preprocessing, image, int(image.labels[0])
     assert list(shown)[-2:] == ["grad_cam", "integrated_gradients"]
-    maps = [cached.grad_cam(loaded, image, label, each, "layer3.2") for each in (loaded.intact, gates)]
+    maps = [grad_cam(*settings, each, "layer3.2") for each in (loaded.intact, gates)]
     assert f"correlation {correlation(maps[0].cells, maps[1].cells):.2f}" in shown["grad_cam"].title
     columns = {trace.name: trace.z for trace in shown["grad_cam"].figure.data if trace.type == "heatmap"}
     assert len(columns) == 6  # three stages, before and after
     assert np.array_equal(columns["layer3.2, with the lesion"], maps[1].picture)
-    pair = [cached.integrated_gradients(loaded, image, label, each) for each in (loaded.intact, gates)]
+    pair = [integrated_gradients(*settings, each) for each in (loaded.intact, gates)]
     assert completeness_sentence(pair) in texts(app)
-    class_name = loaded.entry.classes[label]
+    class_name = loaded.entry.classes[image.labels[0]]
     assert f"{class_name}, its label" in shown["integrated_gradients"].facts
     assert "4 × 4" in shown["grad_cam"].caption and "Pearson" in shown["grad_cam"].caption
 
