@@ -138,7 +138,7 @@ def growth_by_depth(growth: Mapping[str, Mapping[int, float]], palette: Palette)
         figure.add_scatter(
             x=list(by_depth), y=list(by_depth.values()), name=kind, mode="lines+markers+text", textposition=f"{side} center",
             text=[short_number(times) for times in by_depth.values()], line={"color": colour, "width": 1.5},
-            marker={"symbol": symbol, "size": 9, "color": colour}, hovertemplate="%{x} layers: %{text}-fold<extra>" + kind + "</extra>",
+            marker={"symbol": symbol, "size": 9, "color": colour}, cliponaxis=False, hovertemplate="%{x} layers: %{text}-fold<extra>" + kind + "</extra>",
         )  # fmt: skip
         depth, last = list(by_depth.items())[-1]
         figure.add_annotation(x=depth, y=np.log10(last), text=kind, showarrow=False, xanchor="left", xshift=34)
