@@ -17,7 +17,7 @@ from resnet_viz.experiments.deletion import Sweep
 from resnet_viz.experiments.lesion_studies import RANDOM, Study
 from resnet_viz.experiments.training import every_seed, short_path_runs
 
-QUICK = [report.counted, report.calibrated, report.trained_on_short_paths]
+QUICK = [report.counted, report.strongest, report.trained_on_short_paths]
 README = Path(__file__).parents[1] / "README.md"
 
 
