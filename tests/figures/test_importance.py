@@ -42,10 +42,17 @@ MEASURES = {
 def test_what_matters_most_is_said_by_deletion_and_by_shapley_values() -> None:
     title, says = importance_sentences(BLOCKS, MEASURES)
     assert title == "Most important by deletion: layer1.0, layer1.1, layer1.2; by Shapley value: layer1.1, layer1.0, layer1.2"
-    assert says.startswith("Rank correlation with deletion: |F(x)| / |x| -1.00") and "; Shapley value 0.90 (95 % over blocks: " in says
-    drawn = MEASURES | {"Shapley value, nats": shapley([np.array([[4.0, 5, 3, 2, 1]])] * 3)}
-    assert "; Shapley value 0.90 (95 % over blocks and permutations: " in importance_sentences(BLOCKS, drawn)[1]
+    assert says == "Rank correlation with deletion: |F(x)| / |x| -1.00; Shapley value 0.90.", "five blocks have no interval"
     assert agreement_title(list(MEASURES.values())) == "Do they agree? Rank correlations of -1.00 to 0.90"
+
+
+def test_an_interval_says_what_it_is_over() -> None:
+    blocks = [f"layer1.{index}" for index in range(12)]
+    values = np.arange(12.0)[None]
+    exact = {"deletion, nats": Importance(values, np.ones(12)), "first order, nats": Importance(values, np.ones(12))}
+    says = importance_sentences(blocks, exact | {"Shapley value, nats": shapley([values, values])})[1]
+    assert "first order 1.00 (95 % over blocks: 1.00 to 1.00); " in says
+    assert "; Shapley value 1.00 (95 % over blocks and permutations: 1.00 to 1.00)." in says
 
 
 def test_a_network_beside_stands_below_in_grey() -> None:
