@@ -35,11 +35,11 @@ def device() -> torch.device:
 
 def describe_device() -> str:
     """For example 'CPU, 2 threads, torch 2.14.1'."""
-    version = f"torch {torch.__version__.split('+')[0]}"
+    version, threads = f"torch {torch.__version__.split('+')[0]}", torch.get_num_threads()
     if device().type == "cuda":
         return f"{torch.cuda.get_device_name(device())}, {version}"
     return (
-        f"CPU, {torch.get_num_threads()} threads, {version}"
+        f"CPU, {threads} thread{'s' if threads > 1 else ''}, {version}"
         if device().type == "cpu"
         else f"{device().type.upper()}, {version}"
     )

@@ -72,7 +72,8 @@ def test_the_variable_chooses_the_device(device):
     assert chosen.device() == device
     version = torch.__version__.split("+")[0]
     if device.type == "cpu":
-        assert describe_device() == f"CPU, {torch.get_num_threads()} threads, torch {version}"
+        threads = torch.get_num_threads()
+        assert describe_device() == f"CPU, {threads} thread{'s' * (threads > 1)}, torch {version}"
     else:
         assert describe_device() == f"{torch.cuda.get_device_name()}, torch {version}"
 
