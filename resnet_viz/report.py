@@ -132,7 +132,7 @@ def steps_interval(study: Study) -> tuple[tuple[float, float], tuple[float, floa
 def many(kind: str) -> Answer:
     """Random deletions or swaps: smooth in the residual networks, a collapse in the plain one."""
     measured, notes, rows = [], [], []
-    lesion = "deleted" if kind == RANDOM else "swaps"
+    unit = "deleted blocks" if kind == RANDOM else "swaps"
     draws = f"95 %, {DRAWS} draws"
     for name in (*RESIDUAL, CONTROL):
         study = study_of(name, kind)
@@ -150,15 +150,14 @@ def many(kind: str) -> Answer:
         measured.append(Measurement(name, "largest step of the median, share of the rise", step, *of_step, draws, smooth))
         if plain:
             least = int(middle.argmin())
-            median_at(least, f"least median error, %, with {steps[least]} {lesion}", bool(middle[least] > 50))
+            median_at(least, f"least median error, % ({unit}: {steps[least]})", bool(middle[least] > 50))
         else:
             measured.append(Measurement(name, "largest fall of the median, share of the rise", fall, *of_fall, draws, fall <= LARGEST_FALL))  # fmt: skip
             if kind == RANDOM:
                 tenth = int(np.flatnonzero(steps <= count / 10).max())
                 median_at(tenth, f"median error with {steps[tenth]} of {count} deleted, %", bool(middle[tenth] < 50))
-        medians = ", ".join(f"{step} {error:.1f} %" for step, error in zip(steps, middle, strict=True))
         notes.append(
-            f"{name}: intact {study.sweep.error_pct:.1f} %, medians with {lesion} {medians}; Spearman's correlation over all draws {study.correlation():.2f}"
+            f"{name}: intact {study.sweep.error_pct:.1f} %, medians for {', '.join(map(str, steps))} {unit} {', '.join(f'{error:.1f}' for error in middle)} %; Spearman's correlation over all draws {study.correlation():.2f}"
         )
         rows.append((name, study, plain))
     return measured, "; ".join(notes), study_figures.errors_by_amount([rows[0], rows[2]], CHANCE, LIGHT)
