@@ -465,7 +465,7 @@ def png_header(width: int, height: int) -> bytes:
     ("content", "told"),
     [
         (None, "No such file"),
-        (b"Dear network,", "no picture that can be read"),
+        (b"Dear network,", "not a picture that can be read"),
         (png_header(10_000, 10_000), "at most 50 million"),
         (png_header(40, 40), "whole PNG"),
     ],
