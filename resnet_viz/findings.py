@@ -18,7 +18,7 @@ from .figures.palette import LIGHT
 
 JUDGED = (
     "Judged by the number itself. In brackets, where it was not counted exactly, its 95 % interval and what that holds: "
-    "other images, draws of the lesion, blocks or paths, drawn anew, or the spread of the seeds (Welch's t)."
+    "images, draws of the lesion, blocks, permutations or paths, drawn anew; or the spread of a few (a t interval)."
 )
 REPORT = Path(__file__).with_name("report.json")
 
