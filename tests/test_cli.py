@@ -465,11 +465,12 @@ def png_header(width: int, height: int) -> bytes:
     ("content", "told"),
     [
         (None, "No such file"),
-        (b"Dear network,", "no picture that can be read"),
+        (b"Dear network,", "is not a picture that can be read"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0", "is an EPS or PostScript file"),
         (png_header(10_000, 10_000), "at most 50 million"),
         (png_header(40, 40), "whole PNG"),
     ],
-    ids=["missing", "text", "too large", "truncated"],
+    ids=["missing", "text", "EPS", "too large", "truncated"],
 )
 @pytest.mark.parametrize("command", ["gradients", "sweep"])
 @pytest.mark.filterwarnings("error")  # Pillow's warning of a large picture would be a second line on stderr
