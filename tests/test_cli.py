@@ -506,6 +506,17 @@ def test_a_checkpoint_that_cannot_be_used(tmp_path):
     assert "stem.conv1.weight (16, 1, 3, 3) instead of (16, 3, 3, 3)" in line and "same architecture" in line
 
 
+@pytest.mark.parametrize("command", [("delete", "--blocks", "layer2.1"), ("sweep",), ("gradients",), ("describe",)])
+def test_weights_that_are_not_finite_give_no_answer(tmp_path, picture, command):
+    state = load_file(zoo.weights_path(zoo.NETWORKS[FASHION]))
+    state["stem.conv1.weight"][0] = torch.nan
+    save_file(state, tmp_path / "diverged.safetensors")
+    image = [] if command[0] == "describe" else ["--image", picture]
+    line = refusal(command[0], FASHION, *command[1:], *image, "--checkpoint", tmp_path / "diverged.safetensors")
+    assert "diverged.safetensors must hold finite floating-point weights; got NaN" in line
+    assert "in 1 of 116 entries: stem.conv1.weight" in line
+
+
 def test_weights_that_cannot_be_had(tmp_path, monkeypatch):
     url = "http://127.0.0.1:9/resnet20-12fca82f.th"
     monkeypatch.setitem(zoo.NETWORKS, CIFAR, replace(zoo.NETWORKS[CIFAR], weights=url))
