@@ -465,11 +465,12 @@ def png_header(width: int, height: int) -> bytes:
     ("content", "told"),
     [
         (None, "No such file"),
-        (b"Dear network,", "not a picture that can be read"),
+        (b"Dear network,", "is not a picture that can be read"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0", "is an EPS or PostScript file"),
         (png_header(10_000, 10_000), "at most 50 million"),
         (png_header(40, 40), "whole PNG"),
     ],
-    ids=["missing", "text", "too large", "truncated"],
+    ids=["missing", "text", "EPS", "too large", "truncated"],
 )
 @pytest.mark.parametrize("command", ["gradients", "sweep"])
 @pytest.mark.filterwarnings("error")  # Pillow's warning of a large picture would be a second line on stderr
@@ -503,6 +504,17 @@ def test_a_checkpoint_that_cannot_be_used(tmp_path):
     always(FASHION, 0, tmp_path)
     line = told("always.safetensors")
     assert "stem.conv1.weight (16, 1, 3, 3) instead of (16, 3, 3, 3)" in line and "same architecture" in line
+
+
+@pytest.mark.parametrize("command", [("delete", "--blocks", "layer2.1"), ("sweep",), ("gradients",), ("describe",)])
+def test_weights_that_are_not_finite_give_no_answer(tmp_path, picture, command):
+    state = load_file(zoo.weights_path(zoo.NETWORKS[FASHION]))
+    state["stem.conv1.weight"][0] = torch.nan
+    save_file(state, tmp_path / "diverged.safetensors")
+    image = [] if command[0] == "describe" else ["--image", picture]
+    line = refusal(command[0], FASHION, *command[1:], *image, "--checkpoint", tmp_path / "diverged.safetensors")
+    assert "diverged.safetensors must hold finite floating-point weights; got NaN" in line
+    assert "in 1 of 116 entries: stem.conv1.weight" in line
 
 
 def test_weights_that_cannot_be_had(tmp_path, monkeypatch):

@@ -12,7 +12,7 @@ from skimage import data as skimage_data
 from torchvision.datasets import CIFAR10, FashionMNIST
 
 from ..errors import InputError
-from .images import ImageSet, Preprocessing, open_photo
+from .images import PICTURE_SUFFIXES, ImageSet, Preprocessing, open_photo
 
 FASHION_CLASSES = (
     "T-shirt/top",
@@ -29,7 +29,6 @@ FASHION_CLASSES = (
 CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 DEBIAN_FASHION_FOLDER = Path("/usr/share/datasets/fashion-mnist")
 BUNDLED_FASHION = Path(__file__).parent / "fashion-mnist.npz"
-PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff")
 SAMPLE_PHOTOS = {"cat": "chelsea.png", "coffee": "coffee.png", "rocket": "rocket.jpg", "astronaut": "astronaut.png"}
 
 

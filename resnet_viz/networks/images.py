@@ -1,6 +1,7 @@
 """Images as a network takes them: pixels of a set, normalisation, and a visitor's own photo made to fit."""
 
 import hashlib
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +16,37 @@ from torchvision.transforms import functional as transforms
 from ..errors import InputError
 
 PIXEL_LIMIT = 50_000_000  # of a visitor's photo, width times height
+# The formats that are read, with the suffixes of their files. Pillow knows some thirty more, and starts Ghostscript for one.
+PICTURE_FORMATS = {
+    "PNG": (".png",),
+    "JPEG": (".jpg", ".jpeg", ".jfif"),
+    "WebP": (".webp",),
+    "GIF": (".gif",),
+    "BMP": (".bmp",),
+    "TIFF": (".tif", ".tiff"),
+    "PPM": (".ppm", ".pgm", ".pbm"),
+    "AVIF": (".avif",),
+}
+PICTURE_SUFFIXES = tuple(suffix for suffixes in PICTURE_FORMATS.values() for suffix in suffixes)
+FORMATS_TOLD = f"{', '.join(list(PICTURE_FORMATS)[:-1])} or {list(PICTURE_FORMATS)[-1]}"
+# What else is brought as a picture, by what it begins with.
+OTHER_KINDS = {
+    b"%!PS": "an EPS or PostScript file",
+    b"\xc5\xd0\xd3\xc6": "an EPS file",
+    b"%PDF": "a PDF",
+    b"8BPS": "a Photoshop file",
+    b"<svg": "an SVG drawing",
+    b"<?xml": "an SVG drawing or other XML",
+    b"<!doctype html": "a web page",
+    b"<html": "a web page",
+    b"\x00\x00\x00\x0cjP": "a JPEG 2000 picture",
+    b"\x00\x00\x00\x0cJXL": "a JPEG XL picture",
+    b"\xff\x0a": "a JPEG XL picture",
+    b"\x00\x00\x01\x00": "an icon (ICO)",
+    b"icns": "an icon (ICNS)",
+    b"PK\x03\x04": "a ZIP archive",
+    b"version https://git-lfs": "a Git LFS pointer",
+}
 
 
 @dataclass(frozen=True)
@@ -36,7 +68,21 @@ class Preprocessing:
         return self.channels, self.crop, self.crop
 
     def normalise(self, pixels: Tensor) -> Tensor:
-        """uint8 (batch, channels, height, width), 0 ... 255 -> float32 of the same shape, in channels_last."""
+        """uint8 (batch, channels, height, width), 0 ... 255 -> float32 of the same shape, in channels_last.
+
+        Raises InputError for pixels of another type or shape, or with another number of channels.
+        """
+        check_pixels(pixels)
+        if pixels.shape[1] != self.channels:
+            cure = "give images of the kind that the network was trained on"
+            if pixels.shape[3] == self.channels:
+                cure = "write pixels.permute(0, 3, 1, 2)"
+            elif pixels.shape[1] == 1:
+                cure = f"write pixels.expand(-1, {self.channels}, -1, -1)"
+            raise InputError(
+                f"Pixels must have the shape (images, {self.channels}, height, width) for this network; got "
+                f"{tuple(pixels.shape)}: {cure}."
+            )
         mean = torch.tensor(self.mean, device=pixels.device).view(1, -1, 1, 1)
         std = torch.tensor(self.std, device=pixels.device).view(1, -1, 1, 1)
         return ((pixels.float() / 255 - mean) / std).contiguous(memory_format=torch.channels_last)
@@ -63,13 +109,21 @@ class Preprocessing:
 class ImageSet:
     """Images of one size with their labels, in a fixed order.
 
-    ``pixels``: uint8 (images, channels, height, width); ``labels``: int64 (images,), or None where nobody knows them.
+    ``pixels``: uint8 (images, channels, height, width); ``labels``: int64 (images,), or None where nobody knows them;
+    ``names``: one for each image. Raises InputError for anything else.
     """
 
     title: str
     pixels: Tensor
     labels: Tensor | None
     names: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        check_pixels(self.pixels)
+        if self.labels is not None:
+            check_labels(self.labels, len(self.pixels))
+        if len(self.names) != len(self.pixels):
+            raise InputError(f"Names must be one for each of {len(self.pixels):,} images; got {len(self.names):,}.")
 
     def __len__(self) -> int:
         return len(self.pixels)
@@ -93,14 +147,58 @@ class ImageSet:
         return replace(part, title=f"{count:,} of {self.title}")
 
 
-def open_photo(source: Path | BinaryIO) -> Image.Image:
-    """Open a picture of any mode as RGB, turned upright by its EXIF tag, transparency laid on white.
+def check_pixels(pixels: Tensor) -> None:
+    """Raise InputError for anything but a tensor of uint8 (images, channels, height, width), with the way to make it one."""
+    if not isinstance(pixels, Tensor):
+        raise InputError(f"Pixels must be a torch tensor of uint8; got {type(pixels).__name__}: torch.from_numpy(...).")
+    if pixels.ndim != 4 or not pixels.numel():
+        raise InputError(
+            f"Pixels must have the shape (images, channels, height, width), none of them 0; got {tuple(pixels.shape)}: "
+            f"write pixels[None] for a single image, pixels[:, None] for grey images without channels."
+        )
+    if pixels.dtype == torch.uint8:
+        return
+    low, high = (value.item() for value in pixels.float().aminmax())
+    if pixels.dtype == torch.bool:
+        cure = "write pixels.to(torch.uint8) * 255"
+    elif pixels.is_floating_point() and low >= 0 and high <= 1:
+        cure = "write (pixels.float() * 255).round().to(torch.uint8)"
+    elif low >= 0 and high <= 255:
+        cure = f"write pixels{'.round()' * pixels.is_floating_point()}.to(torch.uint8)"
+    else:
+        cure = "undo any normalisation, scale them to 0 ... 255, round them and convert them to uint8"
+    kind = str(pixels.dtype).removeprefix("torch.")
+    raise InputError(f"Pixels must be uint8 from 0 to 255; got {kind} from {low:.4g} to {high:.4g}: {cure}.")
 
-    Raises InputError for anything that is not a picture, is damaged, or has more than PIXEL_LIMIT pixels.
+
+def check_labels(labels: Tensor, count: int) -> None:
+    """Raise InputError for anything but a tensor of int64 (count,), none of them negative."""
+    if not isinstance(labels, Tensor):
+        raise InputError(f"Labels must be a torch tensor of int64; got {type(labels).__name__}: torch.tensor(labels).")
+    if labels.dtype != torch.int64 or labels.shape != (count,):
+        cure = "give one for each image"
+        if labels.numel() == count:
+            cure = "write labels.flatten().long()"
+        elif labels.ndim == 2 and len(labels) == count:
+            cure = "write labels.argmax(1)"
+        raise InputError(
+            f"Labels must be int64 of the shape ({count},), the index of each image's class; got "
+            f"{str(labels.dtype).removeprefix('torch.')} of the shape {tuple(labels.shape)}: {cure}."
+        )
+    if labels.min() < 0:
+        raise InputError(f"Labels must be 0 or more; got {labels.min()}: leave out the images that have none.")
+
+
+def open_photo(source: Path | BinaryIO) -> Image.Image:
+    """Open a picture of any mode as RGB, turned upright by its EXIF tag, transparency laid on white; of several in one
+    file (an animation, pages), the first.
+
+    The file's content alone decides which of PICTURE_FORMATS it is. Raises InputError for anything else, for what is
+    damaged, or has more than PIXEL_LIMIT pixels.
     """
     name = source if isinstance(source, Path) else getattr(source, "name", "The file")
     try:
-        with Image.open(source) as file:
+        with Image.open(source, formats=tuple(PICTURE_FORMATS)) as file:
             photo: Image.Image = file
             if photo.width * photo.height > PIXEL_LIMIT:
                 raise InputError(
@@ -116,17 +214,31 @@ def open_photo(source: Path | BinaryIO) -> Image.Image:
                 photo = photo.convert("RGBA")
                 photo = Image.alpha_composite(Image.new("RGBA", photo.size, "white"), photo)
             return photo.convert("RGB")
+    except InputError:
+        raise
     except Image.DecompressionBombError as error:
         raise InputError(
             f"{name} has far more than {PIXEL_LIMIT // 1_000_000} million pixels; make it smaller."
         ) from error
-    except UnidentifiedImageError as error:
-        raise InputError(
-            f"{name} is not a picture that can be read; give a PNG, JPEG, WebP, GIF, BMP or TIFF file."
-        ) from error
-    except (OSError, SyntaxError, ValueError, EOFError, RuntimeError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(
-            f"{name} cannot be read as a picture ({error}); give a whole PNG, JPEG, WebP, GIF, BMP or TIFF file."
-        ) from error
+    except Exception as error:  # a damaged file makes decoders raise almost anything
+        if kind := other_kind(source):
+            fault = f"is {kind}, which is not read here; give a"
+        elif isinstance(error, UnidentifiedImageError):
+            fault = "is not a picture that can be read; give a"
+        else:
+            fault = f"cannot be read as a picture ({error}); give a whole"
+        raise InputError(f"{name} {fault} {FORMATS_TOLD} file.") from error
+
+
+def other_kind(source: Path | BinaryIO) -> str | None:
+    """What a file is that is none of PICTURE_FORMATS, as its first bytes say; None if they do not."""
+    try:
+        with source.open("rb") if isinstance(source, Path) else nullcontext(source) as file:
+            file.seek(0)
+            start = file.read(64)
+    except (OSError, ValueError):
+        return None
+    if start[4:8] == b"ftyp" and b"avi" not in start:  # a container with the list of its brands
+        return "a HEIC photo" if any(brand in start for brand in (b"hei", b"hev", b"mif1", b"msf1")) else "a video"
+    text = start.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    return next((kind for begins, kind in OTHER_KINDS.items() if text.startswith(begins.lower())), None)

@@ -41,7 +41,10 @@ def has_named_hash(path: Path, name: str) -> bool:
 
 
 def read_state(path: Path) -> dict[str, Tensor]:
-    """Read a state dict from safetensors or from a pickle (weights_only), unwrapped and under this project's names."""
+    """Read a state dict from safetensors or from a pickle (weights_only), unwrapped and under this project's names.
+
+    Raises InputError for a file that cannot be read, or whose values cannot be those of a network (``check_values``).
+    """
     try:
         if path.suffix == ".safetensors":
             state: object = load_file(path)
@@ -58,7 +61,39 @@ def read_state(path: Path) -> dict[str, Tensor]:
         state = state["state_dict"]
     if not isinstance(state, dict) or not state or not all(isinstance(value, Tensor) for value in state.values()):
         raise InputError(f"{path} holds no state dict; expected names with tensors.")
-    return {own_name(name): tensor for name, tensor in state.items()}
+    state = {own_name(name): tensor for name, tensor in state.items()}
+    check_values(state, path)
+    return state
+
+
+def check_values(state: dict[str, Tensor], path: Path) -> None:
+    """Raise InputError naming entries whose values are no weights: of another type than real floating-point numbers in a
+    dense tensor, not finite in float32 (in which networks compute), or variances below 0."""
+    faults: dict[str, list[str]] = {}
+    for name, tensor in state.items():
+        if name.endswith("num_batches_tracked") or not tensor.numel():
+            continue
+        if not tensor.is_floating_point() or tensor.layout != torch.strided or tensor.is_meta:
+            faults.setdefault("other than dense floating-point numbers", []).append(name)
+            continue
+        low, high = tensor.float().aminmax()  # both are NaN where one value is
+        if not (low.isfinite() and high.isfinite()):
+            faults.setdefault("NaN, infinity or values too large for float32", []).append(name)
+        elif name.endswith("running_var") and low < 0:
+            faults.setdefault("a variance below 0", []).append(name)
+    if faults:
+        told = "; ".join(
+            f"{fault} in {len(names)} of {len(state)} entries: {first_of(names)}" for fault, names in faults.items()
+        )
+        raise InputError(
+            f"{path} must hold finite floating-point weights; got {told}; "
+            f"give a whole file of a training that did not diverge."
+        )
+
+
+def first_of(names: list[str]) -> str:
+    """The first five, and whether there are more."""
+    return f"{', '.join(names[:5])}{' ...' if len(names) > 5 else ''}"
 
 
 def own_name(name: str) -> str:
@@ -94,9 +129,6 @@ def faults_of(network: ResidualNetwork, state: dict[str, Tensor]) -> dict[str, l
 def fill(network: ResidualNetwork, state: dict[str, Tensor], path: Path) -> None:
     """Load a state dict. Raises InputError naming the missing, unexpected and wrongly shaped entries; then nothing is loaded."""
     if faults := faults_of(network, state):
-        told = "; ".join(
-            f"{len(names)} {fault}: {', '.join(names[:5])}{' ...' if len(names) > 5 else ''}"
-            for fault, names in faults.items()
-        )
+        told = "; ".join(f"{len(names)} {fault}: {first_of(names)}" for fault, names in faults.items())
         raise InputError(f"{path} does not fit this network: {told}; give weights of the same architecture.")
     network.load_state_dict(state, strict=False)

@@ -318,7 +318,7 @@ def load(
 
     ``checkpoint``: a file of the user's in place of the row's weights. ``untrained``: a seed, for initial weights with
     calibrated batch norms; only these can be had without batch norms. Raises WeightsUnavailable where the weights are
-    not here and cannot be downloaded, InputError for a file that does not fit.
+    not here and cannot be downloaded, or give no finite logits; InputError for a file that does not fit.
     """
     if checkpoint is None and (untrained is not None or entry.weights is None or not batch_norm):
         seed = untrained or 0
@@ -330,7 +330,16 @@ def load(
     path = checkpoint or weights_file(entry, progress)
     fill(network, read_state(path), path)
     source = f"from {path.name}" if checkpoint else entry.provenance
-    return ready(entry, network, True, source, hashlib.sha256(path.read_bytes()).hexdigest())
+    loaded = ready(entry, network, True, source, hashlib.sha256(path.read_bytes()).hexdigest())
+    if checkpoint or "://" not in str(entry.weights):  # what is downloaded is known by its hash
+        black = torch.zeros(1, *entry.preprocessing.shape, dtype=torch.uint8, device=device())
+        with torch.no_grad():
+            if not loaded.network(entry.preprocessing.normalise(black)).isfinite().all():
+                raise WeightsUnavailable(
+                    f"{path} must hold weights with which {entry.name} gives finite logits; got NaN or infinity for a "
+                    f"black image, since values grow too large on the way; give a file of a training that did not diverge."
+                )
+    return loaded
 
 
 def ready(entry: Entry, network: ResidualNetwork, trained: bool, weights: str, digest: str) -> LoadedNetwork:

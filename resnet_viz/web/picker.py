@@ -9,7 +9,7 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 from torch import Tensor
 
 from ..errors import InputError
-from ..networks.images import PIXEL_LIMIT, ImageSet
+from ..networks.images import FORMATS_TOLD, PIXEL_LIMIT, ImageSet
 from ..networks.zoo import LoadedNetwork
 from . import cached
 from .gallery import gallery, picture
@@ -90,7 +90,7 @@ def own_images(source: str, chosen: Choices, loaded: LoadedNetwork, images: Imag
             f"Pictures of up to {PIXEL_LIMIT // 1_000_000} million pixels",
             accept_multiple_files=True,
             key="own_photos",
-            help=f"PNG, JPEG and the like, up to {MOST_OWN}: several become a batch, of which you choose one to look at.",
+            help=f"{FORMATS_TOLD}, up to {MOST_OWN}: several become a batch, of which you choose one to look at.",
         )
         if len(given) > MOST_OWN:
             st.caption(f"Up to {MOST_OWN} pictures can be used; of the {len(given)} given, the first {MOST_OWN} are.")

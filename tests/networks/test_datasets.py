@@ -14,7 +14,7 @@ from torchvision.datasets import CIFAR10, FashionMNIST
 from resnet_viz.errors import InputError
 from resnet_viz.networks import datasets, zoo
 from resnet_viz.networks.datasets import CIFAR10_CLASSES, FASHION_CLASSES, image_folder
-from resnet_viz.networks.images import ImageSet, Preprocessing
+from resnet_viz.networks.images import PICTURE_SUFFIXES, ImageSet, Preprocessing
 
 SMALL = Preprocessing(resize=4, crop=4, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
 IMAGENET_CLASSES = zoo.NETWORKS["imagenet-resnet18"].classes
@@ -278,7 +278,7 @@ def test_a_folder_that_is_no_class_is_told_with_what_is_possible(tmp_path, folde
         read_pictures(tmp_path)
 
 
-@pytest.mark.parametrize("suffix", ["png", "jpg", "JPEG", "webp", "gif", "bmp", "TIF", "tiff"])
+@pytest.mark.parametrize("suffix", [*(suffix[1:] for suffix in PICTURE_SUFFIXES), "JPEG", "TIF"])
 def test_pictures_are_known_by_their_suffix(tmp_path, suffix):
     write_pictures(tmp_path, {"dog": [1]}, suffix)
     (tmp_path / "dog" / "notes.txt").write_text("no picture")

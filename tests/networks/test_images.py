@@ -8,11 +8,18 @@ import zlib
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import EpsImagePlugin, Image
 from torchvision.transforms import functional as transforms
 
 from resnet_viz.errors import InputError
-from resnet_viz.networks.images import PIXEL_LIMIT, ImageSet, Preprocessing, open_photo
+from resnet_viz.networks.images import (
+    FORMATS_TOLD,
+    PICTURE_FORMATS,
+    PIXEL_LIMIT,
+    ImageSet,
+    Preprocessing,
+    open_photo,
+)
 
 COLOUR = Preprocessing(resize=40, crop=32, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
 GREY = Preprocessing(resize=28, crop=28, mean=(0.286,), std=(0.353,))
@@ -140,13 +147,102 @@ def test_what_is_no_picture_is_refused(tmp_path, name):
         open_photo(path)
 
 
+EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\nshowpage\n"
+
+
+@pytest.mark.parametrize("name", ["picture.png", "picture.eps"])
+def test_no_picture_starts_ghostscript(tmp_path, monkeypatch, name):
+    script, called = tmp_path / "bin" / "gs", tmp_path / "called"
+    script.parent.mkdir()
+    script.write_text(f"#!/bin/sh\ntouch {called}\n")
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", str(script.parent), prepend=":")
+    monkeypatch.setattr(EpsImagePlugin, "gs_binary", None)  # it is looked for once
+    path = tmp_path / name
+    path.write_bytes(EPS)
+    for source in (path, io.BytesIO(EPS)):
+        with pytest.raises(InputError, match="is an EPS or PostScript file, which is not read here; give a PNG, JPEG"):
+            open_photo(source)
+    assert not called.exists()
+    with pytest.raises(OSError), Image.open(path) as file:
+        file.load()
+    assert called.exists(), "the trap was none"
+
+
+@pytest.mark.parametrize("other", ["DDS", "DIB", "ICNS", "ICO", "JPEG2000", "MSP", "PCX", "QOI", "SGI", "TGA", "XBM"])
+def test_formats_beside_the_table_are_not_decoded(tmp_path, other):
+    path = tmp_path / "picture.png"
+    mode = {"MSP": "1", "XBM": "1"}.get(other, "RGB")
+    noise(64, 64).convert(mode).save(path, other)
+    with Image.open(path) as file:
+        assert file.format == other
+    with pytest.raises(InputError, match=rf"picture\.png is .*; give a {FORMATS_TOLD} file\."):
+        open_photo(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        (b"\xc5\xd0\xd3\xc6" + bytes(26) + EPS, "an EPS file"),
+        (b"%PDF-1.7\n", "a PDF"),
+        (b"8BPS\x00\x01" + bytes(40), "a Photoshop file"),
+        (b"\xef\xbb\xbf\n<svg xmlns='http://www.w3.org/2000/svg'/>", "an SVG drawing"),
+        (b"<?xml version='1.0'?><svg/>", "an SVG drawing or other XML"),
+        (b"\n<!DOCTYPE HTML><html>404</html>", "a web page"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "a Git LFS pointer"),
+        (b"PK\x03\x04" + bytes(60), "a ZIP archive"),
+        (b"\x00\x00\x00\x18ftypheic\x00\x00\x00\x00mif1heic" + bytes(64), "a HEIC photo"),
+        (b"\x00\x00\x00\x18ftypmif1\x00\x00\x00\x00mif1heic" + bytes(64), "a HEIC photo"),
+        (b"\x00\x00\x00\x18ftypisom\x00\x00\x02\x00isommp41" + bytes(64), "a video"),
+        (b"\x00\x00\x00\x0cJXL \r\n\x87\n" + bytes(64), "a JPEG XL picture"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_else_is_brought_is_told_by_its_kind(tmp_path, content, kind):
+    path = tmp_path / "picture.jpg"
+    path.write_bytes(content)
+    for source in (path, io.BytesIO(content)):
+        with pytest.raises(InputError, match=rf" is {kind}, which is not read here; give a {FORMATS_TOLD} file\."):
+            open_photo(source)
+
+
+@pytest.mark.parametrize("kind", PICTURE_FORMATS)
+def test_the_content_alone_says_which_format_of_the_table_a_file_is(tmp_path, kind):
+    path = tmp_path / "picture.eps"
+    noise(40, 30).save(path, kind)
+    photo = open_photo(path)
+    with Image.open(path) as file:
+        assert file.format == kind.upper() and np.array_equal(np.asarray(photo), np.asarray(file.convert("RGB")))
+    path.write_bytes(path.read_bytes() + EPS)  # a file that is two at once is what it begins as
+    assert np.array_equal(np.asarray(open_photo(path)), np.asarray(photo))
+
+
+@pytest.mark.parametrize("kind", ["GIF", "WebP", "PNG", "TIFF", "MPO"])  # a phone's MPO is a JPEG with more behind it
+def test_of_several_pictures_in_a_file_the_first_is_read(tmp_path, kind):
+    path = tmp_path / "several"
+    pictures = [Image.new("RGB", (32, 24), colour) for colour in (RED, GREEN, BLUE)]
+    pictures[0].save(path, kind, save_all=True, append_images=pictures[1:])
+    assert np.abs(np.asarray(open_photo(path), int) - np.asarray(pictures[0], int)).max() <= 2
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"P6 0 0 255\n", b"P6 -3 4 255\n", b"P6 2 2 0\n" + bytes(12), b"P3 2 2 255 1 2 x", b"GIF89a" + bytes(20)],
+    ids=["no pixels", "negative", "greatest value 0", "no number", "empty GIF"],
+)
+def test_sizes_and_values_that_cannot_be_are_refused(content):
+    with pytest.raises(InputError, match=f"; give a (whole )?{FORMATS_TOLD} file"):
+        open_photo(io.BytesIO(content))
+
+
 def test_a_missing_file_and_a_folder_are_told(tmp_path):
     for path in (tmp_path / "nowhere.png", tmp_path):
         with pytest.raises(InputError, match=str(path)):
             open_photo(path)
 
 
-@pytest.mark.parametrize("suffix", ["png", "jpg", "webp", "gif", "bmp", "tif"])
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
+@pytest.mark.parametrize("suffix", ["png", "jpg", "webp", "gif", "bmp", "tif", "ppm", "avif"])
 def test_a_truncated_file_is_refused(tmp_path, suffix):
     path = saved(tmp_path, noise(64, 48), f"whole.{suffix}")
     assert open_photo(path).size == (64, 48)
@@ -157,7 +253,10 @@ def test_a_truncated_file_is_refused(tmp_path, suffix):
 
 
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
-@pytest.mark.parametrize("suffix", ["png", "jpg", "webp", "gif", "bmp", "avif", "dds", "ico"])
+@pytest.mark.filterwarnings(
+    "ignore:Corrupt EXIF data", "ignore:Metadata Warning", "ignore:Tag data larger", "ignore:Truncated File Read"
+)
+@pytest.mark.parametrize("suffix", ["png", "jpg", "webp", "gif", "bmp", "tif", "ppm", "avif"])
 def test_a_damaged_file_is_refused_or_read(tmp_path, suffix):
     content = saved(tmp_path, noise(30, 20), f"whole.{suffix}").read_bytes()
     generator = np.random.default_rng(1)
@@ -236,7 +335,120 @@ def test_normalise_is_the_papers_formula():
     assert normalised.is_contiguous(memory_format=torch.channels_last)
 
 
+@pytest.mark.parametrize(
+    ("shape", "preprocessing", "cure"),
+    [
+        ((2, 32, 32, 3), COLOUR, "pixels.permute(0, 3, 1, 2)"),
+        ((2, 28, 28, 1), GREY, "pixels.permute(0, 3, 1, 2)"),
+        ((2, 1, 32, 32), COLOUR, "pixels.expand(-1, 3, -1, -1)"),
+        ((2, 3, 28, 28), GREY, None),
+        ((2, 4, 32, 32), COLOUR, None),
+        ((2, 2, 32, 32), COLOUR, None),
+        ((3, 32, 32, 2), COLOUR, None),
+    ],
+)
+def test_pixels_with_other_channels_than_the_networks_are_refused(shape, preprocessing, cure):
+    pixels = torch.zeros(shape, dtype=torch.uint8)
+    with pytest.raises(InputError) as refusal:
+        preprocessing.normalise(pixels)
+    told = str(refusal.value)
+    assert f"(images, {preprocessing.channels}, height, width)" in told and f"got {shape}: " in told
+    if cure is None:
+        assert told.endswith("give images of the kind that the network was trained on.")
+    else:
+        assert told.endswith(f": write {cure}.")
+        preprocessing.normalise(eval(cure, {"pixels": pixels}))
+
+
 # Sets.
+
+
+RANDOM = torch.rand(4, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize(
+    ("pixels", "told"),
+    [
+        (RANDOM, "got float32 from "),
+        (RANDOM.double(), "got float64 from "),
+        (RANDOM.half(), "got float16 from "),
+        (RANDOM.bfloat16(), "got bfloat16 from "),
+        (RANDOM * 255, "got float32 from "),
+        ((RANDOM * 255).long(), "got int64 from "),
+        ((RANDOM * 255).to(torch.int16), "got int16 from "),
+        ((RANDOM * 255).to(torch.uint16), "got uint16 from "),
+        (RANDOM > 0.5, "got bool from 0 to 1"),
+        ((RANDOM * 255).to(torch.uint8)[0], "got (3, 8, 8)"),
+    ],
+    ids=lambda value: f"{value.dtype} {value.ndim}" if isinstance(value, torch.Tensor) else "",
+)
+def test_pixels_of_another_kind_are_refused_with_a_cure_that_cures(pixels, told):
+    for use in (COLOUR.normalise, lambda pixels: ImageSet("mine", pixels, None, tuple("abcd"[: len(pixels)]))):
+        with pytest.raises(InputError, match=r"^Pixels must ") as refusal:
+            use(pixels)
+        assert told in str(refusal.value)
+        cure = str(refusal.value).partition("write ")[2].partition(" for ")[0].removesuffix(".")
+        cured = eval(cure, {"pixels": pixels, "torch": torch})
+        use(cured)
+        if pixels.ndim == 4 and pixels.dtype == torch.bool:
+            assert torch.equal(cured, torch.where(pixels, 255, 0))
+        elif pixels.ndim == 4:
+            high = 255 if pixels.is_floating_point() and pixels.max() <= 1 else 1
+            assert (cured.double() - pixels.double() * high).abs().max() <= 0.5
+
+
+@pytest.mark.parametrize(
+    ("pixels", "told"),
+    [
+        ((RANDOM - 0.5) / 0.25, r"got float32 from -1\.99\d* to 1\.99\d*: undo any normalisation"),
+        ((RANDOM * 4095).to(torch.int16), r"got int16 from \d+ to 40\d\d: .*scale them to 0 \.\.\. 255"),
+        ((RANDOM * 255).to(torch.int8), r"got int8 from -"),
+        (RANDOM * torch.nan, r"got float32 from nan to nan"),
+        (RANDOM[:, 0].to(torch.uint8), r"got \(4, 8, 8\): .*pixels\[:, None\] for grey images"),
+        (RANDOM[:0].to(torch.uint8), r"got \(0, 3, 8, 8\)"),
+        (RANDOM[..., :0].to(torch.uint8), r"got \(4, 3, 8, 0\)"),
+        (RANDOM[None].to(torch.uint8), r"got \(1, 4, 3, 8, 8\)"),
+        (RANDOM.to(torch.uint8).numpy(), r"got ndarray: torch\.from_numpy"),
+        ([[[[1]]]], r"got list"),
+    ],
+)
+def test_pixels_that_no_conversion_makes_right_are_refused(pixels, told):
+    for use in (COLOUR.normalise, lambda pixels: ImageSet("mine", pixels, None, tuple("abcd"))):
+        with pytest.raises(InputError, match=rf"^Pixels must .*{told}"):
+            use(pixels)
+
+
+@pytest.mark.parametrize(
+    ("labels", "told", "cured"),
+    [
+        (torch.tensor([0.0, 1.0, 2.0]), "got float32", True),
+        (torch.tensor([0, 1, 2], dtype=torch.int32), "got int32", True),
+        (torch.tensor([0, 1, 2], dtype=torch.uint8), "got uint8", True),
+        (torch.tensor([[0], [1], [2]]), r"of the shape \(3, 1\)", True),
+        (torch.eye(3).long(), r"of the shape \(3, 3\)", True),
+        (torch.eye(3), r"got float32 of the shape \(3, 3\)", True),
+        (torch.tensor([0, 1]), r"of the shape \(2,\): give one for each image", False),
+        (torch.tensor(0), r"of the shape \(\)", False),
+        (torch.tensor([0, 1, -1]), "0 or more; got -1", False),
+        ([0, 1, 2], "got list", False),
+        (np.array([0, 1, 2]), "got ndarray", False),
+    ],
+    ids=str,
+)
+def test_labels_that_are_no_class_indices_are_refused(labels, told, cured):
+    pixels = torch.zeros(3, 1, 8, 8, dtype=torch.uint8)
+    with pytest.raises(InputError, match=rf"^Labels must be .*{told}") as refusal:
+        ImageSet("mine", pixels, labels, tuple("abc"))
+    if cured:
+        cure = str(refusal.value).partition("write ")[2].removesuffix(".")
+        images = ImageSet("mine", pixels, eval(cure, {"labels": labels}), tuple("abc"))
+        assert images.labels.tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize("names", [(), ("a",), ("a", "b", "c", "d")])
+def test_names_must_be_one_for_each_image(names):
+    with pytest.raises(InputError, match=rf"^Names must be one for each of 3 images; got {len(names)}\."):
+        ImageSet("mine", torch.zeros(3, 1, 8, 8, dtype=torch.uint8), None, names)
 
 
 def numbered(count: int = 10, *, labelled: bool = True) -> ImageSet:

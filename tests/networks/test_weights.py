@@ -143,14 +143,14 @@ def test_a_file_put_into_the_cache_by_hand_needs_no_server(hub):
 
 def test_what_has_another_hash_is_refused_and_removed(server, hub):
     served = named_by_hash(server.folder, trained_state(), digits="0123abcd")
-    with pytest.raises(WeightsUnavailable, match="another SHA-256"):
+    with pytest.raises(WeightsUnavailable, match="SHA-256 does not begin with the digits in its name"):
         load(at(server.url, served))
     assert list(hub.iterdir()) == []
 
 
 def test_a_name_without_digits_is_never_trusted(server, hub):
     served = named_by_hash(server.folder, trained_state()).rename(server.folder / "weights.th")
-    with pytest.raises(WeightsUnavailable, match="another SHA-256"):
+    with pytest.raises(WeightsUnavailable, match="SHA-256 does not begin with the digits in its name"):
         load(at(server.url, served))
     assert list(hub.iterdir()) == []
 
@@ -299,6 +299,83 @@ def test_a_file_that_is_no_checkpoint_is_named(tmp_path, name, content):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(InputError, match=name.replace(".", r"\.")):
         load(SMALL, checkpoint=tmp_path / name)
+
+
+@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16, torch.float64, torch.float8_e4m3fn], ids=str)
+@pytest.mark.parametrize("suffix", ["safetensors", "pt"])
+def test_weights_of_another_precision_become_float32(tmp_path, suffix, kind):
+    state = {
+        name: tensor.to(kind) if tensor.is_floating_point() else tensor for name, tensor in trained_state().items()
+    }
+    path = tmp_path / f"checkpoint.{suffix}"
+    (save_file if suffix == "safetensors" else torch.save)(state, path)
+    expected = {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in state.items()}
+    assert same_state(load(SMALL, checkpoint=path).network, expected)
+
+
+def with_value(tensor: Tensor, value: float) -> Tensor:
+    tensor = tensor.clone()
+    tensor.view(-1)[1] = value
+    return tensor
+
+
+WEIGHT, VARIANCE = "layer2.1.branch.conv1.weight", "layer1.0.branch.bn1.running_var"
+NOT_FINITE, NOT_DENSE = "NaN, infinity or values too large for float32", "other than dense floating-point numbers"
+
+
+@pytest.mark.parametrize("suffix", ["safetensors", "pt"])
+@pytest.mark.parametrize(
+    ("name", "change", "fault"),
+    [
+        (WEIGHT, lambda tensor: with_value(tensor, torch.nan), NOT_FINITE),
+        (WEIGHT, lambda tensor: with_value(tensor, torch.inf), NOT_FINITE),
+        (WEIGHT, lambda tensor: with_value(tensor, -torch.inf), NOT_FINITE),
+        (WEIGHT, lambda tensor: (tensor * 1e9).half(), NOT_FINITE),
+        (WEIGHT, lambda tensor: with_value(tensor.bfloat16(), torch.nan), NOT_FINITE),
+        (WEIGHT, lambda tensor: with_value(tensor.double(), 1e300), NOT_FINITE),
+        ("head.fc.bias", lambda tensor: with_value(tensor, torch.nan), NOT_FINITE),
+        (VARIANCE, lambda tensor: with_value(tensor, torch.nan), NOT_FINITE),
+        (VARIANCE, lambda tensor: with_value(tensor, -1e-3), "a variance below 0"),
+        (WEIGHT, lambda tensor: (tensor * 127).to(torch.int8), NOT_DENSE),
+        (WEIGHT, lambda tensor: tensor > 0, NOT_DENSE),
+        (WEIGHT, lambda tensor: tensor.to(torch.complex64), NOT_DENSE),
+    ],
+)
+def test_values_that_no_network_computes_with_are_refused_by_name(tmp_path, suffix, name, change, fault):
+    state = trained_state()
+    path = tmp_path / f"checkpoint.{suffix}"
+    (save_file if suffix == "safetensors" else torch.save)(state | {name: change(state[name])}, path)
+    told = f"must hold finite floating-point weights; got {fault} in 1 of {len(state)} entries: {name}; give"
+    with pytest.raises(InputError, match=told):
+        load(SMALL, checkpoint=path)
+    entries, faults = zoo.local_entries(path)
+    assert entries == [] and len(faults) == 1 and told in faults[0]
+
+
+@pytest.mark.filterwarnings("ignore:Validating sparse tensor invariants")
+@pytest.mark.parametrize("change", [Tensor.to_sparse, lambda tensor: tensor.to("meta")], ids=["sparse", "meta"])
+def test_a_pickled_weight_that_is_no_dense_tensor_is_refused_by_name(tmp_path, change):
+    state = trained_state()
+    path = checkpoint(tmp_path, state | {WEIGHT: change(state[WEIGHT])})
+    with pytest.raises(InputError, match=f"{NOT_DENSE} in 1 of .* entries: {WEIGHT}"):
+        load(SMALL, checkpoint=path)
+
+
+def test_of_many_values_that_are_not_finite_the_first_entries_are_named(tmp_path):
+    state = {n: tensor * torch.nan if tensor.is_floating_point() else tensor for n, tensor in trained_state().items()}
+    first = ", ".join([name for name, tensor in state.items() if tensor.is_floating_point()][:5])
+    with pytest.raises(InputError, match=rf"entries: {first} \.\.\.; give"):
+        load(SMALL, checkpoint=checkpoint(tmp_path, state))
+
+
+@pytest.mark.parametrize("names", [WEIGHT, "weight"])  # one entry and all that end so
+def test_finite_weights_whose_logits_are_not_finite_are_refused(tmp_path, names):
+    large = {name: 1e37 * tensor for name, tensor in trained_state().items() if name.endswith(names)}
+    path = checkpoint(tmp_path, trained_state() | large)
+    row = replace(SMALL, weights=str(path))  # as a file of the user's is listed in the app
+    for loading in (partial(load, SMALL, checkpoint=path), partial(load, row)):
+        with pytest.raises(WeightsUnavailable, match=r"checkpoint\.pt must hold weights .* finite logits; got NaN"):
+            loading()
 
 
 @pytest.mark.parametrize("suffix", ["safetensors", "pt"])
