@@ -289,7 +289,7 @@ class FailsBackward(torch.autograd.Function):
 def unlucky(network: ResidualNetwork, where: str = "forward") -> ResidualNetwork:
     """The network with one branch that raises."""
     block = network.blocks["layer2.0"]
-    block.branch = Unlucky(block.branch, where)
+    block.branch = Unlucky(block.branch, where).eval()
     return network
 
 

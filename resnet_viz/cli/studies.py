@@ -96,7 +96,7 @@ def describe_command(network: str, checkpoint: Path | None, untrained: int | Non
     entry = zoo.entry_of(network)
     if checkpoint is None and untrained is None:
         facts = {"network": entry.name, "weights": "not needed for this: none loaded"}
-        described = describe(zoo.architecture(entry).eval(), entry.preprocessing)
+        described = describe(zoo.architecture(entry), entry.preprocessing)
     else:
         loaded = load(entry, checkpoint, untrained)
         facts = weights_of(loaded)

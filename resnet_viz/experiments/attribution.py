@@ -9,10 +9,11 @@ import torch
 from captum.attr import FeatureAblation, ShapleyValueSampling
 from scipy import stats
 from torch import Tensor
-from torch.nn import functional
 
 from ..errors import InputError
+from ..networks.exactness import require_settled
 from ..networks.network import ResidualNetwork
+from .loss import finite, image_losses
 from .plan import Plan
 from .trace import image_norms, record
 
@@ -50,10 +51,13 @@ class Importance:
 
 
 def loss_of_gates(network: ResidualNetwork, images: Tensor, labels: Tensor) -> Loss:
-    """The function that Captum explains: gates (images, n), a row for each image -> each image's cross-entropy (images,)."""
+    """The function that Captum explains: gates (images, n), a row for each image -> each image's cross-entropy (images,).
+
+    Raises InputError for a network that is not in eval mode."""
+    require_settled(network)
 
     def loss(gates: Tensor) -> Tensor:
-        return functional.cross_entropy(network(images, gates), labels, reduction="none")
+        return image_losses(network(images, gates), labels)
 
     return loss
 
@@ -78,6 +82,7 @@ def first_order(network: ResidualNetwork, images: Tensor, labels: Tensor) -> Imp
 def branch_size(network: ResidualNetwork, images: Tensor, labels: Tensor) -> Importance:
     """|F(x)| / |x| at each block, L2 norms of each image; not a measure of importance, but often taken for one."""
     kept = record(network, images, labels)
+    finite(kept.logits)
     ratios = [
         image_norms(branch) / image_norms(stream)
         for branch, stream in zip(kept.branches, kept.streams[:-1], strict=True)
@@ -103,11 +108,12 @@ def shapley_exact(network: ResidualNetwork, images: Tensor, labels: Tensor) -> I
         """The losses of all subsets that begin with these gates: (2,) * blocks left + (images,), 0 deleted, 1 kept."""
         place = len(gates)
         if place == count:
-            return functional.cross_entropy(network.head(stream), labels, reduction="none").double()
+            return image_losses(network.logits(stream), labels).double()
         both = ([*gates, gate] for gate in (0.0, 1.0))
         rest = [1.0] * (count - place - 1)
         return torch.stack([losses_from(network.walk(stream, [*each, *rest], place, place + 1), each) for each in both])
 
+    require_settled(network)
     with torch.no_grad():
         losses = losses_from(network.stem(images), [])
     size = sum(np.indices((2,) * (count - 1)))  # the number of blocks there before the one that is added

@@ -9,14 +9,17 @@ import numpy as np
 import torch
 from scipy import stats
 from torch import Tensor
-from torch.nn import functional
 
+from ..errors import InputError
 from ..networks.device import in_batches
+from ..networks.exactness import agree, require_settled
 from ..networks.folding import folded
 from ..networks.images import ImageSet, Preprocessing
 from ..networks.network import ResidualNetwork
 from ..progress import Progress, no_progress
+from .loss import checked, finite, image_losses
 
+COMPARED = 2  # images, of a set that may have to be taken in small parts
 BATCH_SIZE = 128
 Known = TypeVar("Known")
 
@@ -222,7 +225,7 @@ def loss_of_each(
     labels = known(images.labels)
 
     def loss(logits: Tensor, part: slice) -> Tensor:
-        return functional.cross_entropy(logits, labels[part].to(logits.device), reduction="none").double()
+        return image_losses(logits, labels[part]).double()
 
     return read_each(network, preprocessing, images, lesions, loss, None, batch_size, progress)
 
@@ -247,10 +250,10 @@ def predict_each(
 
     ``lesions``: the gates of each; ``orders``: the order of the blocks in each (None: their own). Batch norms are folded
     in a private copy, so predictions may differ from the whole forward pass only where two classes are closer than
-    rounding.
+    rounding. Raises as ``read_each`` does.
     """
     return read_each(
-        folded(network),
+        compared(folded(network), network, preprocessing, images),
         preprocessing,
         images,
         lesions,
@@ -259,6 +262,21 @@ def predict_each(
         batch_size,
         progress,
     )
+
+
+def compared(
+    copy: ResidualNetwork, network: ResidualNetwork, preprocessing: Preprocessing, images: ImageSet
+) -> ResidualNetwork:
+    """The folded copy if its logits for the first images are the network's but for rounding, else the network itself: norms
+    of tiny variances can blow rounding up. Raises InputError where the network does not agree with itself either."""
+    inputs = preprocessing.normalise(images.pixels[:COMPARED].to(next(network.parameters()).device))
+    with torch.no_grad():
+        expected = finite(network(inputs))
+        if agree(copy(inputs), expected):
+            return copy
+        if not agree(network(inputs), expected):
+            raise InputError("The network must give an image the same output each time; got others: a layer draws at random.")
+    return network
 
 
 def read_each(
@@ -274,8 +292,10 @@ def read_each(
     """What ``read`` makes of the logits (batch, classes) of each part of the set, under each lesion: (lesions, images, ...).
 
     The stream up to the first changed block is shared by all lesions that begin there or later. Memory does not grow
-    with the number of blocks.
+    with the number of blocks. Raises InputError for a network that is not in eval mode and for labels that do not fit it,
+    NotFinite where logits are not finite.
     """
+    require_settled(network)
     own, place = range(len(network.blocks)), next(network.parameters()).device
     orders = orders or [own] * len(lesions)
     starts: list[list[int]] = [[] for _ in range(len(own) + 1)]
@@ -290,7 +310,10 @@ def read_each(
             for position, numbers in enumerate(starts):
                 for number in numbers:
                     last = network.walk(stream, lesions[number], start=position, order=orders[number])
-                    rows[number] = read(network.head(last), part).cpu()
+                    logits = finite(network.logits(last))
+                    if images.labels is not None:
+                        checked(images.labels[part], logits)
+                    rows[number] = read(logits, part).cpu()
                     done = part.start * len(lesions) + len(rows) * (part.stop - part.start)
                     progress(done, len(images) * len(lesions))
                 stream = network.walk(stream, start=position, stop=position + 1)
@@ -307,7 +330,10 @@ def predicted(logits: Tensor, _: slice) -> Tensor:
 
 
 def intact_streams(network: ResidualNetwork, images: Tensor) -> list[Tensor]:
-    """The n + 1 streams of the intact network, kept so that ``probabilities`` need not run what lies before a lesion."""
+    """The n + 1 streams of the intact network, kept so that ``probabilities`` need not run what lies before a lesion.
+
+    Raises InputError for a network that is not in eval mode."""
+    require_settled(network)
     with torch.no_grad():
         return network.streams(images)
 
@@ -315,11 +341,13 @@ def intact_streams(network: ResidualNetwork, images: Tensor) -> list[Tensor]:
 def probabilities(network: ResidualNetwork, streams: Sequence[Tensor], gates: Sequence[float]) -> np.ndarray:
     """Class probabilities (images, classes) under ``gates``, from the streams that the intact network left behind.
 
-    ``streams``: of ``intact_streams``. Only what follows the first changed gate is run.
+    ``streams``: of ``intact_streams``. Only what follows the first changed gate is run. Raises NotFinite where logits are
+    not finite.
     """
     first = first_changed(gates)
     with torch.no_grad():
-        return network.head(network.walk(streams[first], gates, start=first)).softmax(1).cpu().numpy()
+        logits = finite(network.logits(network.walk(streams[first], gates, start=first)))
+        return logits.softmax(1).cpu().numpy()
 
 
 def first_changed(gates: Sequence[float], order: Sequence[int] | None = None) -> int:

@@ -6,10 +6,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from ..networks.exactness import require_settled
 from ..networks.images import ImageSet, Preprocessing
 from ..networks.network import ResidualNetwork
 from ..progress import Progress, no_progress
 from .deletion import Sweep, known, label_array, predict_each
+from .loss import finite
 from .plan import Plan
 
 RIDGE = 0.01  # of the probes: the penalty on squared weights, beside a mean squared error; features are standardised
@@ -45,11 +47,13 @@ def early_stops(blocks: int) -> list[list[float]]:
 def probabilities_by_stop(network: ResidualNetwork, image: Tensor) -> np.ndarray:
     """Class probabilities of one image (1, channels, height, width) after each number of blocks: (n + 1, classes).
 
-    All n + 1 lesions go through the network as one batch. The last row is the intact network's.
+    All n + 1 lesions go through the network as one batch. The last row is the intact network's. Raises InputError for a
+    network that is not in eval mode, NotFinite where logits are not finite.
     """
+    require_settled(network)
     gates = torch.tensor(early_stops(len(network.blocks)), device=image.device)
     with torch.no_grad():
-        return network(image.expand(len(gates), *image.shape[1:]), gates).softmax(1).cpu().numpy()
+        return finite(network(image.expand(len(gates), *image.shape[1:]), gates)).softmax(1).cpu().numpy()
 
 
 def stop_everywhere(
@@ -88,6 +92,7 @@ def probe_everywhere(
 
 def channel_means(network: ResidualNetwork, preprocessing: Preprocessing, images: ImageSet) -> list[Tensor]:
     """The mean over all places of each channel of each of the n + 1 streams: float64 (images, channels) on the CPU."""
+    require_settled(network)
     place, parts = next(network.parameters()).device, []
     with torch.no_grad():
         for pixels in images.pixels.split(500):

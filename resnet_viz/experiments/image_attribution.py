@@ -9,8 +9,10 @@ from captum.attr import IntegratedGradients, LayerAttribution, LayerGradCam
 from torch import Tensor, nn
 
 from ..errors import InputError
+from ..networks.exactness import require_settled
 from ..networks.images import ImageSet, Preprocessing
 from ..networks.network import ResidualNetwork, stage_of
+from .loss import finite
 
 STEPS = 128, 256  # the second where the first leaves too large an error; the paper advises 20 to 300
 TOLERANCE = 0.05  # of the difference of the logits, as in the paper
@@ -66,7 +68,7 @@ def grad_cam(
     stream = nn.Identity()  # of this call alone: Captum hooks it, and never the network that others share
 
     def rest(given: Tensor) -> Tensor:
-        return network.head(network.walk(stream(given), gates, start=index + 1))
+        return finite(network.logits(network.walk(stream(given), gates, start=index + 1)))
 
     cells = LayerGradCam(rest, stream).attribute(leaving, target=label, relu_attributions=True).detach()
     picture = LayerAttribution.interpolate(cells, inputs.shape[2:], "bilinear")
@@ -84,7 +86,7 @@ def integrated_gradients(
     """
 
     def logits(images: Tensor) -> Tensor:
-        return network(images, gates)
+        return finite(network(images, gates))
 
     inputs = normalised(network, preprocessing, image.pixels)
     black = normalised(network, preprocessing, torch.zeros_like(image.pixels))
@@ -101,7 +103,9 @@ def integrated_gradients(
 
 
 def normalised(network: ResidualNetwork, preprocessing: Preprocessing, pixels: Tensor) -> Tensor:
-    """One image as the network takes it, where the network is. Raises InputError for more or fewer."""
+    """One image as the network takes it, where the network is. Raises InputError for more or fewer, and for a network that is
+    not in eval mode."""
+    require_settled(network)
     if len(pixels) != 1:
         raise InputError(f"An attribution is of one image; got {len(pixels)}. Take one with images.subset([0]).")
     return preprocessing.normalise(pixels.to(next(network.parameters()).device))

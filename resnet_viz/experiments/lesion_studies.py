@@ -8,6 +8,7 @@ import torch
 from scipy import stats
 
 from ..errors import InputError
+from ..networks.exactness import require_settled
 from ..networks.images import ImageSet, Preprocessing
 from ..networks.network import ResidualNetwork, stage_of
 from ..progress import Progress, no_progress
@@ -203,6 +204,7 @@ def random_swaps(
 
 def swappable_pairs(network: ResidualNetwork, images: ImageSet, preprocessing: Preprocessing) -> list[tuple[int, int]]:
     """All pairs of positions of blocks in one stage that take and return a stream of one shape."""
+    require_settled(network)
     with torch.no_grad():
         parameter = next(network.parameters())
         streams = network.streams(preprocessing.normalise(images.pixels[:1].to(parameter.device)))

@@ -5,7 +5,7 @@ length is the number of branches it takes. The backward pass decomposes exactly 
 forward pass; the forward pass does not, since each branch sees a mixture.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import reduce
@@ -14,14 +14,16 @@ from math import comb
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 from torch.nn.grad import conv2d_input
 
 from ..errors import InputError
+from ..networks.adapt import AdaptedBlock
 from ..networks.blocks import Block, Gate, PlainBlock, PreactivationBlock, add
 from ..networks.device import in_batches
+from ..networks.exactness import exactly, is_convolution, require_settled, rounding
 from ..networks.network import ResidualNetwork, stage_of
 from ..progress import Progress, no_progress
+from .loss import finite, loss_gradient
 from .plan import Plan
 from .trace import image_norms
 
@@ -29,6 +31,10 @@ BATCH_SIZE = 128
 MEMORY_BUDGET = 512 * 2**20  # bytes; batches are made so small that the gradients kept for all lengths stay below it
 COPIES = 6  # of those gradients: what the forward pass keeps and what the recurrence needs, at its widest
 PART_BYTES = {"cpu": 2**20, "cuda": 2**26}  # of them that go through a block at once; a CPU keeps them in its cache
+ELEMENTWISE = (  # other activations are left to autograd, which needs no such promise
+    *(nn.Identity, nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.ELU, nn.SELU, nn.CELU, nn.GELU, nn.SiLU, nn.Mish),
+    *(nn.Hardswish, nn.Hardtanh, nn.Hardsigmoid, nn.Sigmoid, nn.Tanh, nn.Softplus),
+)
 Pull = Callable[[Tensor], Tensor]
 IMAGES = "32 of the bundled test images"
 COUNT_PLAN = Plan(
@@ -67,7 +73,8 @@ class GradientByLength:
     """The gradient at the first block's input, by the length of the paths that carried it; n blocks (all, or a stage's).
 
     ``paths``: the number of paths of each length 0 ... n. ``norms``: (images, n + 1), the L2 norm of the summed gradient
-    of all paths of one length. ``sum_relative_error``: |sum over lengths - autograd| / |autograd|, over the whole batch.
+    of all paths of one length. ``sum_relative_error``: |sum over lengths - autograd| / |autograd|, over the whole batch, in
+    which each image counts alike, however sure the network is of it.
     """
 
     paths: tuple[int, ...]
@@ -177,30 +184,51 @@ def gradient_by_length(
 
     ``stage``: 'layer2' for the paths through this stage alone, from the stream that leaves it, whose gradient is
     autograd's, to the stream that enters it; its first block's input then takes the place of the first block's.
-    Raises InputError for an unknown stage.
+    Raises InputError for an unknown stage, for a network that is not in eval mode, for labels that do not fit, and where the
+    sum is off by more than rounding; NotFinite where the network's output is not finite.
     """
-    norms, error, size = [], 0.0, 0.0
+    norms, errors, wholes = [], [], []
     blocks = blocks_of(network, stage)
     count = len(blocks)
 
-    def compute(part: slice) -> tuple[Tensor, float, float]:
-        streams, last, true = backward_ends(network, images[part], labels[part], gates, blocks)
-        kept = last[None]
+    def compute(part: slice) -> tuple[Tensor, Tensor, Tensor]:
+        streams, gradients, size = stream_gradients(network, images[part], labels[part], gates, blocks)
+        kept = gradients[-1][None]
         pulls = block_pulls(network, streams, gates, blocks)
         for done, (stream, pair) in enumerate(zip(reversed(streams[:-1]), pulls, strict=True), start=1):
             kept = advance(kept, stream, *pair)
             progress(part.start * count + done * (part.stop - part.start), len(images) * count)
-        kept_norms = image_norms(kept).T
-        return kept_norms.cpu(), (kept.sum(0) - true).square().sum().item(), true.square().sum().item()
+        kept_norms = image_norms(kept, 2).T * size[:, None]
+        return kept_norms.cpu(), *off_by(kept, gradients[0])
 
-    for _, (part_norms, part_error, part_size) in in_batches(
+    for _, (part_norms, part_errors, part_wholes) in in_batches(
         compute, len(images), images_at_once(network, images, batch_size)
     ):
         norms.append(part_norms)
-        error, size = error + part_error, size + part_size
-    return GradientByLength(
-        path_counts(network, stage), torch.cat(norms).numpy(), (error / size) ** 0.5 if size else 0.0
-    )
+        errors.append(part_errors)
+        wholes.append(part_wholes)
+    error = add_up(torch.cat(errors), torch.cat(wholes), rounding(images))
+    return GradientByLength(path_counts(network, stage), torch.cat(norms).numpy(), error)
+
+
+def off_by(parts: Tensor, whole: Tensor) -> tuple[Tensor, Tensor]:
+    """|sum of a stack - whole| and |whole|, each (images,): float64, since in half precision squares vanish."""
+    return image_norms(parts.sum(0, dtype=torch.float64) - whole), image_norms(whole)
+
+
+def add_up(errors: Tensor, wholes: Tensor, tolerance: float) -> float:
+    """The relative error, over a batch, of gradients that should add up to autograd's; see ``off_by``.
+
+    Raises InputError where it is above ``tolerance``: what rounding explains.
+    """
+    error, whole = float(errors.norm()), float(wholes.norm())
+    relative = error / whole if whole else error
+    if not relative <= tolerance:
+        raise InputError(
+            f"The gradients of the paths must add up to autograd's; got a relative error of {relative:.1e}, where rounding makes "
+            f"less than {tolerance:.1e}: a layer works in place, draws at random or overflows; or try network.double()."
+        )
+    return relative
 
 
 def sampled_path_norms(
@@ -216,7 +244,7 @@ def sampled_path_norms(
     For each length k and sample, k of the n blocks are drawn at random; the gradient goes through the branches of those
     and through the shortcuts of the rest. Norms are L2 per image, then the mean over the images. NaN where no path has
     that length (a plain network has one path, of length n). Images and paths are taken in portions that stay below
-    MEMORY_BUDGET.
+    MEMORY_BUDGET. Raises as ``gradient_by_length`` does; checked is each block's share in the sum.
     """
     count = len(network.blocks)
     generator = np.random.default_rng(seed)
@@ -228,9 +256,10 @@ def sampled_path_norms(
     at_once = paths_at_once(network, images)
 
     def compute(part: slice) -> Tensor:
-        streams, last, _ = backward_ends(network, images[part], labels[part])
-        portions = paths.split(max(1, at_once // len(last)))
-        return torch.cat([image_norms(path_gradients(network, streams, last, portion)) for portion in portions])
+        streams, gradients, size = stream_gradients(network, images[part], labels[part])
+        portions = paths.split(max(1, at_once // len(gradients[-1])))
+        found = (path_gradients(network, streams, gradients, portion) for portion in portions)
+        return torch.cat([image_norms(each, 2) * size for each in found])
 
     norms = torch.cat(
         [each for _, each in in_batches(compute, len(images), images_at_once(network, images, batch_size))], 1
@@ -243,14 +272,14 @@ def sampled_path_norms(
 def path_gradients(
     network: ResidualNetwork,
     streams: list[Tensor],
-    last: Tensor,
+    true: Sequence[Tensor],
     takes_branch: Tensor,
     gates: list[float] | None = None,
 ) -> Tensor:
     """What comes back along each path alone to the first block's input: ``takes_branch`` (paths, blocks), a tensor of
-    bools -> (paths, images, channels, height, width)."""
-    gradients = last[None].expand(len(takes_branch), *last.shape)
-    pulls = block_pulls(network, streams, gates)
+    bools -> (paths, images, channels, height, width). ``streams`` and ``true``: of ``stream_gradients``."""
+    gradients = true[-1][None].expand(len(takes_branch), *true[-1].shape)
+    pulls = checked_pulls(block_pulls(network, streams, gates), true)
     for branch, (through_shortcut, through_branch) in zip(takes_branch.T.flip(0), pulls, strict=True):
         parts = [
             pull(gradients[rows])
@@ -274,21 +303,10 @@ def paths_at_once(network: ResidualNetwork, images: Tensor) -> int:
 
 
 def widest_stream(network: ResidualNetwork, images: Tensor) -> Tensor:
-    """The largest stream of the first image."""
+    """The largest stream of the first image. Raises InputError for a network that is not in eval mode."""
+    require_settled(network)
     with torch.no_grad():
         return max((stream[0] for stream in network.streams(images[:1])), key=lambda stream: stream.nbytes)
-
-
-def backward_ends(
-    network: ResidualNetwork,
-    images: Tensor,
-    labels: Tensor,
-    gates: list[float] | None = None,
-    blocks: range | None = None,
-) -> tuple[list[Tensor], Tensor, Tensor]:
-    """The streams along a run of blocks (all, if None), and autograd's d loss / d stream where it ends and begins."""
-    streams, gradients = stream_gradients(network, images, labels, gates, blocks)
-    return streams, gradients[-1], gradients[0]
 
 
 def stream_gradients(
@@ -297,14 +315,17 @@ def stream_gradients(
     labels: Tensor,
     gates: list[float] | None = None,
     blocks: range | None = None,
-) -> tuple[list[Tensor], tuple[Tensor, ...]]:
-    """The streams along a run of blocks (all, if None), and autograd's d loss / d stream for each."""
+) -> tuple[list[Tensor], tuple[Tensor, ...], Tensor]:
+    """The streams along a run of blocks (all, if None), autograd's d loss / d stream for each, and how large these are:
+    (images,), float64. The gradients are those of ``loss_gradient``'s directions; times the size, they are the loss's."""
+    require_settled(network)
     with torch.enable_grad():
         streams = network.streams(images.detach().requires_grad_(), gates)  # the stem's weights may take no gradient
-        loss = functional.cross_entropy(network.head(streams[-1]), labels, reduction="sum")
+        logits = finite(network.logits(streams[-1]))
+        direction, size = loss_gradient(logits, labels)
         streams = streams if blocks is None else streams[blocks.start : blocks.stop + 1]
-        gradients = torch.autograd.grad(loss, streams)
-    return [stream.detach() for stream in streams], gradients
+        gradients = torch.autograd.grad(logits, streams, direction.to(logits))
+    return [stream.detach() for stream in streams], gradients, size
 
 
 def block_pulls(
@@ -319,20 +340,40 @@ def block_pulls(
         yield pulls_of(block, stream, gate)
 
 
+def checked_pulls(pulls: Iterable[tuple[Pull, Pull]], true: Sequence[Tensor]) -> Iterator[tuple[Pull, Pull]]:
+    """The same pulls. Raises InputError at a block where both ways together do not take autograd's gradient behind it to that
+    before it: ``add_up`` for results that leave paths out. ``true``: autograd's, along the run."""
+    for pair, behind, before in zip(pulls, reversed(true[1:]), reversed(true[:-1]), strict=True):
+        add_up(*off_by(torch.cat([pull(behind[None]) for pull in pair]), before), rounding(before))
+        yield pair
+
+
 def pulls_of(block: Block, stream: Tensor, gate: Gate) -> tuple[Pull, Pull]:
     """J_s^T and J_F^T of one block at this stream, each with the activation's part; stacks (k, batch, ...) -> the same."""
     with torch.no_grad():
         total = add(*block.gated(*block.split(stream), gate))
-    after_sum = slope(block.activation, total)
-    entry = [block.entry] if isinstance(block, PreactivationBlock) else []
-    shortcut_layers = [*(entry if block.shortcut_kind == "projection" else []), block.shortcut]
+    ours = exactly(block, Block, PlainBlock, PreactivationBlock, AdaptedBlock)
+    last = block.last_activation if isinstance(block, AdaptedBlock) else nn.Identity()
+    if ours and exactly(last, *ELEMENTWISE):
+        factor = slope(block.activation, total)
+        through_sum: Pull = lambda gradients: factor * gradients  # noqa: E731
+    else:
+        through_sum = pull_of_function(block.activation, total)
 
     def pull(layers: list[nn.Module], share: Gate) -> Pull:
         if share == 0:
             return lambda gradients: gradients.new_zeros(len(gradients), *stream.shape)
-        through, factor = pull_of(nn.Sequential(*layers), stream), share * after_sum
-        return lambda gradients: through(factor * gradients)
+        through = pull_of(nn.Sequential(*layers), stream)
+        return lambda gradients: through(through_sum(gradients) if share == 1 else share * through_sum(gradients))
 
+    def pull_of_term(term: int) -> Pull:
+        through = pull_of_function(lambda entering: block.gated(*block.split(entering), gate)[term], stream)
+        return lambda gradients: through(through_sum(gradients))
+
+    if not ours:  # a block of the user's own: whatever it adds up
+        return pull_of_term(0), pull_of_term(1)
+    entry = [block.entry] if isinstance(block, PreactivationBlock) else []
+    shortcut_layers = [*(entry if block.shortcut_kind == "projection" else []), block.shortcut]
     return pull(shortcut_layers, 1 - gate if isinstance(block, PlainBlock) else 1.0), pull([*entry, block.branch], gate)
 
 
@@ -340,39 +381,57 @@ def pulls_of(block: Block, stream: Tensor, gate: Gate) -> tuple[Pull, Pull]:
 def pull_of(layer: nn.Module, entering: Tensor) -> Pull:
     """J^T of a layer in eval mode at what enters it (batch, ...), for a stack of gradients (k, batch, ...) at once.
 
-    Written out, since autograd would take the stack apart and run the convolutions once for each of the k.
+    Written out for layers that are exactly what their class says, since autograd would take the stack apart and run the
+    convolutions once for each of the k.
     """
-    if isinstance(layer, nn.Identity):
+    if exactly(layer, nn.Identity):
         return lambda gradients: gradients
-    if isinstance(layer, nn.Sequential):
+    if exactly(layer, nn.Sequential):
         pulls = []
-        for inner in layer:
+        for inner in layer.children():
             pulls.append(pull_of(inner, entering))
             entering = inner(entering)
         return lambda gradients: reduce(lambda pulled, pull: pull(pulled), reversed(pulls), gradients)
-    if isinstance(layer, nn.BatchNorm2d | nn.ReLU):
+    if exactly(layer, nn.BatchNorm2d, *ELEMENTWISE):
         factor = slope(layer, entering)
         return lambda gradients: factor * gradients
-    if isinstance(layer, nn.Conv2d):
+    if is_convolution(layer) and layer.padding_mode == "zeros" and isinstance(layer.padding, tuple):
         return pull_of_convolution(layer, entering)
+    return pull_of_function(layer, entering)
+
+
+def pull_of_function(function: Callable[[Tensor], Tensor | None], entering: Tensor) -> Pull:
+    """J^T of anything that autograd can differentiate."""
     with torch.enable_grad():
         entering = entering.detach().requires_grad_()
-        leaving = layer(entering)
-    return lambda gradients: torch.autograd.grad(
-        leaving, entering, gradients, retain_graph=True, is_grads_batched=True
-    )[0]
+        leaving = function(entering.clone())  # a clone, since it may work in place
+    if leaving is None or not leaving.requires_grad:
+        return lambda gradients: gradients.new_zeros(len(gradients), *entering.shape)
+
+    def one(gradient: Tensor, stacked: bool = False) -> Tensor:
+        pulled = torch.autograd.grad(
+            leaving, entering, gradient, retain_graph=True, allow_unused=True, is_grads_batched=stacked
+        )[0]
+        return gradient.new_zeros(*gradient.shape[:1] * stacked, *entering.shape) if pulled is None else pulled
+
+    def pull(gradients: Tensor) -> Tensor:
+        try:
+            return one(gradients, stacked=True)
+        except (RuntimeError, ValueError):  # an operation or a hook that does not know stacks
+            return torch.stack([one(gradient) for gradient in gradients])
+
+    return pull
 
 
 def slope(elementwise: Callable[[Tensor], Tensor], entering: Tensor) -> Tensor:
     """The derivative of a function that works on each number by itself."""
     with torch.enable_grad():
         entering = entering.detach().requires_grad_()
-        return torch.autograd.grad(elementwise(entering).sum(), entering)[0]
+        return torch.autograd.grad(elementwise(entering.clone()).sum(), entering)[0]  # a clone: it may work in place
 
 
 def pull_of_convolution(layer: nn.Conv2d, entering: Tensor) -> Pull:
-    """J^T of a convolution, with the stack as one large batch."""
-    assert isinstance(layer.padding, tuple)
+    """J^T of a convolution padded with zeros, with the stack as one large batch."""
     settings = layer.stride, layer.padding, layer.dilation, layer.groups
 
     def pull(gradients: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import save
 from torch.nn import functional
 
-from ..errors import InputError
+from ..errors import InputError, NotFinite
 from ..networks import datasets
 from ..networks.device import device
 from ..networks.images import ImageSet
@@ -189,8 +189,11 @@ class Racing:
         train, tested = (loss_and_error(network, images, preprocessing) for images in (fixed, test))
         inputs = preprocessing.normalise(few.pixels.to(device()))
         norms = stream_gradient_norms(network, inputs, few.labels.to(device()))
-        rises = sweep(network, preprocessing, test.limit(BLOCK_IMAGES)).rises
-        return Standing(tuple(batch_losses), *train, *tested, tuple(norms), tuple(rises.tolist()))
+        try:
+            rises = sweep(network, preprocessing, test.limit(BLOCK_IMAGES)).rises.tolist()
+        except NotFinite:  # too large a step: the race goes on, and shows it
+            rises = [math.nan] * len(network.blocks)
+        return Standing(tuple(batch_losses), *train, *tested, tuple(norms), tuple(rises))
 
     def files(self) -> dict[str, bytes]:
         """The weights as they are now, as safetensors files that name their network: 'left' and 'right'."""

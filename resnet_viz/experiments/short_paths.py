@@ -78,7 +78,7 @@ def backward_over_paths(network: ResidualNetwork, images: Tensor, labels: Tensor
             out = block.activation(total)
             parts.append((shortcut, branch, total, out))
             streams.append(out.detach().requires_grad_())
-        loss = functional.cross_entropy(network.head(streams[-1]), labels)
+        loss = functional.cross_entropy(network.logits(streams[-1]), labels)
     keep(network.head, [(loss, torch.ones_like(loss))])
     incoming = {
         0: pulled(loss, streams[-1], torch.ones_like(loss))

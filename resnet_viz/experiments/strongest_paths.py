@@ -17,8 +17,8 @@ from ..errors import InputError
 from ..networks.network import ResidualNetwork
 from .paths import (
     add_pulled,
-    backward_ends,
     block_pulls,
+    checked_pulls,
     path_gradients,
     paths_at_once,
     pull_of,
@@ -78,22 +78,25 @@ def strongest_paths(
     """
     if width < 1:
         raise InputError(f"Width must be 1 or more; got {width}.")
-    streams, true = stream_gradients(network, one(image), label, gates)
+    streams, true, size = stream_gradients(network, one(image), label, gates)
     kept = true[-1][None]
     takes_branch = torch.zeros(1, 0, dtype=torch.bool, device=kept.device)
     for stream, whole, (through_shortcut, through_branch) in zip(
-        reversed(streams[:-1]), reversed(true[:-1]), block_pulls(network, streams, gates), strict=True
+        reversed(streams[:-1]),
+        reversed(true[:-1]),
+        checked_pulls(block_pulls(network, streams, gates), true),
+        strict=True,
     ):
         count = len(kept)
         grown = zeros_like_stream(stream, 2 * count)
         add_pulled(kept, through_branch, grown[:count])
         add_pulled(kept, through_shortcut, grown[count:])
-        norms, shares = image_norms(grown)[:, 0], shares_of(grown, whole)
+        norms, shares = image_norms(grown, 2)[:, 0], shares_of(grown, whole)
         carrying = shares.where(norms > 0, -torch.inf)
         order = carrying.argsort(descending=True, stable=True)[: min(width, max(1, int(norms.count_nonzero())))]
         kept = grown[order]
         takes_branch = torch.cat([(order < count)[:, None], takes_branch[order % count]], 1)
-    return StrongestPaths(takes_branch.cpu().numpy(), norms[order].cpu().numpy(), shares[order].cpu().numpy())
+    return StrongestPaths(takes_branch.cpu().numpy(), (norms[order] * size).cpu().numpy(), shares[order].cpu().numpy())
 
 
 def path_gradient(
@@ -111,10 +114,11 @@ def path_gradient(
     """
     if len(takes_branch) != len(network.blocks):
         raise InputError(f"Choices of branch must be one for each of {len(network.blocks)} blocks; got {len(takes_branch)}.")
-    streams, last, true = backward_ends(network, one(image), label, gates)
-    gradient = path_gradients(network, streams, last, torch.tensor(takes_branch, dtype=torch.bool)[None], gates)
-    picture = pull_of(network.stem, image)(gradient)[0, 0]
-    return PathGradient(picture.cpu().numpy(), image_norms(gradient)[0, 0].item(), shares_of(gradient, true)[0].item())
+    streams, true, size = stream_gradients(network, one(image), label, gates)
+    gradient = path_gradients(network, streams, true, torch.tensor(takes_branch, dtype=torch.bool)[None], gates)
+    picture = pull_of(network.stem, image)(gradient)[0, 0] * size.to(image)
+    norm, share = image_norms(gradient, 2)[0] * size, shares_of(gradient, true[0])
+    return PathGradient(picture.cpu().numpy(), norm.item(), share.item())
 
 
 def recall(
@@ -136,11 +140,11 @@ def recall(
             f"Blocks must be at most {MOST_BLOCKS}, so that all 2^n paths can be walked; got a network of {blocks}."
         )
     found = strongest_paths(network, image, label, gates, width).takes_branch[:looked_at]
-    streams, last, true = backward_ends(network, image, label, gates)
+    streams, true, _ = stream_gradients(network, image, label, gates)
     every = torch.tensor(list(product((False, True), repeat=blocks)))
     portions = every.split(paths_at_once(network, image))
-    gradients = (path_gradients(network, streams, last, portion, gates) for portion in portions)
-    shares = torch.cat([shares_of(each, true) for each in gradients]).cpu().numpy()
+    gradients = (path_gradients(network, streams, true, portion, gates) for portion in portions)
+    shares = torch.cat([shares_of(each, true[0]) for each in gradients]).cpu().numpy()
     rounding = 1e-5 * np.abs(shares).max()  # two ways of computing one path differ by so much
     rows = found @ (1 << np.arange(blocks)[::-1])
     return int((shares[rows] >= np.sort(shares)[-len(found)] - rounding).sum()), len(found)

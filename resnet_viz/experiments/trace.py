@@ -6,11 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional
 
+from ..errors import InputError
 from ..networks.blocks import add
 from ..networks.device import in_batches
+from ..networks.exactness import require_settled
 from ..networks.network import ResidualNetwork
+from .loss import image_losses, loss_gradient
 
 BATCH_SIZE = 16
 
@@ -61,9 +63,10 @@ class Trace:
         return norms / norms[-1] if relative else norms
 
 
-def image_norms(tensor: Tensor) -> Tensor:
-    """The L2 norm of each image, (..., channels, height, width) -> (...), float64: squares of the smallest would vanish."""
-    return torch.linalg.vector_norm(tensor, dim=(-3, -2, -1), dtype=torch.float64)
+def image_norms(tensor: Tensor, leading: int = 1) -> Tensor:
+    """The L2 norm of each image over all dimensions but the ``leading`` ones, (images, ...) -> (images,) or (stack, images,
+    ...) -> (stack, images): float64, since squares of the smallest would vanish."""
+    return torch.linalg.vector_norm(tensor, dim=tuple(range(leading, tensor.ndim)), dtype=torch.float64)
 
 
 def norms_by_image(tensors: Sequence[Tensor]) -> Tensor:
@@ -75,8 +78,14 @@ def record(network: ResidualNetwork, images: Tensor, labels: Tensor) -> Record:
     """Run one forward and one backward pass and keep every block's activations and gradients.
 
     The loss is each image's own cross-entropy against its label. The network's weights, modes, .grad and hooks are left
-    as they were; parameters that take no gradient are left out.
+    as they were; parameters that take no gradient are left out. Raises InputError for a network that is not in eval mode,
+    for labels that do not fit, and in float16.
     """
+    require_settled(network)
+    if images.dtype == torch.float16:
+        raise InputError(
+            "Images must be float32, float64 or bfloat16; got float16, in which small gradients vanish: call network.float()."
+        )
     parameters = {
         name: [p for p in module.parameters() if p.requires_grad]
         for name, module in [("stem", network.stem), *network.blocks.items()]
@@ -88,10 +97,10 @@ def record(network: ResidualNetwork, images: Tensor, labels: Tensor) -> Record:
             assert branch is not None  # it runs, since the gate is 1
             branches.append(branch)
             streams.append(block.activation(add(shortcut, branch)))
-        logits = network.head(streams[-1])
-        loss = functional.cross_entropy(logits, labels, reduction="sum")
+        logits = network.logits(streams[-1])
+        direction, size = loss_gradient(logits, labels)
         flat = [parameter for group in parameters.values() for parameter in group]
-        gradients = iter(torch.autograd.grad(loss, [*streams, *branches, *flat]))
+        gradients = iter(torch.autograd.grad(logits, [*streams, *branches, *flat], (direction * size[:, None]).to(logits)))
     return Record(
         [stream.detach() for stream in streams],
         [branch.detach() for branch in branches],
@@ -103,7 +112,10 @@ def record(network: ResidualNetwork, images: Tensor, labels: Tensor) -> Record:
 
 
 def trace(network: ResidualNetwork, images: Tensor, labels: Tensor, batch_size: int = BATCH_SIZE) -> Trace:
-    """Summarise the forward and backward passes of normalised images (batch, channels, height, width), part by part."""
+    """Summarise the forward and backward passes of normalised images (batch, channels, height, width), part by part.
+
+    Raises InputError as ``record`` does, and NotFinite where the network's output is not finite.
+    """
     norms, statistics, losses = [], [], []
     summed: dict[str, list[Tensor]] = {}
 
@@ -115,7 +127,7 @@ def trace(network: ResidualNetwork, images: Tensor, labels: Tensor, batch_size: 
         for name, group in kept.parameter_gradients.items():
             scaled = [share * gradient for gradient in group]
             summed[name] = [a + b for a, b in zip(summed[name], scaled, strict=True)] if name in summed else scaled
-        losses.append(functional.cross_entropy(kept.logits, labels[part]).item() * share)
+        losses.append(image_losses(kept.logits, labels[part]).mean().item() * share)
         norms.append(
             torch.stack(
                 [
@@ -165,6 +177,7 @@ class BlockMaps:
 
 def block_maps(network: ResidualNetwork, image: Tensor, name: str) -> BlockMaps:
     """Walk one image (1, channels, height, width) up to a named block and through its two ways."""
+    require_settled(network)
     (index,) = network.block_indices([name])
     block = network.blocks[name]
     with torch.no_grad():

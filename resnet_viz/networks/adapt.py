@@ -2,20 +2,22 @@
 
 import warnings
 from collections import OrderedDict
-from collections.abc import Callable
-from copy import deepcopy
+from collections.abc import Callable, Iterable
+from copy import copy, deepcopy
+from functools import partial
 from itertools import chain
 
 import torch
 from torch import Tensor, nn
-from torchvision.models import resnet as torchvision_resnet
 
 from ..errors import InputError
 from .blocks import Block
-from .network import ResidualNetwork
+from .exactness import agree, exactly
+from .network import ResidualNetwork, shape_of
 
 TRIED_SIZES = (64, 32, 224)  # pixels; networks for small images may pool a fixed number of them before the last layer
-OF_TORCHVISION = {torchvision_resnet.ResNet, torchvision_resnet.BasicBlock, torchvision_resnet.Bottleneck}
+TRIED_VOLUMES = (32, 16, 64)
+QUIET, LOUD = 1.0, 100.0  # how large noise is: loud is beyond the 6 of ReLU6 and where a Hardswish bends
 POSSIBLE = (
     "adapt takes torchvision's and timm's ResNets and modules of their layout; for any other network, build a "
     "ResidualNetwork(stem, stages, head) from its layers, as help(resnet_viz.adapt) shows"
@@ -43,8 +45,10 @@ class AdaptedBlock(Block):
 def adapt(model: nn.Module, images: Tensor | None = None) -> ResidualNetwork:
     """Return a ResNet that this project did not write as a network that can be walked with gates.
 
-    The layers are shared, not copied, and the model is left as it was. In eval mode the logits are the model's, bit
-    for bit where both run the same operations; in training mode a dropout in the head is left out. Taken are
+    The layers are shared, not copied, with their hooks, masks and parametrisations, and the model is left as it was. In eval
+    mode, which all experiments ask for, the logits are the model's, bit for bit where both run the same operations (one
+    output z, for a sigmoid, becomes the logits 0 and z of two classes); in training mode a dropout in the head is left out.
+    Images may have one, two or three space dimensions. Taken are
     torchvision's ResNet, ResNeXt and Wide ResNet, timm's ``timm.models.resnet.ResNet`` with basic or bottleneck blocks,
     and any module of the same layout ([] may be absent):
 
@@ -54,13 +58,14 @@ def adapt(model: nn.Module, images: Tensor | None = None) -> ResidualNetwork:
     - the activations: act1, act2 ... or relu1, relu2 ..., else one called relu, act or activation, else ReLUs. Those
       that work in place are replaced, here and not in the model, so that what a trace keeps is not overwritten.
 
-    Such a layout names the layers, it does not say how forward() uses them. So a copy of the model with slightly other
-    weights is compared with its own walk in eval mode, to rounding: each block on noise, the whole on ``images``
-    (batch, channels, height, width), normalised; if None, on noise of 64, 32 or 224 pixels a side, the first that the
-    model takes. (Its hooks are called there, too.) Not compared are torchvision's own classes and models on the meta
-    device.
+    Such a layout names the layers, it does not say how forward() uses them, or what hooks on a block, a stage or the model
+    change, which a walk does not call. So a copy of the model with other weights is compared with its own walk in eval mode,
+    to rounding, outputs and gradients: each block on noise, small and large, the whole on ``images`` (batch, channels,
+    height, width), normalised; if None, on noise of 64, 32 or 224 pixels a side (of 32, 16 or 64 in volumes), the first that
+    the model takes. (All hooks are called there.) Models on the meta device are not compared.
 
-    Raises TypeError for another layout and for a block, stem or head that computes something else, naming it;
+    Raises TypeError for another layout; for a block, stage, stem or head that computes something else, naming it; for a
+    compiled one; for a model whose output for an image depends on the rest of the batch, or is not (batch, classes).
     InputError where the model takes no noise of these sizes. Warns of branches whose last norm is 0 (timm's
     ``zero_init_last``, on by default; torchvision's ``zero_init_residual``): until trained they add exactly 0, so that
     deleting them changes nothing and no gradient comes through them.
@@ -81,14 +86,9 @@ def adapt(model: nn.Module, images: Tensor | None = None) -> ResidualNetwork:
         assert torch.equal(network(images), model.eval()(images))
     """
     network = wrap(model)
-    theirs = set(model.modules())
-    for module in network.modules():
-        if module not in theirs:  # a shared one may be in another mode than the model: a frozen batch norm
-            module.training = model.training
     if any(parameter.is_meta for parameter in model.parameters()):
         return network
-    if not {type(module) for module in (model, *chain(*stages_of(model)))} <= OF_TORCHVISION:
-        compare(model, images)
+    compare(model, images)
     zero = [name for name, block in network.blocks.items() if adds_nothing(block)]
     if zero:
         warnings.warn(
@@ -100,15 +100,16 @@ def adapt(model: nn.Module, images: Tensor | None = None) -> ResidualNetwork:
 
 
 def wrap(model: nn.Module) -> ResidualNetwork:
-    """Build the network from the model's layers. Raises TypeError naming those that are missing."""
+    """Build the network from the model's layers, unseen. Raises TypeError naming those that are missing."""
+    not_compiled(model, "The model")
     fc, stages = layer(model, "fc", "linear"), stages_of(model)
     missing = [name for name in ("conv1", "bn1") if layer(model, name) is None]
     missing += [] if stages else ["layer1 (a Sequential or ModuleList)"]
     if missing or fc is None:
         raise TypeError(f"{title(model)} has no {', '.join(missing or ['fc or linear'])}; {POSSIBLE}.")
     stem = layers_of(model, "conv1", "bn1") | {"act1": activation(model, 1)} | present(model, "maxpool")
-    pool = layer(model, "avgpool", "global_pool") or nn.AdaptiveAvgPool2d(1)
-    return ResidualNetwork(
+    pool = layer(model, "avgpool", "global_pool") or average_pool(model)
+    network = ResidualNetwork(
         nn.Sequential(OrderedDict(stem)),
         [
             [wrap_block(block, f"layer{number}.{index}") for index, block in enumerate(stage)]
@@ -116,10 +117,16 @@ def wrap(model: nn.Module) -> ResidualNetwork:
         ],
         nn.Sequential(OrderedDict(avgpool=pool, flatten=nn.Flatten(1), fc=fc)),
     )
+    theirs = set(model.modules())
+    for module in network.modules():
+        if module not in theirs:  # a shared one may be in another mode than the model: a frozen batch norm
+            module.training = model.training
+    return network
 
 
 def wrap_block(block: nn.Module, name: str) -> AdaptedBlock:
     """Build a block from the layers of theirs. Raises TypeError naming those that are missing."""
+    not_compiled(block, f"Block {name}")
     count = 2 if layer(block, "conv3") is None else 3
     pairs = [(f"conv{number}", f"bn{number}") for number in range(1, count + 1)]
     missing = [each for each in chain(*pairs) if layer(block, each) is None]
@@ -144,11 +151,31 @@ def wrap_block(block: nn.Module, name: str) -> AdaptedBlock:
 
 
 def stages_of(model: nn.Module) -> list[list[nn.Module]]:
-    """The blocks of layer1, layer2 ..., as far as these go."""
+    """The blocks of layer1, layer2 ..., as far as these go. Raises TypeError for one that holds no blocks to be walked."""
     stages: list[list[nn.Module]] = []
-    while isinstance(stage := getattr(model, f"layer{len(stages) + 1}", None), nn.Sequential | nn.ModuleList):
+    while (stage := layer(model, name := f"layer{len(stages) + 1}")) is not None:
+        not_compiled(stage, f"Stage {name}")
+        if not isinstance(stage, nn.Sequential | nn.ModuleList):
+            raise TypeError(f"Stage {name} must be a Sequential or ModuleList of blocks; got a {title(stage)}; {POSSIBLE}.")
         stages.append(list(stage))
     return stages
+
+
+def not_compiled(module: nn.Module, what: str) -> None:
+    """Raise TypeError for what torch.compile has returned: it walks past its hooks, and takes its time when compared."""
+    if "_orig_mod" in module._modules:
+        raise TypeError(f"{what} must not be compiled; got a {title(module)}: put the original, its ._orig_mod, in its place.")
+
+
+def average_pool(model: nn.Module) -> nn.Module:
+    """An average over all places, in as many dimensions as the model's convolutions have."""
+    return (nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d, nn.AdaptiveAvgPool3d)[dimensions(model) - 1](1)
+
+
+def dimensions(model: nn.Module) -> int:
+    """The space dimensions of the first convolution; 2 where there is none."""
+    kinds = {nn.Conv1d: 1, nn.Conv2d: 2, nn.Conv3d: 3}
+    return next((kinds[kind] for module in model.modules() for kind in kinds if isinstance(module, kind)), 2)
 
 
 def layer(module: nn.Module, *names: str) -> nn.Module | None:
@@ -173,71 +200,154 @@ def activation(module: nn.Module, number: int) -> nn.Module:
 
 def out_of_place(module: nn.Module) -> nn.Module:
     """The layer itself, but for a copy of an activation that works in place, also inside a Sequential."""
-    if type(module) is nn.Sequential:
-        return nn.Sequential(*map(out_of_place, module))
+    if exactly(module, nn.Sequential):
+        return nn.Sequential(*map(out_of_place, module.children()))
     if not hasattr(module, "inplace") or next(module.parameters(), None) is not None:
         return module
-    own = deepcopy(module)
+    own = copy(module)  # which shares its hooks
     setattr(own, "inplace", False)  # noqa: B010 - mypy knows no such attribute of a module
     return own
 
 
 def compare(model: nn.Module, images: Tensor | None) -> None:
-    """Raise TypeError naming the first block (or else the stem or head) that computes something other than its walk."""
-    copy = deepcopy(model).eval()
+    """Raise TypeError naming the first block (or else the stage, stem or head) that computes something other than its walk."""
+    copy = independent(model).eval()
     generator = torch.Generator().manual_seed(0)  # the global random state is the caller's
 
     def noise(like: Tensor) -> Tensor:
         return torch.randn(like.shape, generator=generator).to(like)
 
-    with torch.no_grad():
-        for parameter in copy.parameters():
-            parameter.add_(noise(parameter), alpha=0.01)  # behind a last norm of weight 0, no mistake would be seen
-        images = accepted(copy, noise) if images is None else images
-        differs = first_difference(wrap(copy), copy, images, noise)
+    def change(parameters: Iterable[nn.Parameter], by: float) -> None:
+        with torch.no_grad():
+            for parameter in parameters:
+                parameter.add_(noise(parameter), alpha=by)
+
+    change(copy.parameters(), 0.01)  # behind a last norm of weight 0, no mistake would be seen
+    images = accepted(copy, noise) if images is None else images[:2]
+    network = wrap(copy)
+    scales = [parameter for parameter in copy.parameters() if parameter.ndim == 1]
+    kept = [parameter.detach().clone() for parameter in scales]
+    differs = differing_block(network, copy, images, noise, QUIET)
+    if differs is None:
+        change(scales, 10.0)  # so that every activation sees large values, behind norms of the image itself, too
+        differs = differing_block(network, copy, images, noise, LOUD)
+        with torch.no_grad():
+            for parameter, before in zip(scales, kept, strict=True):
+                parameter.copy_(before)
+    if differs is None:
+        differs = differing_whole(network, copy, images, noise)
     if differs:
-        raise TypeError(f"{differs} computes something other than its layers in the usual order; {POSSIBLE}.")
+        raise TypeError(
+            f"{differs} computes something other than its layers in the usual order, or draws at random; {POSSIBLE}."
+        )
+    alone = images[:1]
+    with torch.no_grad():
+        together = network(torch.cat([alone, LOUD * noise(alone)]))[:1]
+        if not agree(together, network(alone)):
+            raise TypeError(
+                f"{title(model)} must answer each image by itself; got an output that depends on the rest of the batch or on "
+                "chance: give its batch norms running statistics, and leave out what draws at random."
+            )
 
 
-def first_difference(network: ResidualNetwork, model: nn.Module, images: Tensor, noise: Noise) -> str | None:
-    """Name the first part of a model that makes something else of its input than the network does, if any."""
-    stem_or_head = f"The stem or head of {title(model)}"
+def independent(model: nn.Module) -> nn.Module:
+    """A deep copy of a model, also of one whose weights are computed from others in a hook (pruning, weight norm)."""
+    computed = [
+        value
+        for module in model.modules()
+        for value in vars(module).values()
+        if torch.is_tensor(value) and not value.is_leaf
+    ]
+    return deepcopy(model, {id(value): value.detach().clone() for value in computed})
+
+
+def differing_block(
+    network: ResidualNetwork, model: nn.Module, images: Tensor, noise: Noise, size: float
+) -> str | None:
+    """Name the first block of a model that makes something else of noise than the network's does, if any."""
     try:
-        stream = network.stem(images)
+        with torch.no_grad():
+            stream = network.stem(images)
     except RuntimeError:  # shapes that do not fit, where the model itself takes the images
-        return stem_or_head
+        return f"The stem or head of {title(model)}"
     for (name, block), original in zip(network.blocks.items(), chain(*stages_of(model)), strict=True):
-        common = common_output(block, original, noise(stream))  # noise is no larger after a hundred blocks
+        common = common_output(block, original, size * noise(stream))  # noise is no larger after a hundred blocks
         if common is None:
             return f"Block {name}, a {title(original)},"
         stream = common
-    return stem_or_head if common_output(network, model, images) is None else None
+    return None
+
+
+def differing_whole(network: ResidualNetwork, model: nn.Module, images: Tensor, noise: Noise) -> str | None:
+    """Name a stage, or else stem and head, where the whole model makes something else of images than the network does."""
+
+    def walked(images: Tensor) -> Tensor:
+        return network.head(network.walk(network.stem(images)))
+
+    with torch.no_grad():
+        logits = model(images.clone())
+    if not torch.is_tensor(logits) or logits.ndim != 2 or len(logits) != len(images):
+        raise TypeError(
+            f"{title(model)} must return logits of shape (batch, classes); got {shape_of(logits)} for {len(images)} images."
+        )
+    if common_output(walked, model, images) is not None:
+        with torch.no_grad():
+            for name, parameter in model.named_parameters():
+                if parameter.ndim == 1 and not name.startswith("layer"):
+                    parameter.add_(noise(parameter), alpha=10.0)
+        if common_output(walked, model, LOUD * images) is not None:
+            return None
+    with torch.no_grad():
+        streams = network.streams(images)
+    start = 0
+    for number, blocks in enumerate(stages_of(model), start=1):
+        stage = getattr(model, f"layer{number}")
+        stop = start + len(blocks)
+        if isinstance(stage, nn.Sequential) and blocks:
+            walk = partial(network.walk, start=start, stop=stop)
+            if common_output(walk, stage, noise(streams[start])) is None:
+                return f"Stage layer{number}, a {title(stage)},"
+        start = stop
+    return f"The stem or head of {title(model)}"
 
 
 def accepted(model: nn.Module, noise: Noise) -> Tensor:
-    """Two images of noise, of a size that the model takes. Raises InputError where it takes none of TRIED_SIZES."""
-    channels = next((module.in_channels for module in model.modules() if isinstance(module, nn.Conv2d)), 3)
-    for size in TRIED_SIZES:
-        images = noise(next(model.parameters()).new_empty(2, channels, size, size))
+    """Two images of noise, of a size that the model takes. Raises InputError where it takes none of the sizes tried."""
+    kinds = nn.Conv1d | nn.Conv2d | nn.Conv3d
+    channels = next((module.in_channels for module in model.modules() if isinstance(module, kinds)), 3)
+    sizes = TRIED_VOLUMES if dimensions(model) == 3 else TRIED_SIZES
+    for size in sizes:
+        images = noise(next(model.parameters()).new_empty(2, channels, *[size] * dimensions(model)))
         try:
-            model(images)
+            with torch.no_grad():
+                model(images.clone())
             return images
         except Exception as refusal:  # whatever a model raises that expects another size
             reason = refusal
     raise InputError(
-        f"{title(model)} takes no images of {', '.join(map(str, TRIED_SIZES))} pixels a side ({reason}); "
+        f"{title(model)} takes no images of {', '.join(map(str, sizes))} pixels a side ({reason}); "
         "give some that it takes: adapt(model, images)."
     ) from reason
 
 
-def common_output(ours: nn.Module, theirs: nn.Module, tensor: Tensor) -> Tensor | None:
-    """What both modules make of a tensor, to rounding; None where they differ."""
+def common_output(ours: Callable[[Tensor], Tensor], theirs: Callable[[Tensor], Tensor], tensor: Tensor) -> Tensor | None:
+    """What both make of a tensor, to rounding; None where they differ, or the gradients that come back through them."""
     try:
-        result, expected = ours(tensor.clone()), theirs(tensor.clone())
-        same = result.shape == expected.shape and torch.allclose(result, expected, 1e-4, 1e-5, equal_nan=True)
+        (result, pulled), (expected, true) = there_and_back(ours, tensor), there_and_back(theirs, tensor)
     except Exception:  # shapes that do not fit, a block that wants more than the stream or returns more than one
         return None
-    return result if same else None
+    return result if agree(result, expected) and agree(pulled, true) else None
+
+
+def there_and_back(function: Callable[[Tensor], Tensor], tensor: Tensor) -> tuple[Tensor, Tensor]:
+    """What a function makes of a tensor, and the gradient of half the sum of its squares."""
+    with torch.enable_grad():
+        entering = tensor.detach().clone().requires_grad_()
+        leaving = function(entering.clone())  # a clone, since it may work in place
+        gradient = None
+        if leaving.requires_grad:
+            (gradient,) = torch.autograd.grad(leaving, entering, leaving.detach(), allow_unused=True)
+    return leaving.detach(), torch.zeros_like(tensor) if gradient is None else gradient
 
 
 def adds_nothing(block: Block) -> bool:

@@ -71,7 +71,7 @@ class Block(nn.Module):
         return shortcut, branch if not torch.is_tensor(gate) and gate == 1 else gate * branch
 
     def forward(self, stream: Tensor, gate: Gate = 1.0) -> Tensor:
-        """Pass the stream (batch, channels, height, width) through the block.
+        """Pass the stream (batch, channels, height, width), or of any other shape, through the block.
 
         ``gate`` is a number for the whole batch or a tensor of shape () or (batch,). Where a tensor carries no gradient,
         the branch is not run for the images whose gate is 0.
@@ -85,7 +85,7 @@ class Block(nn.Module):
                     output = self(stream, 0.0).clone()
                     output[~deleted] = self(stream[~deleted], gate[~deleted])
                     return output
-            gate = gate.view(-1, 1, 1, 1)
+            gate = gate.view(-1, *[1] * (stream.ndim - 1))
         return self.activation(add(*self.gated(*self.split(stream), gate)))
 
 

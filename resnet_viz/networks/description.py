@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from .blocks import Block, PreactivationBlock
+from .exactness import exactly, require_settled
 from .images import Preprocessing
 from .multiply_adds import MultiplyAdds
 from .network import ResidualNetwork, stage_of
@@ -59,7 +60,9 @@ def blank(network: ResidualNetwork, shape: Shape) -> Tensor:
 
 
 def describe(network: ResidualNetwork, preprocessing: Preprocessing) -> Description:
-    """Measure each part by passing one black image of the network's own input size through it."""
+    """Measure each part by passing one black image of the network's own input size through it.
+
+    Raises InputError for a network that is not in eval mode, which the image would change."""
     stream = blank(network, preprocessing.shape)
     stem, stream = measure("stem", "stem", network.stem, stream)
     blocks = []
@@ -108,11 +111,11 @@ def layer_parts(layers: list[tuple[str, nn.Module]], stream: Tensor) -> list[Par
 
 def leaves(module: nn.Module) -> list[tuple[str, nn.Module]]:
     """The layers of nested Sequentials, in order."""
-    if not isinstance(module, nn.Sequential):
+    if not exactly(module, nn.Sequential):
         return [("", module)]
     found = []
     for name, child in module.named_children():
-        found += leaves(child) if isinstance(child, nn.Sequential) else [(name, child)]
+        found += leaves(child) if exactly(child, nn.Sequential) else [(name, child)]
     return found
 
 
@@ -132,6 +135,7 @@ def layer_title(layer: nn.Module) -> str:
 
 
 def measure(name: str, kind: str, module: nn.Module, stream: Tensor) -> tuple[Part, Tensor]:
+    require_settled(module)
     with torch.enable_grad(), MultiplyAdds() as counted:  # without a gradient, attention would be fused and not counted
         output = module(stream.requires_grad_().clone()).detach()  # a clone, since a layer may work in place
     params = sum(parameter.numel() for parameter in module.parameters())

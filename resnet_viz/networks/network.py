@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from ..errors import InputError
 from .blocks import Block, Gate, PlainBlock, PreactivationBlock, ZeroPadding, branch_layers
@@ -75,7 +76,21 @@ class ResidualNetwork(nn.Module):
 
     def forward(self, images: Tensor, gates: Sequence[float] | Tensor | None = None) -> Tensor:
         """Logits (batch, classes) of normalised images (batch, channels, height, width)."""
-        return self.head(self.walk(self.stem(images), gates))
+        return self.logits(self.walk(self.stem(images), gates))
+
+    def logits(self, stream: Tensor) -> Tensor:
+        """What the head makes of the last stream: (batch, classes).
+
+        A single output z, behind which a sigmoid stands, is two classes: their logits are 0 and z. Raises InputError where the
+        head returns something other than (batch, classes).
+        """
+        logits = self.head(stream)
+        if not torch.is_tensor(logits) or logits.ndim != 2 or len(logits) != len(stream):
+            raise InputError(
+                f"The head must return logits of shape ({len(stream)}, classes), one row for each image; got "
+                f"{shape_of(logits)}: hand over a head that ends in the class scores."
+            )
+        return functional.pad(logits, (1, 0)) if logits.shape[1] == 1 else logits
 
     def block_indices(self, names: Iterable[str]) -> list[int]:
         """The positions of named blocks. Raises InputError naming an unknown one and what is possible."""
@@ -101,6 +116,11 @@ class ResidualNetwork(nn.Module):
         """Gates that are 0 (or ``gate``) for the named blocks and 1 elsewhere."""
         indices = set(self.block_indices(deleted))
         return [gate if index in indices else 1.0 for index in range(len(self.blocks))]
+
+
+def shape_of(output: object) -> str:
+    """'a tensor of shape (2, 10)', 'a dict'."""
+    return f"a tensor of shape {tuple(output.shape)}" if torch.is_tensor(output) else f"a {type(output).__name__}"
 
 
 def stage_of(block: str) -> str:

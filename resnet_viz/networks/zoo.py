@@ -16,7 +16,7 @@ from torchvision.models import get_model, get_model_weights
 
 from ..errors import InputError
 from ..progress import Progress, no_progress
-from .adapt import adapt
+from .adapt import wrap
 from .blocks import PlainBlock, ZeroPadding
 from .datasets import CIFAR10_CLASSES, FASHION_CLASSES, bundled_fashion, cached_cifar10, image_folder, sample_photos
 from .device import device
@@ -154,7 +154,7 @@ def imagenet(depth: int, version: int) -> Entry:
 def build_torchvision(name: str, *, seed: int = 0, batch_norm: bool = True) -> ResidualNetwork:
     """Build and wrap one of torchvision's networks with initial weights that follow from the seed alone."""
     with Seeded(seed):
-        return adapt(get_model(name, weights=None, **({} if batch_norm else {"norm_layer": nn.Identity})))
+        return wrap(get_model(name, weights=None, **({} if batch_norm else {"norm_layer": nn.Identity})))
 
 
 FOUR, THREE = (16, 32, 64, 128), (16, 32, 64)
@@ -281,9 +281,9 @@ def counterpart(entry: Entry) -> Entry | None:
 
 
 def architecture(entry: Entry) -> ResidualNetwork:
-    """The network without weights, on torch's meta device: for shapes and counts at no cost."""
+    """The network without weights, in eval mode, on torch's meta device: for shapes and counts at no cost."""
     with torch.device("meta"):
-        return entry.build(seed=0)
+        return entry.build(seed=0).eval()
 
 
 @cache

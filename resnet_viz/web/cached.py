@@ -149,7 +149,7 @@ def description(loaded: LoadedNetwork) -> Description:
 @st.cache_data(max_entries=32, hash_funcs=CONTENT, show_spinner=False)
 def description_of_row(entry: Entry) -> Description:
     """Of a network without weights."""
-    return describe(zoo.architecture(entry).eval(), entry.preprocessing)
+    return describe(zoo.architecture(entry), entry.preprocessing)
 
 
 @st.cache_data(max_entries=32, hash_funcs=CONTENT, show_spinner=False)

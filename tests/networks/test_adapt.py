@@ -342,11 +342,17 @@ def test_an_overflow_hides_no_mistake():
             adapt(model)
 
 
-@pytest.mark.parametrize("part", ["stem", "longer stem", "head", "pair", "squeezed"])
+@pytest.mark.parametrize("part", ["stem", "longer stem", "head"])
 def test_another_stem_or_head_is_named(part):
     image = torch.randn(1, 3, 32, 32)
     with pytest.raises(TypeError, match=r"The stem or head of .*TheirNetwork computes something other"):
         adapt(TheirNetwork({part: "different"}), image)
+
+
+@pytest.mark.parametrize(("part", "got"), [("pair", "a tuple"), ("squeezed", r"a tensor of shape \(10,\) for 1")])
+def test_what_is_no_logits_is_named(part, got):
+    with pytest.raises(TypeError, match=rf"TheirNetwork must return logits of shape \(batch, classes\); got {got}"):
+        adapt(TheirNetwork({part: "different"}), torch.randn(1, 3, 32, 32))
 
 
 def test_images_are_wanted_where_no_noise_is_taken():

@@ -108,7 +108,7 @@ def test_the_cifar_networks_have_the_published_sizes():
     assert depths == list(CIFAR_MILLIONS)
     for depth, millions in CIFAR_MILLIONS.items():
         entry = NETWORKS[f"cifar10-resnet{depth}"]
-        described = describe(zoo.architecture(entry).eval(), entry.preprocessing)
+        described = describe(zoo.architecture(entry), entry.preprocessing)
         digits = len(millions.split(".")[1])
         assert f"{described.params / 1e6:.{digits}f}" == millions
         assert described.layers == depth and len(described.blocks) == (depth - 2) // 2
@@ -131,7 +131,7 @@ def test_the_test_errors_are_the_published_ones():
 def test_a_description_needs_no_weights(name):
     entry = NETWORKS[name]
     with_weights = describe(entry.build(seed=0).eval(), entry.preprocessing)
-    assert describe(zoo.architecture(entry).eval(), entry.preprocessing) == with_weights
+    assert describe(zoo.architecture(entry), entry.preprocessing) == with_weights
 
 
 def test_every_row_is_complete():
@@ -164,13 +164,13 @@ def test_a_plain_network_has_the_depth_and_shapes_of_its_residual_one(name):
     if "plain" in name or name in ("fashion-vgg11", "fashion-preact110"):
         assert plain is None
         return
-    residual_blocks = describe(zoo.architecture(entry).eval(), entry.preprocessing).blocks
-    plain_blocks = describe(zoo.architecture(plain).eval(), plain.preprocessing).blocks
+    residual_blocks = describe(zoo.architecture(entry), entry.preprocessing).blocks
+    plain_blocks = describe(zoo.architecture(plain), plain.preprocessing).blocks
     assert {block.shortcut for block in plain_blocks} == {"none"}
     assert [(block.name, block.out_shape) for block in plain_blocks] == [
         (block.name, block.out_shape) for block in residual_blocks
     ]
-    network, crop = zoo.architecture(plain).eval(), entry.preprocessing.crop
+    network, crop = zoo.architecture(plain), entry.preprocessing.crop
     image = torch.zeros(1, entry.preprocessing.channels, crop, crop, device="meta")
     assert network(image, [0.0] * len(plain_blocks)).shape == (1, len(entry.classes)), "every block deleted"
 

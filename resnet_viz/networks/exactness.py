@@ -1,0 +1,127 @@
+"""Whether a layer does what its class says and nothing more, and whether a network answers each image by itself.
+
+Rules for one class of layer (fold a batch norm, write a gradient out) hold for layers that are exactly of it. A subclass, a
+hook, a pruning mask, a parametrisation or a patched ``forward`` computes something else under the same name.
+"""
+
+from collections.abc import Iterator
+from functools import cache
+from typing import TypeGuard
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm, _NormBase
+from torch.nn.modules.dropout import _DropoutNd
+
+from ..errors import InputError
+from .network import ResidualNetwork
+
+HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+READ_THE_MODE = (_NormBase, _DropoutNd, nn.RReLU, nn.MultiheadAttention, nn.RNNBase)
+DRAW_ALWAYS = (nn.FractionalMaxPool2d, nn.FractionalMaxPool3d)
+OF_KNOWN_LAYERS = ("torch.nn.modules", __name__.split(".")[0])
+
+
+def untouched(module: nn.Module) -> bool:
+    """Whether a module has no hooks and none of its methods was replaced on it alone (also by ``module.compile()``)."""
+    own = vars(module)
+    return not any(own[hooks] for hooks in HOOKS) and not any(
+        callable(value) and hasattr(type(module), name) for name, value in own.items()
+    )
+
+
+def exactly(module: nn.Module, *classes: type[nn.Module]) -> bool:
+    """Whether a module is of one of these classes, no subclass, and untouched."""
+    return type(module) in classes and untouched(module)
+
+
+def is_convolution(module: nn.Module) -> TypeGuard[nn.Conv2d]:
+    return exactly(module, nn.Conv2d)
+
+
+def is_batch_norm(module: nn.Module) -> TypeGuard[nn.BatchNorm2d]:
+    return exactly(module, nn.BatchNorm2d)
+
+
+def agree(result: Tensor, expected: Tensor) -> bool:
+    """Whether two ways of computing one tensor differ by no more than rounding explains, NaN and infinity in the same places."""
+    if result.shape != expected.shape or result.dtype != expected.dtype:
+        return False
+    numbers = expected[expected.isfinite()].abs()
+    largest = float(numbers.max()) if len(numbers) else 0.0
+    return torch.allclose(result, expected, 0.0, rounding(expected) * largest, equal_nan=True)
+
+
+def rounding(tensor: Tensor) -> float:
+    """The largest relative difference that rounding explains: the square root of the precision's epsilon.
+
+    3e-4 in float32, 1.5e-8 in float64, 0.03 in float16 and in TF32, with which CUDA may compute. Rounding adds up to some
+    hundred epsilons; a layer that is taken for another is off by some per cent.
+    """
+    tf32 = torch.backends.cudnn.allow_tf32 or torch.backends.cuda.matmul.allow_tf32
+    coarse = tensor.is_cuda and tensor.dtype == torch.float32 and tf32
+    return 2.0**-5 if coarse else torch.finfo(tensor.dtype).eps ** 0.5
+
+
+def require_settled(network: nn.Module) -> None:
+    """Raise InputError where an image's output may depend on the rest of its batch or on chance, or a call may change the
+    network, naming the first such layer; and where hooks or methods of a block's or the network's own would be passed over.
+
+    In training mode only layers are taken that are known not to read the mode. None may overwrite a stream, which others read.
+    """
+    if isinstance(network, ResidualNetwork):
+        for name, each in [("the network", network), *network.blocks.items()]:
+            if not untouched(each):
+                raise InputError(
+                    f"Blocks and network must be without hooks and replaced methods, which are not always called; got some on "
+                    f"{name}: remove them, or put them on its layers."
+                )
+        for module in [network.head, *(part for block in network.blocks.values() for part in block.children())]:
+            if getattr(first := first_layer(module), "inplace", False):
+                raise InputError(
+                    f"Layers that read the stream must not work in place; got {named(network, first)} which does: set its inplace to "
+                    "False."
+                )
+    for module in parts_of(network):
+        kind: type = type(module)
+        if isinstance(module, DRAW_ALWAYS):
+            raise InputError(f"{named(network, module)} draws at random in every call; replace it by nn.MaxPool2d.")
+        if isinstance(module, _BatchNorm) and module.running_mean is None:
+            raise InputError(
+                f"Batch norms must have running statistics; got {named(network, module)} without, so that an image's output "
+                "depends on the rest of its batch: give it some (track_running_stats=True), or use another norm."
+            )
+        if module.training and (reads_the_mode(kind) or not untouched(module)):
+            raise InputError(
+                f"The network must be in eval mode; got {named(network, module)} in training mode, in which an image's output "
+                "may depend on the rest of its batch or on chance: call network.eval() first."
+            )
+
+
+def first_layer(module: nn.Module) -> nn.Module:
+    """The first layer of nested Sequentials that is no identity."""
+    while type(module) is nn.Sequential:
+        module = next((each for each in module._modules.values() if type(each) is not nn.Identity), nn.Identity())
+    return module
+
+
+def parts_of(network: nn.Module) -> Iterator[nn.Module]:
+    """The modules of a network, as ``network.modules()`` gives them, but at a fifth of the time and with repetitions."""
+    waiting: list[nn.Module | None] = [network]
+    while waiting:
+        module = waiting.pop()
+        if module is not None:
+            yield module
+            waiting.extend(reversed(module._modules.values()))
+
+
+@cache
+def reads_the_mode(kind: type) -> bool:
+    """Whether layers of a class may do something else in training mode; of other people's classes nobody knows."""
+    return issubclass(kind, READ_THE_MODE) or not kind.__module__.startswith(OF_KNOWN_LAYERS)
+
+
+def named(network: nn.Module, module: nn.Module) -> str:
+    """'layer1.0.branch.bn1, a BatchNorm2d,'."""
+    name = next(name for name, each in network.named_modules() if each is module)
+    return f"{name}, a {type(module).__name__}," if name else f"the {type(module).__name__}"

@@ -1,0 +1,370 @@
+"""Networks of strangers: what a module does beyond its class is done by the walk, the paths and the sweep, or is refused."""
+
+import types
+from collections import OrderedDict
+from copy import deepcopy
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+from torch.nn.utils import parametrizations, prune
+from torch.nn.utils import weight_norm as hooked_weight_norm
+from torchvision.models import resnet18
+from torchvision.ops import StochasticDepth
+
+from resnet_viz.errors import InputError
+from resnet_viz.experiments.attribution import true_deletion
+from resnet_viz.experiments.deletion import COMPARED, compared, sweep
+from resnet_viz.experiments.paths import gradient_by_length
+from resnet_viz.experiments.strongest_paths import strongest_paths
+from resnet_viz.experiments.trace import trace
+from resnet_viz.networks.adapt import adapt
+from resnet_viz.networks.blocks import Block
+from resnet_viz.networks.folding import folded
+from resnet_viz.networks.images import ImageSet, Preprocessing
+from resnet_viz.networks.network import ResidualNetwork
+
+from ..conftest import everything_about, lived_in, relative_error
+from .test_adapt import TheirNetwork
+
+PREPROCESSING = Preprocessing(32, 32, (0.5,) * 3, (0.25,) * 3)
+
+
+def images(count: int = 4) -> torch.Tensor:
+    return torch.randn(count, 3, 32, 32)
+
+
+def theirs() -> nn.Module:
+    """A small network in eval mode, its norms as after training."""
+    return lived_in(TheirNetwork(), images(16))
+
+
+# Layers that do more than their class says: exact.
+
+
+class Standardised(nn.Conv2d):
+    """Weight standardisation."""
+
+    def forward(self, tensor):
+        weight = self.weight - self.weight.mean((1, 2, 3), keepdim=True)
+        return self._conv_forward(tensor, weight / weight.std((1, 2, 3), keepdim=True), self.bias)
+
+
+class Halving(nn.BatchNorm2d):
+    def forward(self, tensor):
+        return 0.5 * super().forward(tensor)
+
+
+class Centred(nn.ReLU):
+    """A ReLU that looks at its neighbours."""
+
+    def forward(self, tensor):
+        return super().forward(tensor - tensor.mean((2, 3), keepdim=True))
+
+
+class Doubling(nn.Sequential):
+    def forward(self, tensor):
+        return super().forward(super().forward(tensor))
+
+
+def with_layer(name: str, make) -> nn.Module:
+    model = theirs()
+    parent, _, child = name.rpartition(".")
+    setattr(model.get_submodule(parent), child, make(model.get_submodule(name)).eval())
+    return model
+
+
+def replaced(kind, **settings):
+    """A convolution of another class or with other settings, for 3x3 ones of 8 channels."""
+    return lambda _: kind(8, 8, 3, **{"padding": 1, "bias": False} | settings)
+
+
+def hooked(name: str, register: str, hook) -> nn.Module:
+    model = theirs()
+    getattr(model.get_submodule(name), register)(hook)
+    return model
+
+
+def changed(change) -> nn.Module:
+    model = theirs()
+    change(model.layer1[1])
+    return model
+
+
+def patch(module: nn.Module, name: str, function) -> None:
+    setattr(module, name, types.MethodType(function, module))
+
+
+CONV, FIRST_NORM, NORM = "layer1.1.conv1", "layer1.1.bn1", "layer1.1.bn2"
+EXACT = {
+    "weight standardisation": lambda: with_layer(CONV, replaced(Standardised)),
+    "circular": lambda: with_layer(CONV, replaced(nn.Conv2d, padding_mode="circular")),
+    "reflect": lambda: with_layer(CONV, replaced(nn.Conv2d, padding_mode="reflect")),
+    "padding same": lambda: with_layer(CONV, replaced(nn.Conv2d, padding="same")),
+    "dilated, grouped": lambda: with_layer(CONV, replaced(nn.Conv2d, padding=2, dilation=2, groups=4)),
+    "norm subclass": lambda: with_layer(NORM, lambda _: Halving(8)),
+    "instance norm": lambda: with_layer(NORM, lambda _: nn.InstanceNorm2d(8)),
+    "group norm": lambda: with_layer(NORM, lambda _: nn.GroupNorm(2, 8)),
+    "shortcut that looks around": lambda: with_layer("layer1.1.shortcut", lambda _: nn.Sequential(Centred())),
+    "sequential with its own forward": lambda: with_layer("layer1.1.shortcut", lambda _: Doubling(nn.Tanh())),
+    "forward hook": lambda: hooked(NORM, "register_forward_hook", lambda *given: 0.5 * given[-1]),
+    "forward hook on a convolution": lambda: hooked(CONV, "register_forward_hook", lambda *given: given[-1].square()),
+    "forward pre-hook": lambda: hooked(NORM, "register_forward_pre_hook", lambda _, given: (given[0] + 1,)),
+    "backward hook": lambda: hooked(FIRST_NORM, "register_full_backward_hook", lambda _, into, __: (0.5 * into[0],)),
+    "backward pre-hook": lambda: hooked(FIRST_NORM, "register_full_backward_pre_hook", lambda _, out: (0.5 * out[0],)),
+    "pruning": lambda: changed(lambda block: prune.l1_unstructured(block.conv1, "weight", 0.5)),
+    "weight norm, hooked": lambda: changed(lambda block: hooked_weight_norm(block.conv1)),
+    "weight norm": lambda: changed(lambda block: parametrizations.weight_norm(block.conv1)),
+    "spectral norm": lambda: changed(lambda block: parametrizations.spectral_norm(block.conv1)),
+    "spectral norm, hooked": lambda: changed(lambda block: nn.utils.spectral_norm(block.conv1)),
+    "patched forward of a norm": lambda: changed(
+        lambda block: patch(block.bn2, "forward", lambda self, x: 0.5 * type(self).forward(self, x))
+    ),
+    "patched method of a convolution": lambda: changed(
+        lambda block: patch(block.conv1, "_conv_forward", lambda _, x, weight, __: functional.conv2d(x, 2 * weight, padding=1))
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")  # of the hooked weight norm
+@pytest.mark.parametrize("kind", EXACT)
+def test_what_a_layer_does_beyond_its_class_is_done_everywhere(kind):
+    model = EXACT[kind]().eval()
+    inputs, labels = images(), torch.arange(4)
+    expected = model(inputs).detach()
+    before = everything_about(model)
+    network = adapt(model)
+    assert relative_error(network(inputs), expected) < 1e-6
+    assert relative_error(folded(network)(inputs), expected) < 1e-5
+    assert gradient_by_length(network, inputs, labels).sum_relative_error < 1e-5
+    lengths, found = gradient_by_length(network, inputs[:1], labels[:1]), strongest_paths(network, inputs[:1], labels[:1])
+    assert found.shares.sum() == pytest.approx(1, abs=1e-4)  # all 2^4 paths
+    longest = found.norms[found.takes_branch.sum(1) == 4]
+    assert longest == pytest.approx(lengths.norms[0, 4:], rel=1e-4)
+    entering = model.bn1(model.conv1(inputs)).relu().detach().requires_grad_()
+    rest = model.layer2(model.layer1(entering))
+    functional.cross_entropy(model.linear(functional.avg_pool2d(rest, rest.shape[-1]).flatten(1)), labels, reduction="sum").backward()
+    traced = trace(network, inputs, labels).stream_gradient_norm[0]
+    assert traced == pytest.approx(entering.grad.flatten(1).norm(dim=1).mean().item(), rel=1e-4)
+    model.zero_grad()
+    after = everything_about(model)
+    assert all(
+        torch.equal(value, after[name]) if torch.is_tensor(value) else value == after[name]
+        for name, value in before.items()
+    )
+
+
+class OwnBlock(Block):
+    """A block of the user's own: another split, another activation over neighbours."""
+
+    def split(self, stream):
+        return 0.5 * self.shortcut(stream), stream.tanh()
+
+    def activation(self, total):
+        return total.softmax(1)
+
+
+def test_a_block_of_ones_own_is_walked_as_it_says():
+    blocks = [OwnBlock("basic", nn.Conv2d(4, 4, 3, padding=1), nn.Identity()) for _ in range(3)]
+    head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 5))
+    network = ResidualNetwork(nn.Conv2d(3, 4, 1), [blocks], head).eval()
+    assert gradient_by_length(network, images(), torch.arange(4)).sum_relative_error < 1e-5
+    gates = [0.5, 0.0, 1.0]
+    assert gradient_by_length(network, images(), torch.arange(4), gates).sum_relative_error < 1e-5
+    assert torch.equal(folded(network)(x := images()), network(x))
+
+
+# What is done around the blocks, which a walk does not call: the same, or refused.
+
+
+class LayerDrop(nn.Sequential):
+    """Leaves out its second block at test time, too."""
+
+    def forward(self, tensor):
+        return self[0](tensor)
+
+
+class Wrapped(nn.Module):
+    def __init__(self, stage):
+        super().__init__()
+        self.stage = stage
+
+    def forward(self, tensor):
+        return self.stage(tensor)
+
+
+class Relu6Block(nn.Module):
+    """The layers of a block in another's hands: a ReLU6 that no layer names."""
+
+    def __init__(self, block, activation):
+        super().__init__()
+        self.conv1, self.bn1, self.conv2, self.bn2 = block.conv1, block.bn1, block.conv2, block.bn2
+        self.activation_used = activation
+
+    def forward(self, tensor):
+        return functional.relu(tensor + self.bn2(self.conv2(self.activation_used(self.bn1(self.conv1(tensor))))))
+
+
+def around(change) -> nn.Module:
+    model = resnet18(num_classes=10).eval()
+    change(model)
+    return model
+
+
+def set_item(sequence, index, value) -> None:
+    sequence[index] = value
+
+
+def relu6(norm, activation=functional.relu6):
+    def change(model):
+        if norm:
+            model.layer1[1].bn1 = norm
+        model.layer1[1] = Relu6Block(model.layer1[1], activation)
+
+    return change
+
+
+def half(*given):
+    return 0.5 * given[-1]
+
+
+AROUND = {
+    "hook on a block": (lambda m: m.layer2[0].register_forward_hook(half), r"Block layer2\.0"),
+    "pre-hook on a block": (lambda m: m.layer2[0].register_forward_pre_hook(lambda _, x: (0.5 * x[0],)), r"Block layer2\.0"),
+    "backward hook on a block": (lambda m: m.layer2[0].register_full_backward_hook(lambda _, into, __: (0.5 * into[0],)), r"Block layer2\.0"),
+    "patched block": (lambda m: patch(m.layer3[0], "forward", lambda self, x: 0.5 * type(self).forward(self, x)), r"Block layer3\.0"),
+    "detached block": (lambda m: patch(m.layer3[1], "forward", lambda self, x: type(self).forward(self, x).detach()), r"Block layer3\.1"),
+    "always dropped out": (lambda m: patch(m.layer3[1], "forward", lambda self, x: functional.dropout(type(self).forward(self, x))), r"Block layer3\.1"),
+    "hook on a stage": (lambda m: m.layer2.register_forward_hook(half), "Stage layer2"),
+    "patched stage": (lambda m: patch(m.layer2, "forward", lambda self, x: self[1](self[0](x)) + 1), "Stage layer2"),
+    "stage that drops blocks": (lambda m: setattr(m, "layer3", LayerDrop(*m.layer3)), "Stage layer3, a .*LayerDrop"),
+    "hook on the model": (lambda m: m.register_forward_hook(half), "stem or head"),
+    "pre-hook on the model": (lambda m: m.register_forward_pre_hook(lambda _, x: (0.5 * x[0],)), "stem or head"),
+    "patched model": (lambda m: patch(m, "forward", lambda self, x: self._forward_impl(x) + 1), "stem or head"),
+    "patched inside": (lambda m: patch(m, "_forward_impl", lambda self, x: type(self)._forward_impl(self, 2 * x)), "stem or head"),
+    "wrapped stage": (lambda m: setattr(m, "layer4", Wrapped(m.layer4)), "Stage layer4 must be a Sequential or ModuleList"),
+    "compiled stage": (lambda m: setattr(m, "layer4", torch.compile(m.layer4, backend="eager")), r"Stage layer4 must not be compiled.*_orig_mod"),
+    "compiled block": (lambda m: set_item(m.layer1, 1, torch.compile(m.layer1[1], backend="eager")), r"Block layer1\.1 must not be compiled"),
+    "unnamed ReLU6": (relu6(None), r"Block layer1\.1"),
+    "unnamed ReLU6 behind a group norm": (relu6(nn.GroupNorm(4, 64)), r"Block layer1\.1"),
+    "unnamed Hardtanh behind a wide norm": (relu6(None, lambda x: x.clamp(0, 20)), r"Block layer1\.1"),
+    "unnamed SiLU": (relu6(None, functional.silu), r"Block layer1\.1"),
+    "batch norms of the batch": (lambda m: setattr(m, "bn1", nn.BatchNorm2d(64, track_running_stats=False)), "each image by itself.*running statistics"),
+    "random layer": (lambda m: m.layer1[0].bn2.register_forward_hook(lambda *given: functional.dropout(given[-1])), r"Block layer1\.0"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", AROUND)
+def test_what_is_done_around_the_blocks_is_refused(kind):
+    change, named = AROUND[kind]
+    with pytest.raises(TypeError, match=named):
+        adapt(around(change))
+
+
+def test_a_compiled_model_is_refused_with_the_cure():
+    with pytest.raises(TypeError, match=r"The model must not be compiled; got a .*OptimizedModule: put the original"):
+        adapt(torch.compile(resnet18(num_classes=10), backend="eager"))
+
+
+def test_hooks_that_only_look_on_are_taken():
+    model, seen = theirs(), []
+    for module in (model, model.layer1, model.layer1[0]):
+        module.register_forward_hook(lambda *given: seen.append(given[-1]))
+    network = adapt(model)
+    assert relative_error(network(x := images()), model(x)) < 1e-6
+    assert len(seen) > 3
+
+
+# Three dimensions, one, and none.
+
+
+class AnyBlock(nn.Module):
+    def __init__(self, conv, norm, channels):
+        super().__init__()
+        self.conv1, self.bn1 = conv(channels, channels, 3, 1, 1), norm(channels)
+        self.conv2, self.bn2 = conv(channels, channels, 3, 1, 1), norm(channels)
+
+    def forward(self, x):
+        return torch.relu(x + self.bn2(self.conv2(torch.relu(self.bn1(self.conv1(x))))))
+
+
+class AnyNetwork(nn.Module):
+    def __init__(self, dimensions, channels=4):
+        super().__init__()
+        conv = (nn.Conv1d, nn.Conv2d, nn.Conv3d)[dimensions - 1]
+        norm = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)[dimensions - 1]
+        self.conv1, self.bn1 = conv(1, channels, 3, 1, 1), norm(channels)
+        self.layer1 = nn.Sequential(AnyBlock(conv, norm, channels), AnyBlock(conv, norm, channels))
+        self.fc = nn.Linear(channels, 5)
+
+    def forward(self, x):
+        return self.fc(self.layer1(torch.relu(self.bn1(self.conv1(x)))).flatten(2).mean(2))
+
+
+def tokens() -> ResidualNetwork:
+    """A network over tokens (batch, 6, 4)."""
+    blocks = [Block("basic", nn.Sequential(nn.LayerNorm(4), nn.Linear(4, 4)), nn.Identity()) for _ in range(2)]
+    head = nn.Sequential(nn.Flatten(1), nn.Linear(24, 5))
+    return ResidualNetwork(nn.Linear(3, 4), [blocks], head).eval()
+
+
+def features() -> ResidualNetwork:
+    """A network over vectors (batch, 4)."""
+    blocks = [Block("basic", nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4)), nn.Identity()) for _ in range(2)]
+    return ResidualNetwork(nn.Linear(3, 4), [blocks], nn.Linear(4, 5)).eval()
+
+
+SHAPES = {
+    "3-D": (lambda: adapt(AnyNetwork(3).eval()), (1, 6, 6, 6)),
+    "2-D": (lambda: adapt(AnyNetwork(2).eval()), (1, 6, 6)),
+    "1-D": (lambda: adapt(AnyNetwork(1).eval()), (1, 6)),
+    "tokens": (tokens, (6, 3)),
+    "vectors": (features, (3,)),
+}
+
+
+@pytest.mark.parametrize("batch", [4, 3])  # as many images as channels, and not
+@pytest.mark.parametrize("kind", SHAPES)
+def test_streams_of_any_shape(kind, batch):
+    make, shape = SHAPES[kind]
+    network, inputs, labels = make(), torch.randn(batch, *shape), torch.arange(batch)
+    gates = torch.rand(batch, 2)
+    gates[0, 0] = 0
+    alone = torch.cat([network(inputs[i : i + 1], gates[i].tolist()) for i in range(batch)])
+    torch.testing.assert_close(network(inputs, gates), alone)
+    traced = trace(network, inputs, labels)
+    assert traced.stream_gradient_norm.shape == (2,)
+    entering = network.stem(inputs).detach().requires_grad_()
+    functional.cross_entropy(network.head(network.walk(entering)), labels, reduction="sum").backward()
+    expected = entering.grad.flatten(1).norm(dim=1).mean().item()
+    assert traced.stream_gradient_norm[0] == pytest.approx(expected, rel=1e-4)
+    by_length = gradient_by_length(network, inputs, labels)
+    assert by_length.norms.shape == (batch, 3)
+    assert by_length.sum_relative_error < 1e-5
+    assert true_deletion(network, inputs, labels).by_image.shape == (batch, 2)
+    assert strongest_paths(network, inputs[:1], labels[:1]).shares.sum() == pytest.approx(1, abs=1e-4)
+
+
+# The folded copy and the network.
+
+
+def test_a_copy_that_rounds_too_much_is_not_used():
+    network = adapt(theirs())
+    pixels = torch.randint(0, 256, (COMPARED, 3, 32, 32), dtype=torch.uint8)
+    found = ImageSet("noise", pixels, None, ("a", "b"))
+    copy = folded(network)
+    assert compared(copy, network, PREPROCESSING, found) is copy
+    other = deepcopy(network)
+    torch.nn.init.zeros_(other.blocks["layer2.1"].branch.conv2.weight)
+    assert compared(folded(other), network, PREPROCESSING, found) is network
+
+
+def test_a_network_that_draws_at_random_is_refused_by_the_sweep():
+    layers = OrderedDict(conv=nn.Conv2d(3, 3, 1), drop=StochasticDepth(0.5, "row"))
+    network = ResidualNetwork(nn.Identity(), [[Block("basic", nn.Sequential(layers), nn.Identity())]], head := nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 4)))  # fmt: skip
+    network.eval()
+    head[2].register_forward_hook(lambda *given: functional.dropout(given[-1]))
+    found = ImageSet("noise", torch.randint(0, 256, (4, 3, 32, 32), dtype=torch.uint8), None, tuple("abcd"))
+    with pytest.raises(InputError, match="same output each time; got others: a layer draws at random"):
+        sweep(network, PREPROCESSING, found)
