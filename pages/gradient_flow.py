@@ -87,8 +87,10 @@ def show_lines(key: str, title: str, rows: list[Row], facts: list[str], python: 
 def show_growth() -> None:
     """Untrained networks of several depths, residual and plain, whatever network is chosen."""
     with cached.timed() as spent:
-        steps = [partial(cached.gradient_growth, trainable(kind, depth), seed, BATCH) for kind in ("resnet", "plain") for depth in DEPTHS]
-        ratios = in_steps(("growth", seed), "Trace untrained networks of other depths", steps)
+        entries = [trainable(kind, depth) for kind in ("resnet", "plain") for depth in DEPTHS]
+        sample = cached.images(entries[0]).limit(BATCH)
+        steps = [partial(cached.gradient_growth, each, seed, sample) for each in entries]
+        ratios = in_steps(("growth", seed, sample.digest), "Trace untrained networks of other depths", steps)
     if ratios is None:
         return
     growth = {"residual": dict(zip(DEPTHS, ratios[: len(DEPTHS)], strict=True)), "plain": dict(zip(DEPTHS, ratios[len(DEPTHS) :], strict=True))}

@@ -111,7 +111,7 @@ def as_stream(images: ImageSet) -> Tensor:
 def relative_error(network: ResidualNetwork, stream: Tensor) -> float:
     """|output - input| / |input| over a whole batch, with the batch's own statistics, as the stack is trained."""
     with torch.no_grad():
-        return ((network(stream) - stream).norm() / stream.norm()).item()
+        return ((network.walk(stream) - stream).norm() / stream.norm()).item()
 
 
 def attempt(arm: Arm, stacks: Stacks, learning_rate: float, training: Tensor, test: Tensor) -> Iterator[Attempt | None]:
@@ -130,7 +130,7 @@ def attempt(arm: Arm, stacks: Stacks, learning_rate: float, training: Tensor, te
         )
         stream = training[chosen]
         optimizer.zero_grad()
-        functional.mse_loss(network(stream), stream).backward()
+        functional.mse_loss(network.walk(stream), stream).backward()
         if step == 1:
             gradients = [parameter.grad for parameter in network.parameters() if parameter.grad is not None]
             norm = torch.linalg.vector_norm(torch.stack([gradient.norm() for gradient in gradients])).item()

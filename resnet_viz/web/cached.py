@@ -327,11 +327,10 @@ def containment(shallow: Entry, deep: Entry) -> deepening.Containment:
 
 
 @kept(64)
-def gradient_growth(entry: Entry, seed: int, images: int) -> float:
-    """How many times as large the stream's gradient is at the first block as at the last, untrained, over bundled images."""
-    loaded, sample = zoo.load(entry, untrained=seed), zoo.images_of(entry).limit(images)  # not kept: it is needed once
-    labels = torch.from_numpy(deletion.known(deletion.label_array(sample)))
-    norms = trace.stream_gradient_norms(loaded.network, loaded.inputs(sample), labels)
+def gradient_growth(entry: Entry, seed: int, images: ImageSet) -> float:
+    """How many times as large the stream's gradient is at the first block as at the last, untrained, over labelled images."""
+    loaded = zoo.load(entry, untrained=seed)  # not kept: it is needed once
+    norms = trace.stream_gradient_norms(loaded.network, loaded.inputs(images), deletion.known(images.labels))
     return norms[0] / norms[-1]
 
 

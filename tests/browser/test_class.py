@@ -326,7 +326,7 @@ def test_a_figure_is_saved_as_svg_png_and_csv(server: Server, page: Page) -> Non
 
 def test_the_table_of_a_figure_with_panels_names_the_axes_of_each(server: Server, page: Page) -> None:
     opened(page, f"{server.address}/path_unrolling?network=fashion-resnet20")
-    button = page.get_by_role("button", name="Save this figure as CSV: Number of paths").first
+    button = page.get_by_role("button", name="Save this figure as CSV: The number of paths").first
     with page.expect_download() as download:
         button.click(timeout=SOON)
     lines = Path(download.value.path()).read_text().splitlines()
@@ -451,7 +451,7 @@ def test_a_lesson_is_recorded_saved_reopened_and_stepped_through(
     other.locator("input[type=file]").set_input_files(
         {"name": "no.json", "mimeType": "application/json", "buffer": b"{}"}
     )
-    expect(other.get_by_text("no.json was not opened. This is no lesson")).to_be_visible(timeout=SOON)
+    expect(other.get_by_text("no.json was not opened. This is not a lesson")).to_be_visible(timeout=SOON)
     other.locator("input[type=file]").set_input_files(file)
     other.get_by_role("button", name="Start").nth(3).click(timeout=SOON)
     heading(other, "One block")

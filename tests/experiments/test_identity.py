@@ -81,7 +81,7 @@ def test_a_plain_stack_can_do_nothing(stream):
 @pytest.mark.parametrize("factor", [0.0, 1.0, 3.0])
 def test_the_relative_error_is_that_of_numpy(factor, stream):
     class Multiple(nn.Module):
-        def forward(self, tensor: torch.Tensor) -> torch.Tensor:
+        def walk(self, tensor: torch.Tensor) -> torch.Tensor:
             return factor * tensor + 0.5
 
     given = stream.numpy().astype(np.float64)
@@ -192,7 +192,7 @@ def test_the_gradient_is_that_before_the_first_step(stream):
     everything = replace(SMALL, steps=1, batch_size=1)
     one = stream[:1]
     done = outcome(RESIDUAL, everything, 0.05, one)
-    (network(one) - one).square().mean().backward()
+    (network.walk(one) - one).square().mean().backward()
     assert done.gradient_norm == pytest.approx(nn.utils.clip_grad_norm_(network.parameters(), 1.0).item(), rel=1e-4)
 
 
