@@ -24,7 +24,7 @@ now = visit()
 loaded, blocks = now.loaded, list(now.loaded.network.blocks)
 sample = now.images.limit(IMAGES)
 labels, measured = now.labels(sample), f"{len(sample)} images"
-question(now, "Which blocks matter?", "Four measures of it, the fourth at the press of a button, and how far they agree.",
+question(now, "Which blocks matter?", "Four measures of how much a block matters, the fourth at the press of a button, and how far they agree.",
          "[Captum](https://captum.ai); Shapley values after [Castro et al., 2009](https://doi.org/10.1016/j.cor.2008.04.004)")  # fmt: skip
 with cached.timed() as spent, st.spinner("Measuring every block ..."):
     measures = {title: cached.importance(loaded, sample, labels, name) for title, name in MEASURES.items()}

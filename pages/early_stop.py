@@ -41,6 +41,6 @@ with st.container(border=True):
         says = "  \n".join(f"**{name}**: {stop_sentence(swept)}" for name, swept, _ in rows)
         chance = 100 - 100 / len(classes)
         card(now, "error_by_stop", error_by_stop(rows, chance, now.palette), "measured", f"{len(images):,} images", *spent, title="The error, stopped after each block",
-             says=says, formula=FORMULA, alt=says, caption="At the right end the network is whole; where the line is flat there, the last blocks change the error little. A high error does not prove that the class cannot be read there: the head was made for the last stream. A linear probe fitted to each stream reads the class early, in a plain network too: see the second note below.", of=now.networks, images=images, python=snippets.error_by_stop(now.networks, chance))  # fmt: skip
+             says=says, formula=FORMULA, alt=says, caption="At the right end the network is whole; where the line is flat there, the last blocks change the error little. A high error does not prove that the class cannot be read there: the head was made for the last stream. A linear probe fitted to each stream reads the class early, in a plain network too: see the last note below.", of=now.networks, images=images, python=snippets.error_by_stop(now.networks, chance))  # fmt: skip
     plan_note(PLAN)
     plan_note(REFINING_PLAN)

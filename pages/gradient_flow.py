@@ -106,7 +106,8 @@ with strip:
     position = trace.blocks.index(
         choosing_strip(now, bars, "bars: norm of the gradient entering the block's stream, log scale")
     )
-    st.markdown(figures.block_sentence(trace, position))
+    weights = "trained" if loaded.trained else loaded.weights
+    st.markdown(f"{figures.block_sentence(trace, position)} ({loaded.entry.name}, {weights}; {measured})")
 with st.container(border=True):
     other = counterpart(entry)
     rows = []

@@ -21,16 +21,18 @@ ALL = len(identity.ARMS) * len(LEARNING_RATES)
 FEW, ALL_KINDS = "plain and scale 0.1", "all seven kinds"
 now = visit()
 question(None, identity.PLAN.question, "Stacks of blocks, and nothing else, are trained to give back the image that they are given.", f"after {HE_2015}, section 3.1")  # fmt: skip
+AT_ZERO = ("where the residual stack is the identity before it has learned anything: its error is 0 already (drawn as the lowest line), "
+           "and so is its gradient; on a task with something to learn, a branch that starts at 0 does learn")  # fmt: skip
 
 
 def show_steps(attempts: list[Attempt], blocks: int, how: str, python: str) -> None:
     """The error as the stacks of one depth are trained."""
     seeds = len({each.seed for each in attempts})
-    says = identity_sentence(attempts, blocks)
+    says, scales = identity_sentence(attempts, blocks), {each.arm.scale for each in attempts}
+    lines = {None: "Solid: as usually initialised", 0.1: "dashed: scale 0.1", 0.0: "dotted: scale 0, " + AT_ZERO}
     card(now, f"identity_steps_{how}", error_by_step(attempts, blocks, now.palette), how, f"{TEST_IMAGES} images", f"{seeds} seed{'s' if seeds > 1 else ''}", RATES,
          title=f"{blocks} block{'s' if blocks > 1 else ''} that should do nothing", says=says, formula=r"\| f(x) - x \| / \| x \|", alt=says, origin=f"stacks of {blocks} blocks of 16 channels",
-         python=python, caption="Solid: as usually initialised; dashed: scale 0.1; dotted: scale 0, where the residual stack is the identity before it has learned anything: "
-         "its error is 0 already, and so is its gradient (on a task with something to learn, a branch that starts at 0 does learn). An error of exactly 0 is drawn as the lowest line.")  # fmt: skip
+         python=python, caption="; ".join(text for scale, text in lines.items() if scale in scales) + ".")  # fmt: skip
 
 
 with st.container(border=True):
@@ -88,7 +90,7 @@ with st.container(border=True):
     rate = float(settings.one_of("rate", "Learning rate", ["0.05", "0.01"], "0.05", help="0.05 was planned; 0.01 was tried after that failed."))  # fmt: skip
     race, records = cached.recorded_race(DEEPENED[rate])
     names, last = (race.left, race.right), records[-1]
-    title = f"plain56 after {race.steps} steps: begun as plain20 {last.left.train_error_pct:.1f} %, fresh {last.right.train_error_pct:.1f} % training error"
+    title = f"plain56 after {race.steps} steps: {last.left.train_error_pct:.1f} % training error where it began as plain20, {last.right.train_error_pct:.1f} % where it began afresh"
     says = "The deepened network begins as good as plain20. Trained on, " + "; ".join(
         f"at a rate of {each:g}{', as planned,' if each == 0.05 else ', tried after that,'} it comes to {ends.left.train_error_pct:.1f} % against {ends.right.train_error_pct:.1f} %"
         for each, name in DEEPENED.items() for ends in [cached.recorded_race(name)[1][-1]]) + "."  # fmt: skip

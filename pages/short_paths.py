@@ -46,7 +46,7 @@ if every_seed(matched):
         card(now, "matched_blocks", error_by_epoch(matched, now.palette), *FACTS, title=title, says="  \n".join(says), alt=title,
              formula=r"g_i = 0\text{ for 14 of 27 blocks, drawn for each batch}", origin="fashion-resnet56, trained in two ways", python=snippets.short_paths("fashion-resnet56"),
              caption=BANDS + "The paths of 13 blocks have 6.5 branches on average, as many as the paths that carry the gradient of resnet56; Veit et al. took 23 of 54 for the same reason. "
-             "Tested with all blocks, more is added to the stream than the batch norms were trained on; the second sentence is without that.")  # fmt: skip
+             "Tested with all blocks, more is added to the stream than the batch norms were trained on; the sentence on statistics taken anew is about the same networks without that.")  # fmt: skip
         plan_note(MATCHED_PLAN)
         st.caption("Reproduced by `python -m resnet_viz train fashion-resnet56 --seed S`, with `--blocks-per-batch 13`.")
 with st.container(border=True):
@@ -55,7 +55,7 @@ with st.container(border=True):
     small = cached.network(NETWORKS["fashion-resnet20"])
     images = cached.images(small.entry).limit(32)
     carried = share_of_short_paths(cached.gradient_by_length(small, images, tuple(known(images.labels).tolist())).mean_norms)
-    title = f"Harsher than theirs. {title_of(harsher)}"
+    title = f"Harsher than Veit et al. {title_of(harsher)}"
     says = [difference_sentence(way, difference(errors(harsher[way]), ordinary)) for way in (random_way, path_way)]
     says[1:1] = [anew_sentence(random_way, harsher[random_way], ordinary)]
     says.append(f"Paths of at most {LONGEST_PATH} branches carry {100 * carried:.0f} % of the gradient of the trained resnet20 (of the summed norms by length, measured now on {len(images)} of the test images).")  # fmt: skip

@@ -17,8 +17,8 @@ from .figures.document import html_document, html_figure
 from .figures.palette import LIGHT
 
 JUDGED = (
-    "Judged by the number itself. In brackets, where it was not counted exactly, its 95 % interval and what that holds: "
-    "images, draws of the lesion, blocks, permutations or paths, drawn anew; or the spread of a few (a t interval)."
+    "The verdict is by the number itself. In brackets, where it was not counted exactly, its 95 % interval, and over what: "
+    "images, draws of the lesion, blocks, permutations or paths, drawn anew, or seeds (a t interval)."
 )
 REPORT = Path(__file__).with_name("report.json")
 

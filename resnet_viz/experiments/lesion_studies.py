@@ -19,7 +19,7 @@ SINGLE, RANDOM, REORDER = STUDIES = ("single", "random", "reorder")
 IMAGES = "the 1,000 bundled test images, 100 a class"
 PLANS = {
     SINGLE: Plan(
-        "Does a residual network survive the loss of any one block, where a plain one does not?",
+        "Does a residual network survive the loss of a typical block, where a plain one does not?",
         "rise in error when each block in turn is deleted, in points: mean, median and the three worst",
         "fashion-resnet56, -resnet110 and -preact110; controls fashion-plain56 and fashion-vgg11",
         IMAGES,

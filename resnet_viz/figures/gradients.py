@@ -112,8 +112,8 @@ def axis_title(what: str, *, relative: bool) -> str:
 
 
 def block_sentence(trace: Trace, position: int) -> str:
-    """The norms at one block."""
-    return (f"**{trace.blocks[position]}**: stream {trace.stream_gradient_norm[position]:.3g}, branch {trace.branch_gradient_norm[position]:.3g}, "
+    """The norms of the gradient at one block."""
+    return (f"Gradient norms at **{trace.blocks[position]}**: stream {trace.stream_gradient_norm[position]:.3g}, branch {trace.branch_gradient_norm[position]:.3g}, "
             f"parameters {trace.parameter_gradient_norm[position]:.3g}; |F(x)| / |x| = {trace.branch_to_stream[position]:.2f}.")  # fmt: skip
 
 

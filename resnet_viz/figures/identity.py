@@ -49,14 +49,14 @@ def error_by_blocks(attempts: Sequence[Attempt], palette: Palette) -> go.Figure:
 
 
 def depth_sentence(attempts: Sequence[Attempt]) -> str:
-    """'From 1 to 50 blocks the error grows. plain: 0.28 → 0.68; residual, scale 0.1: ...', of those given and asked about."""
+    """'From 1 to 50 blocks the error grows: plain, 0.28 → 0.68; residual, scale 0.1: ...', of those given and asked about."""
     found = best(attempts)
     first, last = min(blocks for _, blocks in found), max(blocks for _, blocks in found)
     parts = []
     for arm in (arm for arm in (Arm("plain"), Arm("basic", 1.0), Arm("basic", 0.1)) if (arm, last) in found):
         ends = [float(np.mean([each.errors[-1] for each in found[arm, blocks]])) for blocks in (first, last)]
-        parts.append(f"{arm.title}: {short_number(ends[0])} → {short_number(ends[1])}")
-    return f"From {first} to {last} blocks the error grows. {'; '.join(parts)}"
+        parts.append(f"{arm.title}, {short_number(ends[0])} → {short_number(ends[1])}")
+    return f"From {first} to {last} blocks the error grows: {'; '.join(parts)}"
 
 
 def identity_sentence(attempts: Sequence[Attempt], blocks: int) -> str:

@@ -82,7 +82,7 @@ def study_sentences(study: Study) -> tuple[str, str]:
         title = f"The error passes {HALF:.0f} % at {steps[first]} random deletion{'s' if steps[first] > 1 else ''}{fewer} (medians of {draws})"
     step, fall = study.largest_steps()
     unit = "swaps" if study.kind == REORDER else "deleted blocks"
-    smooth = "" if np.isnan(step) else f" From one number of {unit} to the next, the median rises by at most {100 * step:.0f} % of the whole rise and falls by at most {100 * fall:.0f} %."
+    smooth = "" if np.isnan(step) else f" From one number of {unit} to the next, the median goes up by at most {100 * step:.0f} % and down by at most {100 * fall:.0f} % of its whole rise."
     what = "Kendall's tau" if study.kind == REORDER else "the number of deleted blocks"
     ranks = "" if np.isnan(correlation) else f" Spearman's correlation of the error with {what}: {correlation:.2f}."
     return (

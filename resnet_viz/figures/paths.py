@@ -195,8 +195,8 @@ def product_sentence(exact: GradientByLength, sampled: np.ndarray) -> str:
     peak = int(computed.count_times_norm(exact.paths, sampled).argmax())
     alone = 100 * computed.largest_path_share(exact.paths, sampled)
     return (
-        f"The number of paths times the norm of one is largest at {peak} branches in this sample, where one path makes up "
-        f"{alone:.0f} % of all; the exact gradient is largest at {exact.mean_norms.argmax()}"
+        f"The number of paths times the norm of one is largest at {peak} branches in this sample, where a single "
+        f"sampled path makes up {alone:.0f} % of the product, summed over all lengths; the exact gradient is largest at {exact.mean_norms.argmax()}"
     )
 
 

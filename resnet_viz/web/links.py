@@ -136,7 +136,7 @@ def apply(query: Query, page: str, chosen: Choices) -> list[str]:
     entry = read(
         "network",
         one_of(networks),
-        networks[UNNAMED_NETWORK],
+        networks[OPENING["network"] if "network" in query else UNNAMED_NETWORK],
         f"the name of a network in the list{OF_A_RACE if ':' in query.get('network', '') else ''}",
     )
     if faults and any(name in query for name in OF_ITS_BLOCKS):
@@ -157,7 +157,7 @@ def apply(query: Query, page: str, chosen: Choices) -> list[str]:
         "deleted",
         lambda text: blocks_of_code(text, len(blocks)),
         none,
-        f"positions from 0 to {last}, each once, with - for a run and . between: 0-2.5 is 0, 1, 2 and 5",
+        f"numbers of blocks, counted from 0 to {last}: 0-2.5 stands for 0, 1, 2 and 5",
     )
     if (deleted := [blocks[position] for position in positions]) != chosen.lesion(entry.name).blocks:
         change_lesion(entry.name, deleted)

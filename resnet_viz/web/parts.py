@@ -48,10 +48,11 @@ def question(visit: Visit | None, title: str, what_to_do: str, source: str) -> N
 
 
 def plan_note(plan: Plan) -> None:
-    """What was asked, what was expected before the report was run, and what came out."""
-    with st.expander("What was asked, what was expected, and what came out"):
+    """A question of the report: what was expected before it was run, and what came out."""
+    with st.expander(f"{plan.question} What was expected, and what came out"):
         for title, text in plan.lines().items():
-            st.markdown(f"**{title.capitalize()}:** {text}" + ("" if text.endswith("?") else "."))
+            if title != "question":
+                st.markdown(f"**{title.capitalize()}:** {text}.")
         for finding in (each for each in findings.bundled() if each.plan == plan):
             verdict = "as expected" if finding.as_expected else "not as expected"
             out = "; ".join(

@@ -63,7 +63,7 @@ def bundled(chosen: Choices, images: ImageSet) -> ImageSet:
         chosen.position = chosen.page_of_images % step
 
     gallery(images, positions, chosen.position, key=f"gallery_{chosen.network}", on_change=take)
-    st.caption(images.names[chosen.position])
+    st.caption(f"{images.names[chosen.position]} · image={chosen.position} in links")
     if step > 1:
         st.button("Other images", key="other_images", icon=":material/refresh:", on_click=turn,
                   help="Ten others from the set.")  # fmt: skip

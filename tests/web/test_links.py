@@ -169,7 +169,7 @@ def test_an_act_that_brings_the_old_query_is_kept() -> None:
         ({"image": "1000"}, "image = '1000' was not used; expected 0 to 999"),
         ({"image": "-1"}, "image = '-1'"),
         ({"seed": "1e5"}, "seed = '1e5' was not used; expected 0 to 9999"),
-        ({"deleted": "16"}, "deleted = '16' was not used; expected positions from 0 to 15"),
+        ({"deleted": "16"}, "deleted = '16' was not used; expected numbers of blocks, counted from 0 to 15"),
         ({"gate": "nan"}, "gate = 'nan' was not used; expected 0 to 1"),
         ({"block": "layer1.0"}, "block = 'layer1.0' was not used; expected 0 to 15"),
         ({"highlight": "<script>"}, "highlight = '<script>' was not used; set below is blocks"),
