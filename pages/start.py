@@ -1,6 +1,7 @@
 """The first screen: a real network to touch, and the seven claims with the page that tests each."""
 
 from dataclasses import replace
+from functools import partial
 from urllib.parse import parse_qsl
 
 import streamlit as st
@@ -64,7 +65,7 @@ with st.container(border=True):
         st.page_link(PAGES / "layer_deletion.py", label="Over 1,000 images, beside a plain network", icon=":material/content_cut:",
                      query_params=links.query_of("layer_deletion", choices()))  # fmt: skip
     with answer:
-        card(now, "start_prediction", prediction_change(entry.classes, before, after, now.palette), "measured", "1 image", *spent, formula=SOFTMAX,
+        card(now, "start_prediction", partial(prediction_change, entry.classes, before, after, now.palette), "measured", "1 image", *spent, formula=SOFTMAX,
              alt=f"The five likeliest classes before and after: {seen}.", caption="○ intact ● with the lesion", python=snippets.PREDICTION)  # fmt: skip
 st.header("Seven claims, and where to test them", anchor=False)
 for number, (claim, text, tests) in enumerate(CLAIMS, start=1):

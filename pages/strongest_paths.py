@@ -1,5 +1,7 @@
 """Which single paths carry most? The strongest that a search finds, and any path picked by hand."""
 
+from functools import partial
+
 import numpy as np
 import streamlit as st
 
@@ -64,7 +66,7 @@ with st.container(border=True):
     for each in now.networks[1:]:
         there = cached.strongest_paths(each, now.image, now.label)
         says += f" Beside it {each.title}: the strongest takes {there.takes_branch[0].sum()} branches, its share is {100 * there.shares[0]:.2f} %."
-    card(now, "strongest", paths_on_blocks(found, blocks, row, now.palette), "measured", "1 image", f"search of width {WIDTH}", *spent, title=title, says=says, formula=SHARE,
+    card(now, "strongest", partial(paths_on_blocks, found, blocks, row, now.palette), "measured", "1 image", f"search of width {WIDTH}", *spent, title=title, says=says, formula=SHARE,
          alt=f"{title}. {says}", on_select=choose_path, python=snippets.STRONGEST.replace("{row}", str(row)),
          caption=f"The {min(MOST_ROWS, len(shares))} strongest found, one a row: ■ the branch is taken, ─ the shortcut. A path is as strong as its share, the part of the whole gradient that it adds: over all paths the shares add up to 100 %, and a path that points against the whole has a negative one. The search keeps the partial paths with the largest share of the gradient at each stream.")  # fmt: skip
 with st.container(border=True):
@@ -81,7 +83,7 @@ with st.container(border=True):
     seen, gradient = st.columns([1, 2])
     seen.image(picture(now.image.pixels[0]).resize((220, 220)), caption=now.image.names[0], alt=now.image.names[0])
     with gradient:
-        card(now, "path_picture", feature_maps("gradient", path.picture, now.palette), "measured", "1 image", *spent, formula=r"\partial L / \partial \text{image, along } p",
+        card(now, "path_picture", partial(feature_maps, "gradient", path.picture, now.palette), "measured", "1 image", *spent, formula=r"\partial L / \partial \text{image, along } p",
              alt="The gradient along the chosen path, as a picture on the input.", python=snippets.PATH_PICTURE.replace("{taken}", str(taken)),
              caption="The gradient of the loss with respect to each pixel of the normalised image, along this path alone: blue, the loss would rise with a brighter pixel; red, it would fall.")  # fmt: skip
     plan_note(PLAN)
