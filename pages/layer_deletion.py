@@ -14,7 +14,7 @@ from resnet_viz.figures.importance import calibration_sentence, reliability_diag
 from resnet_viz.networks.zoo import LoadedNetwork
 from resnet_viz.web import cached, parts, settings, snippets
 from resnet_viz.web.card import card, chip
-from resnet_viz.web.gallery import flipped, picture
+from resnet_viz.web.gallery import flipped, thumbnails
 from resnet_viz.web.session import choices
 from resnet_viz.web.sweeps import GATED, bars_of, do_sweeps, known_sweeps, show_sweeps
 
@@ -132,7 +132,7 @@ with cached.timed() as sweep_time:
     swept = known_sweeps(now)
 with st.container(border=True):
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.image(picture(now.image.pixels[0]).resize((96, 96)), width=48, alt=now.image.names[0])
+        st.image(thumbnails(now.image, [0], 96)[0], width=48, alt=now.image.names[0])
         verdict = st.empty()
     bars = bars_of(swept[0]) if swept else {}
     deleted = parts.deleting_strip(now, bars, "bars: rise in error when this block alone is deleted" if bars else "")

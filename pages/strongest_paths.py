@@ -12,7 +12,7 @@ from resnet_viz.figures.palette import power_of_two, short_number
 from resnet_viz.figures.strongest_paths import MOST_ROWS, branches_by_stage, paths_on_blocks
 from resnet_viz.web import cached, settings, snippets
 from resnet_viz.web.card import card
-from resnet_viz.web.gallery import picture
+from resnet_viz.web.gallery import thumbnails
 from resnet_viz.web.parts import VEIT, choosing_strip, plan_note, question, relative_bars, visit
 
 SHARE = r"\text{share of } p = \frac{\langle g_p, g\rangle}{\langle g, g\rangle},\quad g = \sum_p g_p"
@@ -81,7 +81,7 @@ with st.container(border=True):
         f"{branches_by_stage(np.array(takes_branch), blocks)} ({rank}); norm {short_number(path.norm)} at the first block."
     )
     seen, gradient = st.columns([1, 2])
-    seen.image(picture(now.image.pixels[0]).resize((220, 220)), caption=now.image.names[0], alt=now.image.names[0])
+    seen.image(thumbnails(now.image, [0], 220)[0], caption=now.image.names[0], alt=now.image.names[0])
     with gradient:
         card(now, "path_picture", partial(feature_maps, "gradient", path.picture, now.palette), "measured", "1 image", *spent, formula=r"\partial L / \partial \text{image, along } p",
              alt="The gradient along the chosen path, as a picture on the input.", python=snippets.PATH_PICTURE.replace("{taken}", str(taken)),

@@ -14,6 +14,7 @@ from typing import Any, ParamSpec, TypeVar
 import numpy as np
 import streamlit as st
 import torch
+from scipy.special import softmax
 from torch import Tensor
 
 from ..errors import InputError
@@ -220,9 +221,14 @@ def probabilities(loaded: LoadedNetwork, image: ImageSet, gates: Sequence[float]
 
 
 @kept
+def set_logits(loaded: LoadedNetwork, images: ImageSet, gates: Sequence[float]) -> np.ndarray:
+    """The logits of a set under gates, (images, classes): from one pass come its error, what flips, and its calibration."""
+    return deletion.logits_of_each(loaded.network, loaded.entry.preprocessing, images, [gates])[0]
+
+
 def predictions(loaded: LoadedNetwork, images: ImageSet, gates: Sequence[float]) -> np.ndarray:
     """Predicted classes of a set under gates, (images,)."""
-    return deletion.predict(loaded.network, loaded.entry.preprocessing, images, gates)
+    return set_logits(loaded, images, gates).argmax(1)
 
 
 def before_and_after(loaded: LoadedNetwork, image: ImageSet, gates: tuple[float, ...]) -> tuple[np.ndarray, np.ndarray]:
@@ -292,11 +298,10 @@ def losses(loaded: LoadedNetwork, images: ImageSet, gates: tuple[float, ...]) ->
     return deletion.loss_of_each(loaded.network, loaded.entry.preprocessing, images, [gates])[0]
 
 
-@kept
 def reliability(loaded: LoadedNetwork, images: ImageSet, gates: tuple[float, ...]) -> calibration.Reliability:
     """Confidence against accuracy of a labelled set under gates."""
-    (given,) = deletion.probabilities_of_each(loaded.network, loaded.entry.preprocessing, images, [gates])
-    return calibration.reliability(given, deletion.known(deletion.label_array(images)))
+    probabilities = softmax(set_logits(loaded, images, gates), 1)
+    return calibration.reliability(probabilities, deletion.known(deletion.label_array(images)))
 
 
 @kept
