@@ -5,6 +5,7 @@
 # make setup   only build the environment
 # make check   lint and types
 # make bench   speed and memory, as ratios of interleaved runs
+# make load    a class of thirty at the app for five minutes: how long they wait (Linux only)
 # make screenshots   pictures of every page for docs/, from the running app
 
 PYTHON ?= python3
@@ -18,7 +19,7 @@ KEY := $(shell cat requirements.txt requirements-dev.txt | $(PYTHON) -c "import 
 RUN_STAMP = $(VENV)/.run-$(KEY)
 TEST_STAMP = $(VENV)/.test-$(KEY)
 
-.PHONY: run test test-browser test-python setup check bench screenshots
+.PHONY: run test test-browser test-python setup check bench load screenshots
 setup: $(RUN_STAMP)
 
 run: setup
@@ -41,6 +42,9 @@ check: $(TEST_STAMP)
 
 bench: $(TEST_STAMP)
 	$(PY) -m benchmarks
+
+load: $(TEST_STAMP)
+	$(PY) -m benchmarks.load
 
 screenshots: $(TEST_STAMP)
 	$(PY) -m docs.screenshots

@@ -1,5 +1,6 @@
 """A visitor without a browser: speaks the app's websocket as Streamlit's page does, and a server to visit."""
 
+import json
 import socket
 import subprocess
 import sys
@@ -7,10 +8,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.request import urlopen
 
 from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.Element_pb2 import Element
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from streamlit.proto.WidgetStates_pb2 import WidgetState
 from websockets.sync.client import ClientConnection, connect
 
 ROOT = Path(__file__).parents[1]
@@ -31,7 +35,7 @@ def serving() -> Iterator[tuple[int, int]]:
             server.terminate()
 
 
-def wait_for(port: int, seconds: float = 60.0) -> None:
+def wait_for(port: int, seconds: float = 120.0) -> None:
     """Wait until the server says that it is well. Raises TimeoutError."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
@@ -44,13 +48,21 @@ def wait_for(port: int, seconds: float = 60.0) -> None:
 
 
 class Visitor:
-    """One session. ``run`` asks for a page and returns what the app sent until the run was over."""
+    """One session. Each request yields what the app sends until the run is over, and keeps what a browser would keep.
+
+    ``controls``: the elements of the page by where they stand; ``query``: the address's; ``page``: the page's name in it.
+    """
 
     def __init__(self, port: int) -> None:
         self.socket: ClientConnection = connect(
             f"ws://localhost:{port}/_stcore/stream", subprotocols=["streamlit"], origin=f"http://localhost:{port}",
             max_size=None,
         )  # fmt: skip
+        self.page, self.query, self.received = "", "", 0
+        self.elements: dict[tuple[int, ...], Element] = {}
+        self.values: dict[str, WidgetState] = {}
+        self._page_hash = ""
+        self._kept: dict[str, ForwardMsg] = {}
 
     def __enter__(self) -> "Visitor":
         return self
@@ -58,15 +70,72 @@ class Visitor:
     def __exit__(self, *_: object) -> None:
         self.socket.close()
 
-    def run(self, page: str, query: str = "") -> list[ForwardMsg]:
-        """Open a page (its name in the address), or run it again. Raises RuntimeError where the app shows a traceback."""
-        message = BackMsg()
-        message.rerun_script.page_name, message.rerun_script.query_string = page, query
-        self.socket.send(message.SerializeToString())
-        messages = []
-        while not (messages and messages[-1].WhichOneof("type") == "script_finished"):
-            message = ForwardMsg.FromString(self.socket.recv())
-            if message.delta.new_element.WhichOneof("type") == "exception":
-                raise RuntimeError(f"Page {page!r} raised {message.delta.new_element.exception.message}")
-            messages.append(message)
-        return messages
+    def open(self, page: str, query: str = "") -> Iterator[ForwardMsg]:
+        """Open a page (its name in the address), or run it again."""
+        self.page, self.query, self._page_hash = page, query, ""
+        yield from self._ask()
+
+    def set(self, control: str, field: str, value: Any) -> Iterator[ForwardMsg]:
+        """Set the control with this id, and run the page. ``field``: of WidgetState, in which its kind of control speaks.
+
+        A trigger (a press) is sent once; every other value stays and is sent again with each request, as a browser does.
+        """
+        state = WidgetState(id=control)
+        if field.endswith("array_value"):
+            getattr(state, field).data.extend(value)
+        elif field == "string_trigger_value":
+            state.string_trigger_value.data = value
+        else:
+            setattr(state, field, value)
+        if "trigger" in field:
+            yield from self._ask(state)
+        else:
+            self.values[control] = state
+            yield from self._ask()
+
+    def set_component(self, control: str, name: str, value: Any) -> Iterator[ForwardMsg]:
+        """Set a value of one of the app's own components."""
+        yield from self.set(control, "json_value", json.dumps({name: value}))
+
+    def _ask(self, *pressed: WidgetState) -> Iterator[ForwardMsg]:
+        asked = BackMsg()
+        rerun = asked.rerun_script
+        rerun.page_name, rerun.query_string, rerun.page_script_hash = self.page, self.query, self._page_hash
+        rerun.widget_states.widgets.extend([*self.values.values(), *pressed])
+        rerun.cached_message_hashes.extend(self._kept)
+        self.socket.send(asked.SerializeToString())
+        elements: dict[tuple[int, ...], Element] = {}
+        while True:
+            data = self.socket.recv()
+            self.received += len(data)
+            message = ForwardMsg.FromString(data)
+            if message.WhichOneof("type") == "ref_hash":
+                kept = ForwardMsg.FromString(self._kept[message.ref_hash].SerializeToString())
+                kept.metadata.CopyFrom(message.metadata)
+                message = kept
+            elif message.metadata.cacheable:
+                self._kept[message.hash] = message
+            match message.WhichOneof("type"):
+                case "new_session":
+                    self._page_hash = message.new_session.page_script_hash
+                    elements = {}
+                case "page_info_changed":
+                    self.query = message.page_info_changed.query_string
+                case "delta" if message.delta.WhichOneof("type") == "new_element":
+                    elements[tuple(message.metadata.delta_path)] = message.delta.new_element
+                    self._follow(message.delta.new_element)
+            yield message
+            if message.WhichOneof("type") == "script_finished":
+                status = message.script_finished
+                if status == ForwardMsg.FINISHED_FRAGMENT_RUN_SUCCESSFULLY:
+                    continue
+                if status != ForwardMsg.FINISHED_EARLY_FOR_RERUN:
+                    self.elements = elements
+                    return
+
+    def _follow(self, element: Element) -> None:
+        """Take the value that the app gives a control, as a browser does."""
+        kind = element.WhichOneof("type") or ""
+        control = getattr(element, kind, None)
+        if getattr(control, "set_value", False):
+            self.values.pop(control.id, None)

@@ -64,11 +64,11 @@ with st.container(border=True):
     )
     if beside:
         says += f" {now.networks[1].title} without {chosen}: {next(iter(beside.values())).mean[blocks.index(chosen)]:+.2f} nats."
-    card(now, "importance", importance_by_block(blocks, measures, now.palette, beside), "measured", "± one standard error", *facts, title=title, says=says, formula=FORMULA, alt=f"{title}. {says}",
+    card(now, "importance", partial(importance_by_block, blocks, measures, now.palette, beside), "measured", "± one standard error", *facts, title=title, says=says, formula=FORMULA, alt=f"{title}. {says}",
          of=now.networks, images=sample, python=python, caption=("" if sample.labels is not None else "These images have no labels: the loss is computed against the predicted classes. ") + "A bar: how much the mean loss rises without the block, by each measure; the size of the branch does not measure a loss, "
          "but is often taken for importance. The first order sees only the slope at the intact network. A Shapley value below 0: putting the block back raises the loss, on average over the orders. "
          "Whiskers: one standard error, over the images" + ("." if exact else "; for Shapley values, over the permutations."))  # fmt: skip
-    card(now, "agreement", correlation_matrix(list(measures), list(measures.values()), now.palette), "measured", *facts, title=agreement_title(list(measures.values())),
+    card(now, "agreement", partial(correlation_matrix, list(measures), list(measures.values()), now.palette), "measured", *facts, title=agreement_title(list(measures.values())),
          formula=r"\rho = \mathrm{corr}(\mathrm{rank}\,a, \mathrm{rank}\,b)", images=sample, python=snippets.agreement(python),
          alt="Rank correlations of the measures.", caption="1: the same order of blocks; 0: unrelated; −1: the reverse.")  # fmt: skip
     plan_note(PLAN)

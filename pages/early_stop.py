@@ -1,5 +1,7 @@
 """What if the network stopped here? The answer after each number of blocks, for one image and for a set."""
 
+from functools import partial
+
 import streamlit as st
 
 from resnet_viz.experiments.early_stop import PLAN, REFINING_PLAN
@@ -29,7 +31,7 @@ with st.container(border=True):
         if walked < len(blocks)
         else ": that is the end"
     )
-    card(now, "by_stop", class_probabilities_by_stop(classes, by_stop, now.palette), "measured", "1 image", *spent, title=title, formula=FORMULA, alt=title,
+    card(now, "by_stop", partial(class_probabilities_by_stop, classes, by_stop, now.palette), "measured", "1 image", *spent, title=title, formula=FORMULA, alt=title,
          caption="The five classes that come out likeliest at some block." + (" The head was trained on the last stream only, so its earlier answers are not calibrated." if loaded.trained else ""),
          python=snippets.BY_STOP)  # fmt: skip
 with st.container(border=True):
@@ -40,7 +42,7 @@ with st.container(border=True):
             rows = [(each.title, cached.stops(each, images), is_plain(each.network)) for each in now.networks]
         says = "  \n".join(f"**{name}**: {stop_sentence(swept)}" for name, swept, _ in rows)
         chance = 100 - 100 / len(classes)
-        card(now, "error_by_stop", error_by_stop(rows, chance, now.palette), "measured", f"{len(images):,} images", *spent, title="The error, stopped after each block",
+        card(now, "error_by_stop", partial(error_by_stop, rows, chance, now.palette), "measured", f"{len(images):,} images", *spent, title="The error, stopped after each block",
              says=says, formula=FORMULA, alt=says, caption="At the right end the network is whole; where the line is flat there, the last blocks change the error little. A high error does not prove that the class cannot be read there: the head was made for the last stream. A linear probe fitted to each stream reads the class early, in a plain network too: see the last note below.", of=now.networks, images=images, python=snippets.error_by_stop(now.networks, chance))  # fmt: skip
     plan_note(PLAN)
     plan_note(REFINING_PLAN)

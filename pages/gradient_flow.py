@@ -79,7 +79,7 @@ def show_lines(key: str, title: str, rows: list[Row], facts: list[str], python: 
     if lines is None:
         return
     says = "; ".join(f"**{each.name}**: {figures.span_sentence(each)}" for each in lines)
-    card(now, key, figures.along_blocks(lines, axis, now.palette), "measured", measured, *facts, *spent, title=title, formula=FORMULAS[what], alt=says,
+    card(now, key, partial(figures.along_blocks, lines, axis, now.palette), "measured", measured, *facts, *spent, title=title, formula=FORMULAS[what], alt=says,
          says=f"From the last block back to the first, {says}. {figures.conclusion(lines)}", caption=caption, python=python,
          of=[row.network for row in rows], images=images)  # fmt: skip
 
@@ -95,7 +95,7 @@ def show_growth() -> None:
         return
     growth = {"residual": dict(zip(DEPTHS, ratios[: len(DEPTHS)], strict=True)), "plain": dict(zip(DEPTHS, ratios[len(DEPTHS) :], strict=True))}
     says = figures.growth_sentence(growth)
-    card(now, "growth", figures.growth_by_depth(growth, now.palette), "measured", f"{BATCH} images", f"**untrained**, seed {seed}", *spent,
+    card(now, "growth", partial(figures.growth_by_depth, growth, now.palette), "measured", f"{BATCH} images", f"**untrained**, seed {seed}", *spent,
          title="Untrained, with batch norm: how much the gradient grows", says=says, alt=says, formula=FORMULAS["stream"],
          origin=f"untrained residual and plain networks of {', '.join(map(str, DEPTHS))} layers, Fashion-MNIST", python=snippets.gradient_growth(seed, DEPTHS, BATCH))  # fmt: skip
 
@@ -131,7 +131,7 @@ with st.container(border=True):
         traces = [(network, cached.traced(network, images, labels)) for network in shown]
     panels = [(title, [Series(network.title, each.blocks, getattr(each, field), is_plain(network.network), network is not loaded)
                        for network, each in traces]) for title, field in PANELS.items()]  # fmt: skip
-    card(now, "statistics", figures.stream_statistics(panels, now.palette), "measured", measured, *spent, title="What the stream carries", formula=r"\lVert F(x) \rVert / \lVert x \rVert",
+    card(now, "statistics", partial(figures.stream_statistics, panels, now.palette), "measured", measured, *spent, title="What the stream carries", formula=r"\lVert F(x) \rVert / \lVert x \rVert",
          alt="Mean, deviation, share of zeros of the stream leaving each block, and the size of its branch against the stream entering it.",
          caption=f"{figures.names_at_markers(panels[0][1])} Where |F(x)| / |x| is small, a block changes little of what the stream already holds.",
          of=shown, images=images, python=snippets.statistics(shown, PANELS, now.python_of(images)))  # fmt: skip

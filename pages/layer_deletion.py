@@ -14,7 +14,7 @@ from resnet_viz.figures.importance import calibration_sentence, reliability_diag
 from resnet_viz.networks.zoo import LoadedNetwork
 from resnet_viz.web import cached, parts, settings, snippets
 from resnet_viz.web.card import card, chip
-from resnet_viz.web.gallery import flipped, picture
+from resnet_viz.web.gallery import flipped, thumbnails
 from resnet_viz.web.session import choices
 from resnet_viz.web.sweeps import GATED, bars_of, do_sweeps, known_sweeps, show_sweeps
 
@@ -34,7 +34,7 @@ def show_prediction() -> None:
         other = parts.beside_sentence(now, gates)
     seen = figures.seen_sentence(entry.classes, before, after)
     verdict.markdown(f"**This image: {seen}**")
-    figure = figures.prediction_change(entry.classes, before, after, now.palette)
+    figure = partial(figures.prediction_change, entry.classes, before, after, now.palette)
     truth = f"its label: {now.class_name}" if now.label_is_true else "no label"
     card(now, "prediction", figure, "measured", "1 image", *spent, title=f"This image: {seen}", formula=parts.SOFTMAX, says=other, alt=f"The five likeliest classes: {seen}.",
          caption=f"{'○ intact ● with the lesion' if deleted else '● intact'} · {truth}", python=snippets.PREDICTION)  # fmt: skip
@@ -47,7 +47,7 @@ def show_set() -> list[Lesion]:
     if labelled:
         rows = [(each.title, lesion, is_plain(each.network)) for each, lesion in zip(networks, lesions, strict=True)]
         sample = "These 1,000 are a sample of the 10,000 test images behind the network's test error."
-        card(now, "set_error", figures.error_bars(rows, now.palette), "measured", measured, "Wilson 95 %", *spent,
+        card(now, "set_error", partial(figures.error_bars, rows, now.palette), "measured", measured, "Wilson 95 %", *spent,
              title=figures.set_sentence(lesions[0]), formula=rf"{GATED},\ g = {gate if deleted else 1:g}", says=figures.rise_sentence(lesions[0]) if deleted else "",
              alt="Error before and after, with intervals.", caption=sample if cached.history(entry.name) else "",
              of=networks, images=images, python=snippets.set_error(networks))  # fmt: skip
@@ -61,7 +61,7 @@ def show_set() -> list[Lesion]:
 def show_consequences(lesion: Lesion) -> None:
     by_class, changed = st.columns([1, 1.3])
     with by_class:
-        card(now, "class_errors", figures.class_errors(entry.classes, lesion, now.palette), "measured", f"{lesion.images // len(entry.classes)} images a class", title="Which classes suffer?",
+        card(now, "class_errors", partial(figures.class_errors, entry.classes, lesion, now.palette), "measured", f"{lesion.images // len(entry.classes)} images a class", title="Which classes suffer?",
              alt="Error of each class before and after.", caption="○ intact ● with the lesion; the class that suffers most is on top",
              images=images, python=snippets.CLASS_ERRORS)  # fmt: skip
     with changed:
@@ -76,7 +76,7 @@ def show_consequences(lesion: Lesion) -> None:
 def show_calibration(network: LoadedNetwork, key: str) -> None:
     with st.spinner("Comparing confidence with accuracy ..."), cached.timed() as spent:
         both = [cached.reliability(network, images, each) for each in (network.intact, gates)]
-    figure = reliability_diagram([("intact", both[0], True), ("with the lesion", both[1], False)], now.palette)
+    figure = partial(reliability_diagram, [("intact", both[0], True), ("with the lesion", both[1], False)], now.palette)
     card(now, key, figure, "measured", measured, *spent, title=calibration_sentence(network.title, *both), formula=CALIBRATION, alt="Accuracy over confidence, before and after.",
          of=[network], images=images, python=snippets.reliability(networks[: networks.index(network) + 1]),
          caption="○ intact ● with the lesion; the larger the mark, the more images; the smallest stand for one or two. On the diagonal the network is right as often as it is sure; below it, it is overconfident.")  # fmt: skip
@@ -100,7 +100,7 @@ def show_grad_cam(both: list[tuple[float, ...]]) -> None:
         maps = {block: [cached.grad_cam(loaded, now.image, now.label, each, block) for each in both] for block in stage_ends(blocks, chosen)}  # fmt: skip
     title = attribution.grad_cam_sentence(chosen, now.class_name, maps[chosen])
     with place:
-        card(now, "grad_cam", attribution.grad_cam_by_block(now.image.pixels[0].numpy(), maps, chosen, now.palette), "measured", "1 image", whose_class, *spent, title=title,
+        card(now, "grad_cam", partial(attribution.grad_cam_by_block, now.image.pixels[0].numpy(), maps, chosen, now.palette), "measured", "1 image", whose_class, *spent, title=title,
              formula=GRAD_CAM, says=attribution.strength_sentence(maps[chosen]), alt=f"{title}.", python=snippets.grad_cam(now.label, chosen, len(both) > 1),
              caption=f"[Grad-CAM](https://arxiv.org/abs/1610.02391) at the stream $A$ that leaves each block: its channels, weighted by the mean gradient of the class's logit $z_c$. The brighter, the more that place "
              f"speaks for {now.class_name}; what speaks against it is cut off. Each column has a scale of its own, from 0{', the same above and below' if len(both) > 1 else ''}. "
@@ -118,7 +118,7 @@ def show_integrated_gradients(both: list[tuple[float, ...]]) -> None:
     if pair is None:
         return
     title = attribution.integrated_sentence(now.class_name, pair)
-    card(now, "integrated_gradients", attribution.integrated_pictures(now.image.pixels[0].numpy(), pair, now.palette), "measured", "1 image", whose_class, *spent, title=title,
+    card(now, "integrated_gradients", partial(attribution.integrated_pictures, now.image.pixels[0].numpy(), pair, now.palette), "measured", "1 image", whose_class, *spent, title=title,
          formula=INTEGRATED, says=attribution.completeness_sentence(pair), alt=f"{title}.", python=snippets.integrated_gradients(now.label, len(both) > 1),
          caption="[Integrated gradients](https://arxiv.org/abs/1703.01365) of the logit from black, $b$, to the image, $x$: blue pixels raise it, red ones lower it. "
          "A black pixel gets 0, since it is no different from the baseline." + (" The correlation (Pearson) is of the other pixels." if len(both) > 1 else ""))  # fmt: skip
@@ -132,7 +132,7 @@ with cached.timed() as sweep_time:
     swept = known_sweeps(now)
 with st.container(border=True):
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.image(picture(now.image.pixels[0]).resize((96, 96)), width=48, alt=now.image.names[0])
+        st.image(thumbnails(now.image, [0], 96)[0], width=48, alt=now.image.names[0])
         verdict = st.empty()
     bars = bars_of(swept[0]) if swept else {}
     deleted = parts.deleting_strip(now, bars, "bars: rise in error when this block alone is deleted" if bars else "")

@@ -1,5 +1,7 @@
 """Why is it hard to learn to do nothing? Stacks that are to give back their input, and a network deepened by identities."""
 
+from functools import partial
+
 import streamlit as st
 
 from resnet_viz.experiments import deepening, identity
@@ -30,7 +32,7 @@ def show_steps(attempts: list[Attempt], blocks: int, how: str, python: str) -> N
     seeds = len({each.seed for each in attempts})
     says, scales = identity_sentence(attempts, blocks), {each.arm.scale for each in attempts}
     lines = {None: "Solid: as usually initialised", 0.1: "dashed: scale 0.1", 0.0: "dotted: scale 0, " + AT_ZERO}
-    card(now, f"identity_steps_{how}", error_by_step(attempts, blocks, now.palette), how, f"{TEST_IMAGES} images", f"{seeds} seed{'s' if seeds > 1 else ''}", RATES,
+    card(now, f"identity_steps_{how}", partial(error_by_step, attempts, blocks, now.palette), how, f"{TEST_IMAGES} images", f"{seeds} seed{'s' if seeds > 1 else ''}", RATES,
          title=f"{blocks} block{'s' if blocks > 1 else ''} that should do nothing", says=says, formula=r"\| f(x) - x \| / \| x \|", alt=says, origin=f"stacks of {blocks} blocks of 16 channels",
          python=python, caption="; ".join(text for scale, text in lines.items() if scale in scales) + ".")  # fmt: skip
 
@@ -39,7 +41,7 @@ with st.container(border=True):
     kinds = settings.one_of("kinds", "Stacks", [FEW, ALL_KINDS], FEW, help="Residual and pre-activation ones with a branch that starts small, or all that were trained.")
     few = kinds == FEW
     known = [each for each in cached.recorded_stacks() if not few or each.arm.scale in (None, 0.1)]
-    card(now, "identity_blocks", error_by_blocks(known, now.palette), "precomputed", f"{TEST_IMAGES} images", "3 seeds", RATES, title=depth_sentence(known),
+    card(now, "identity_blocks", partial(error_by_blocks, known, now.palette), "precomputed", f"{TEST_IMAGES} images", "3 seeds", RATES, title=depth_sentence(known),
          formula=r"\text{plain: } F(x) = x;\quad \text{residual: } F(x) = 0", alt="The error at the end over the number of blocks.", origin="stacks of 1 to 50 blocks of 16 channels",
          python=snippets.identity_blocks(few), caption="A residual block that should do nothing only has to bring its branch to 0; a plain one has to learn a whole identity. Scale: the initial weight of the branch's last "
          "batch norm (pre-activation: a factor on its last convolution). Started as usual, at 1 (see all seven kinds), residual stacks of 10 blocks or more end worse than plain ones, since every branch has to be unlearned: "
@@ -94,7 +96,7 @@ with st.container(border=True):
     says = "The deepened network begins as good as plain20. Trained on, " + "; ".join(
         f"at a rate of {each:g}{', as planned,' if each == 0.05 else ', tried after that,'} it comes to {ends.left.train_error_pct:.1f} % against {ends.right.train_error_pct:.1f} %"
         for each, name in DEEPENED.items() for ends in [cached.recorded_race(name)[1][-1]]) + "."  # fmt: skip
-    card(now, "deepened", race_by_step(records, names, now.palette), "precomputed", "500 training and 500 test images", f"seed {race.seed}", f"learning rate {rate:g}", title=title, says=says,
+    card(now, "deepened", partial(race_by_step, records, names, now.palette), "precomputed", "500 training and 500 test images", f"seed {race.seed}", f"learning rate {rate:g}", title=title, says=says,
          formula=r"\gamma = \sqrt{\sigma^2 + \epsilon},\ \beta = \mu:\quad \text{BN}(x) = x", alt=title, origin=f"{race.left} and {race.right}", python=snippets.deepened(rate),
          caption="Squares: deepened; circles: the same depth from fresh initial weights. At 0.05 the values in the deepened network grow without bound within 20 steps, since its inserted batch norms are frozen "
          "and rescale nothing; it is then wrong on 90 %, no better than a guess. At 0.01 its training error stays far below that of the fresh network, which does not find in time what the other was given.")  # fmt: skip

@@ -56,7 +56,7 @@ def show_study() -> None:
     rows = rows_of(results)
     title, _ = study_sentences(rows[0][1])
     says = "  \n".join(f"**{name}**: {study_sentences(study)[1]}" for name, study, _ in rows)
-    card(now, "study", errors_by_amount(rows, chance, now.palette), "measured", f"{len(images):,} images", f"{draws} draw{'s' if draws > 1 else ''} each", f"seed {seed}", *spent,
+    card(now, "study", partial(errors_by_amount, rows, chance, now.palette), "measured", f"{len(images):,} images", f"{draws} draw{'s' if draws > 1 else ''} each", f"seed {seed}", *spent,
          title=title, says=says, formula=FORMULAS[kind], alt=f"{title}. {says}", of=networks, images=images, python=snippets.study(networks, kind, draws, seed),
          caption=CAPTIONS[kind])  # fmt: skip
 

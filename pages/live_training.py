@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 import streamlit as st
 
@@ -29,10 +30,10 @@ def show(race: Race, records: Sequence[Record], how: str) -> None:
     title = f"After {step} steps: {names[0]} {train[0]}, {names[1]} {train[1]} training error"
     says = f"On test images: {test[0]} and {test[1]}."
     origin = f"{names[0]} and {names[1]}, {step} steps of {race.batch_size} images, learning rate {race.learning_rate:g}"
-    card(now, "race_errors", error_by_step(records, names, now.palette, step), how, SAMPLES, f"seed {race.seed}", title=title, says=says, origin=origin,
+    card(now, "race_errors", partial(error_by_step, records, names, now.palette, step), how, SAMPLES, f"seed {race.seed}", title=title, says=says, origin=origin,
          formula=r"\theta \leftarrow \theta - \eta\,\nabla_\theta L", alt=f"{title}. {says}", python=snippets.race(trained, "error_by_step", step),
          caption="Hollow, dashed: on training images; filled: on test images, in eval mode. One percent is five images: small differences say nothing.")  # fmt: skip
-    card(now, "race_gradients", gradients_at(record, names, blocks, now.palette), how, "100 training images", f"seed {race.seed}", title=f"The gradient at each block after {step} steps",
+    card(now, "race_gradients", partial(gradients_at, record, names, blocks, now.palette), how, "100 training images", f"seed {race.seed}", title=f"The gradient at each block after {step} steps",
          formula=r"\left\| \partial L / \partial x_i \right\|", alt="The gradient norm at each block of both networks.", origin=origin,
          python=snippets.race(trained, "gradients_at", step), caption="The first block is at the left. A large gradient does not mean fast learning: compare it with the errors above.")  # fmt: skip
 

@@ -46,7 +46,7 @@ def by_length() -> None:
         says += f" ○ {beside[0]}: {beside[1].mean_length:.1f} branches on average."
     if len(blocks) < DEEP:
         says += " In a deeper network the two lie much further apart: try fashion-resnet110."
-    figure = figures.share_by_length(exact, now.palette, beside)
+    figure = partial(figures.share_by_length, exact, now.palette, beside)
     card(now, "share_by_length", figure, "measured", measured, f"exact: the lengths add up to autograd's gradient within {exact.sum_relative_error:.0e}",
          *spent, title=title, formula=BY_LENGTH, says=says, alt=says, of=networks, images=images, python=snippets.share_by_length(networks, now.python_of(images)),
          caption="$d_k$: the gradient that has come back from the loss through $k$ branches so far; $J_s$, $J_F$: the derivatives of a block's shortcut and of its branch. "
@@ -54,7 +54,7 @@ def by_length() -> None:
          "over paths, for the activations of this forward pass; the forward pass does not, since each branch sees a mixture.")  # fmt: skip
     with st.spinner("Sampling single paths ..."), cached.timed() as spent:
         sampled = cached.sampled_path_norms(loaded, images, labels, samples, seed)
-    figure = figures.count_times_norm(exact, sampled, now.palette)
+    figure = partial(figures.count_times_norm, exact, sampled, now.palette)
     card(now, "count_times_norm", figure, "measured", measured, f"{samples} sampled paths for each length", f"seed {seed}", *spent, formula=ONE_PATH,
          title=figures.product_sentence(exact, sampled),
          alt="Number of paths, norm of single paths, and their product by length, beside the exact gradient.", images=images,
@@ -64,7 +64,7 @@ def by_length() -> None:
         stages = {
             stage: cached.gradient_by_length(loaded, images, labels, stage) for stage in loaded.network.stage_sizes()
         }
-    card(now, "lengths_by_stage", figures.lengths_by_stage(stages, now.palette), "measured", measured, *spent, formula=BY_LENGTH,
+    card(now, "lengths_by_stage", partial(figures.lengths_by_stage, stages, now.palette), "measured", measured, *spent, formula=BY_LENGTH,
          title=figures.stage_sentence(stages),
          alt="Share of the gradient by the number of branches taken within each stage.", images=images, python=snippets.lengths_by_stage(now.python_of(images)),
          caption="For each stage: the gradient at its end, followed back to its beginning, by the number of branches taken on the way.")  # fmt: skip
@@ -84,7 +84,7 @@ def unravel(start: str) -> None:
         if points := st.session_state["unravelled"]["selection"]["points"]:
             settings.set_value("path", points[0]["customdata"][0], half)
 
-    card(now, "unravelled", figures.unravelled(run, row, now.palette), "schematic", "the wiring, no numbers measured", on_select=choose_path, formula=UNRAVELLED,
+    card(now, "unravelled", partial(figures.unravelled, run, row, now.palette), "schematic", "the wiring, no numbers measured", on_select=choose_path, formula=UNRAVELLED,
          title=f"{length} blocks unravelled: {power_of_two(length)} = {len(paths)} paths, each branch on {half} of them",
          says=f"Chosen, length {sum(paths[row])}: **{figures.path_name(paths[row], run)}**. Click another.", alt=f"All {len(paths)} paths through {', '.join(run)}.",
          caption=f"■ the branch is taken, ─ the shortcut. Deleting one block removes the {half} paths through its branch and leaves the other {half}. Of the "

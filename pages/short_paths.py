@@ -1,5 +1,6 @@
 """Are the long paths needed for training? Networks trained on all paths and on short ones, three seeds each, from their histories."""
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -43,7 +44,7 @@ if every_seed(matched):
         (_, way), (plain_runs, random_runs) = matched, matched.values()
         ordinary, title = errors(plain_runs), title_of(matched)
         says = [difference_sentence(way, difference(errors(random_runs), ordinary)), anew_sentence(way, random_runs, ordinary)]
-        card(now, "matched_blocks", error_by_epoch(matched, now.palette), *FACTS, title=title, says="  \n".join(says), alt=title,
+        card(now, "matched_blocks", partial(error_by_epoch, matched, now.palette), *FACTS, title=title, says="  \n".join(says), alt=title,
              formula=r"g_i = 0\text{ for 14 of 27 blocks, drawn for each batch}", origin="fashion-resnet56, trained in two ways", python=snippets.short_paths("fashion-resnet56"),
              caption=BANDS + "The paths of 13 blocks have 6.5 branches on average, as many as the paths that carry the gradient of resnet56; Veit et al. took 23 of 54 for the same reason. "
              "Tested with all blocks, more is added to the stream than the batch norms were trained on; the sentence on statistics taken anew is about the same networks without that.")  # fmt: skip
@@ -59,7 +60,7 @@ with st.container(border=True):
     says = [difference_sentence(way, difference(errors(harsher[way]), ordinary)) for way in (random_way, path_way)]
     says[1:1] = [anew_sentence(random_way, harsher[random_way], ordinary)]
     says.append(f"Paths of at most {LONGEST_PATH} branches carry {100 * carried:.0f} % of the gradient of the trained resnet20 (of the summed norms by length, measured now on {len(images)} of the test images).")  # fmt: skip
-    card(now, "short_paths", error_by_epoch(harsher, now.palette), *FACTS, title=title, says="  \n".join(says), alt=title,
+    card(now, "short_paths", partial(error_by_epoch, harsher, now.palette), *FACTS, title=title, says="  \n".join(says), alt=title,
          formula=r"\text{short: }\nabla_\theta L = \sum_{|p| \le 4} g_p;\quad \text{random: }g_i = 0\text{ for 5 of 9 blocks, drawn for each batch}", origin="fashion-resnet20, trained in three ways",
          python=snippets.short_paths("fashion-resnet20"), caption=BANDS + "The paths of 4 random blocks have 2 branches on average, less than half as many as those that carry the gradient of resnet20: this says little about the paper.")  # fmt: skip
     plan_note(PLAN)

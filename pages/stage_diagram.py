@@ -1,5 +1,7 @@
 """What is a residual network made of? The stages, every block, and what is inside one."""
 
+from functools import partial
+
 import pandas as pd
 import streamlit as st
 
@@ -41,7 +43,7 @@ with st.container(border=True):
     st.header(f"{entry.name}: {description.layers} layers in {len(loaded.network.stage_sizes())} stages", anchor=False)
     highlight = settings.one_of("highlight", "Highlight", ["blocks", "shortcuts"], "blocks",
                                 help="Draw the blocks strong, or the shortcuts that run past their branches.")  # fmt: skip
-    figure = stage_diagram(description, *cached.stem_and_head(entry), highlight, chosen, now.palette)
+    figure = partial(stage_diagram, description, *cached.stem_and_head(entry), highlight, chosen, now.palette)
     arcs = (
         ""
         if plain
@@ -55,7 +57,7 @@ with st.container(border=True):
     st.header(f"Inside {chosen}: a {part.kind} block", anchor=False)
     wiring, maps = st.columns([1, 1.2])
     with wiring:
-        card(now, "wiring", block_wiring(part, cached.branch_layers(entry, chosen), now.palette), "computed from the model", alt=f"The layers of {chosen} and its shortcut.",
+        card(now, "wiring", partial(block_wiring, part, cached.branch_layers(entry, chosen), now.palette), "computed from the model", alt=f"The layers of {chosen} and its shortcut.",
              caption=f"{shortcut_reason(part)} · {part.params:,} parameters · {part.macs / 1e6:.2f} M multiply-adds for one image"
              + (" · the first block has no batch norm and ReLU of its own before its first convolution: the stem ends in them" if part.kind.startswith("pre") and chosen == "layer1.0" else ""))  # fmt: skip
     with maps:
@@ -73,7 +75,7 @@ with st.container(border=True):
         for cell, (field, title) in zip([*st.columns(2), *st.columns(2)], TENSORS.items(), strict=True):
             if (values := getattr(inside, field)) is not None:
                 with cell:
-                    card(now, f"maps_{field}", feature_maps(title, values, now.palette), says=f"**{title}**", alt=f"Feature maps: {title}.",
+                    card(now, f"maps_{field}", partial(feature_maps, title, values, now.palette), says=f"**{title}**", alt=f"Feature maps: {title}.",
                          of=networks[-1:], python=snippets.maps(title, field, chosen, networks))  # fmt: skip
     after = "" if part.kind.startswith("preactivation") else ", after a ReLU,"
     st.caption("The first 16 channels for this image. " + ("A plain block has no shortcut: what the branch drops is lost." if part.shortcut == "none"

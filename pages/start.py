@@ -1,6 +1,7 @@
 """The first screen: a real network to touch, and the seven claims with the page that tests each."""
 
 from dataclasses import replace
+from functools import partial
 from urllib.parse import parse_qsl
 
 import streamlit as st
@@ -10,7 +11,7 @@ from resnet_viz.experiments.degradation import mean_train_error
 from resnet_viz.figures.deletion import prediction_change, seen_sentence
 from resnet_viz.web import cached, links, snippets
 from resnet_viz.web.card import card, chip
-from resnet_viz.web.gallery import picture
+from resnet_viz.web.gallery import thumbnails
 from resnet_viz.web.parts import PAGES, SOFTMAX, beside_sentence, deleting_strip, lesion_notes, untrained_note, visit
 from resnet_viz.web.session import TWIN, choices
 
@@ -60,11 +61,11 @@ with st.container(border=True):
         lesion_notes(now, deleted)
     shown, answer = st.columns([1, 2.2], vertical_alignment="center")
     with shown:
-        st.image(picture(now.image.pixels[0]).resize((170, 170)), caption=now.image.names[0], alt=now.image.names[0])
+        st.image(thumbnails(now.image, [0], 170)[0], caption=now.image.names[0], alt=now.image.names[0])
         st.page_link(PAGES / "layer_deletion.py", label="Over 1,000 images, beside a plain network", icon=":material/content_cut:",
                      query_params=links.query_of("layer_deletion", choices()))  # fmt: skip
     with answer:
-        card(now, "start_prediction", prediction_change(entry.classes, before, after, now.palette), "measured", "1 image", *spent, formula=SOFTMAX,
+        card(now, "start_prediction", partial(prediction_change, entry.classes, before, after, now.palette), "measured", "1 image", *spent, formula=SOFTMAX,
              alt=f"The five likeliest classes before and after: {seen}.", caption="○ intact ● with the lesion", python=snippets.PREDICTION)  # fmt: skip
 st.header("Seven claims, and where to test them", anchor=False)
 for number, (claim, text, tests) in enumerate(CLAIMS, start=1):

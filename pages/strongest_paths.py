@@ -1,5 +1,7 @@
 """Which single paths carry most? The strongest that a search finds, and any path picked by hand."""
 
+from functools import partial
+
 import numpy as np
 import streamlit as st
 
@@ -10,7 +12,7 @@ from resnet_viz.figures.palette import power_of_two, short_number
 from resnet_viz.figures.strongest_paths import MOST_ROWS, branches_by_stage, paths_on_blocks
 from resnet_viz.web import cached, settings, snippets
 from resnet_viz.web.card import card
-from resnet_viz.web.gallery import picture
+from resnet_viz.web.gallery import thumbnails
 from resnet_viz.web.parts import VEIT, choosing_strip, plan_note, question, relative_bars, visit
 
 SHARE = r"\text{share of } p = \frac{\langle g_p, g\rangle}{\langle g, g\rangle},\quad g = \sum_p g_p"
@@ -64,7 +66,7 @@ with st.container(border=True):
     for each in now.networks[1:]:
         there = cached.strongest_paths(each, now.image, now.label)
         says += f" Beside it {each.title}: the strongest takes {there.takes_branch[0].sum()} branches, its share is {100 * there.shares[0]:.2f} %."
-    card(now, "strongest", paths_on_blocks(found, blocks, row, now.palette), "measured", "1 image", f"search of width {WIDTH}", *spent, title=title, says=says, formula=SHARE,
+    card(now, "strongest", partial(paths_on_blocks, found, blocks, row, now.palette), "measured", "1 image", f"search of width {WIDTH}", *spent, title=title, says=says, formula=SHARE,
          alt=f"{title}. {says}", on_select=choose_path, python=snippets.STRONGEST.replace("{row}", str(row)),
          caption=f"The {min(MOST_ROWS, len(shares))} strongest found, one a row: ■ the branch is taken, ─ the shortcut. A path is as strong as its share, the part of the whole gradient that it adds: over all paths the shares add up to 100 %, and a path that points against the whole has a negative one. The search keeps the partial paths with the largest share of the gradient at each stream.")  # fmt: skip
 with st.container(border=True):
@@ -79,9 +81,9 @@ with st.container(border=True):
         f"{branches_by_stage(np.array(takes_branch), blocks)} ({rank}); norm {short_number(path.norm)} at the first block."
     )
     seen, gradient = st.columns([1, 2])
-    seen.image(picture(now.image.pixels[0]).resize((220, 220)), caption=now.image.names[0], alt=now.image.names[0])
+    seen.image(thumbnails(now.image, [0], 220)[0], caption=now.image.names[0], alt=now.image.names[0])
     with gradient:
-        card(now, "path_picture", feature_maps("gradient", path.picture, now.palette), "measured", "1 image", *spent, formula=r"\partial L / \partial \text{image, along } p",
+        card(now, "path_picture", partial(feature_maps, "gradient", path.picture, now.palette), "measured", "1 image", *spent, formula=r"\partial L / \partial \text{image, along } p",
              alt="The gradient along the chosen path, as a picture on the input.", python=snippets.PATH_PICTURE.replace("{taken}", str(taken)),
              caption="The gradient of the loss with respect to each pixel of the normalised image, along this path alone: blue, the loss would rise with a brighter pixel; red, it would fall.")  # fmt: skip
     plan_note(PLAN)

@@ -237,6 +237,14 @@ def probabilities_of_each(
     return read_each(network, preprocessing, images, lesions, lambda logits, _: logits.softmax(1))
 
 
+def logits_of_each(
+    network: ResidualNetwork, preprocessing: Preprocessing, images: ImageSet, lesions: Sequence[Sequence[float]]
+) -> np.ndarray:
+    """Logits of a set under each lesion, (lesions, images, classes); their largest are what ``predict_each`` gives."""
+    copy = compared(folded(network), network, preprocessing, images)
+    return read_each(copy, preprocessing, images, lesions, lambda logits, _: logits)
+
+
 def predict_each(
     network: ResidualNetwork,
     preprocessing: Preprocessing,

@@ -6,14 +6,15 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import wraps
+from functools import cache, wraps
+from io import BytesIO
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 import streamlit as st
 import torch
-from streamlit.runtime.uploaded_file_manager import UploadedFile
+from scipy.special import softmax
 from torch import Tensor
 
 from ..errors import InputError
@@ -41,12 +42,10 @@ from ..networks.description import stem_and_head as stem_and_head_of
 from ..networks.device import device
 from ..networks.images import ImageSet, open_photo
 from ..networks.zoo import Entry, LoadedNetwork
+from .kept import Store, digest_of
 
-CONTENT: dict[str | type[Any], Callable[[Any], Any]] = {
-    LoadedNetwork: lambda loaded: loaded.identity,
-    ImageSet: lambda images: images.digest,
-    Entry: lambda entry: entry.name,
-}
+RESULTS = Store(256 * 2**20)
+NETWORKS = Store(512 * 2**20)
 MEASURES = {
     measure.__name__: measure
     for measure in (attribution.true_deletion, attribution.first_order, attribution.branch_size)
@@ -56,29 +55,24 @@ Result = TypeVar("Result")
 SPENT: ContextVar[list[float]] = ContextVar("seconds that the results used here took to compute")
 
 
-def kept(max_entries: int) -> Callable[[Callable[Given, Result]], Callable[Given, Result]]:
+def kept(compute: Callable[Given, Result]) -> Callable[Given, Result]:
     """Keep a function's results together with the seconds they took, which ``timed`` is told at every use."""
 
-    def decorate(compute: Callable[Given, Result]) -> Callable[Given, Result]:
-        @st.cache_data(max_entries=max_entries, hash_funcs=CONTENT, show_spinner=False)
-        @wraps(compute)
-        def measured(*args: Given.args, **kwargs: Given.kwargs) -> tuple[Result, float]:
+    @wraps(compute)
+    def call(*args: Given.args, **kwargs: Given.kwargs) -> Result:
+        def measured() -> tuple[Result, float]:
             started = time.perf_counter()
             return compute(*args, **kwargs), time.perf_counter() - started
 
-        @wraps(compute)
-        def call(*args: Given.args, **kwargs: Given.kwargs) -> Result:
-            inside = SPENT.set([])  # what it computes by means of others is part of its own time
-            try:
-                result, seconds = measured(*args, **kwargs)
-            finally:
-                SPENT.reset(inside)
-            tell_spent(seconds)
-            return result
+        inside = SPENT.set([])  # what it computes by means of others is part of its own time
+        try:
+            result, seconds = RESULTS.get((compute.__name__, digest_of(args, kwargs)), measured)
+        finally:
+            SPENT.reset(inside)
+        tell_spent(seconds)
+        return result
 
-        return call
-
-    return decorate
+    return call
 
 
 def tell_spent(seconds: float) -> None:
@@ -107,13 +101,13 @@ def timed() -> Iterator[list[str]]:
     said.append(f"{sum(seconds):.2f} s on {device().type.upper()}")
 
 
-@st.cache_resource(max_entries=8, hash_funcs=CONTENT, show_spinner=False)
 def network(entry: Entry, untrained: int | None = None, batch_norm: bool = True) -> LoadedNetwork:
     """A network that every session shares."""
-    return zoo.load(entry, untrained=untrained, batch_norm=batch_norm)
+    key = "network", digest_of(entry, untrained, batch_norm)
+    return NETWORKS.get(key, lambda: zoo.load(entry, untrained=untrained, batch_norm=batch_norm))
 
 
-@st.cache_resource(show_spinner=False)
+@cache
 def local_networks() -> tuple[dict[str, Entry], str]:
     """Rows for the files of weights given when the app was started (RESNET_VIZ_CHECKPOINTS), and what is wrong with them."""
     place = os.environ.get("RESNET_VIZ_CHECKPOINTS")
@@ -129,36 +123,38 @@ def networks() -> dict[str, Entry]:
     return zoo.NETWORKS | local_networks()[0] | st.session_state.get("uploaded_networks", {})
 
 
-@st.cache_resource(max_entries=4, ttl=60, hash_funcs=CONTENT, show_spinner=False)
+@st.cache_resource(max_entries=4, ttl=60, hash_funcs={Entry: lambda entry: f"{entry.dataset} {entry.preprocessing}"}, show_spinner=False)
 def images(entry: Entry) -> ImageSet:
     """The images that come with a network; looked for again after a minute, since CIFAR-10 may be put in its place."""
     return zoo.images_of(entry)
 
 
-@st.cache_data(max_entries=16, hash_funcs=CONTENT, show_spinner=False)
-def fitted(entry: Entry, photo: UploadedFile) -> Tensor:
-    """A visitor's own photo as the network sees it."""
-    return entry.preprocessing.fit(open_photo(photo))
+@kept
+def fitted(entry: Entry, name: str, photo: bytes) -> Tensor:
+    """A visitor's own photo as the network sees it. Raises InputError if it is not one."""
+    file = BytesIO(photo)
+    file.name = name
+    return entry.preprocessing.fit(open_photo(file))
 
 
-@st.cache_data(max_entries=32, hash_funcs=CONTENT, show_spinner=False)
+@kept
 def description(loaded: LoadedNetwork) -> Description:
     return describe(loaded.network, loaded.entry.preprocessing)
 
 
-@st.cache_data(max_entries=32, hash_funcs=CONTENT, show_spinner=False)
+@kept
 def description_of_row(entry: Entry) -> Description:
     """Of a network without weights."""
     return describe(zoo.architecture(entry), entry.preprocessing)
 
 
-@st.cache_data(max_entries=32, hash_funcs=CONTENT, show_spinner=False)
+@kept
 def stem_and_head(entry: Entry) -> tuple[list[Part], list[Part]]:
     """The layers of a network's stem and head."""
     return stem_and_head_of(zoo.architecture(entry), entry.preprocessing)
 
 
-@st.cache_data(max_entries=128, hash_funcs=CONTENT, show_spinner=False)
+@kept
 def branch_layers(entry: Entry, block: str) -> list[Part]:
     """The layers of one block's branch."""
     network = zoo.architecture(entry)
@@ -166,12 +162,12 @@ def branch_layers(entry: Entry, block: str) -> list[Part]:
     return branch_layers_of(network.blocks[block], blank(network, parts[block].in_shape))
 
 
-@kept(256)
+@kept
 def block_maps(loaded: LoadedNetwork, image: ImageSet, block: str) -> trace.BlockMaps:
     return trace.block_maps(loaded.network, loaded.inputs(image), block)
 
 
-@kept(8)
+@kept
 def family(name: str) -> list[dict[str, str | int | float | None]]:
     """A row of facts for each network of a family, recomputed from the models."""
     rows: list[dict[str, str | int | float | None]] = []
@@ -187,47 +183,52 @@ def family(name: str) -> list[dict[str, str | int | float | None]]:
     return rows
 
 
-@st.cache_data(show_spinner=False)
+@kept
 def history(name: str) -> dict | None:
     """The training history that lies beside a bundled network's weights."""
     path = zoo.CHECKPOINTS / f"{name}.json"
     return json.loads(path.read_text()) if path.is_file() else None
 
 
-@st.cache_resource(show_spinner=False)
+@kept
 def histories_by_depth(kind: str) -> dict[int, list[dict[str, Any]]]:
     """The bundled histories of 'plain' or 'resnet'."""
     return degradation.family(kind)
 
 
-@st.cache_resource(show_spinner=False)
+@kept
 def recorded_stacks() -> list[identity.Attempt]:
     """The stacks that came with the project."""
     return identity.bundled()
 
 
-@st.cache_resource(max_entries=8, show_spinner=False)
+@kept
 def recorded_race(name: str) -> tuple[race.Race, list[race.Record]]:
     """A race that came with the project, of the first seed."""
     return race.bundled(name)[0]
 
 
-@st.cache_resource(max_entries=8, hash_funcs=CONTENT, show_spinner=False)
+@kept
 def intact_streams(loaded: LoadedNetwork, image: ImageSet) -> list[Tensor]:
     """The streams that one image leaves in the intact network; nobody may write to them."""
     return deletion.intact_streams(loaded.network, loaded.inputs(image))
 
 
-@kept(512)
+@kept
 def probabilities(loaded: LoadedNetwork, image: ImageSet, gates: Sequence[float]) -> np.ndarray:
     """Class probabilities of one image under gates, (classes,)."""
     return deletion.probabilities(loaded.network, intact_streams(loaded, image), gates)[0]
 
 
-@kept(256)
+@kept
+def set_logits(loaded: LoadedNetwork, images: ImageSet, gates: Sequence[float]) -> np.ndarray:
+    """The logits of a set under gates, (images, classes): from one pass come its error, what flips, and its calibration."""
+    return deletion.logits_of_each(loaded.network, loaded.entry.preprocessing, images, [gates])[0]
+
+
 def predictions(loaded: LoadedNetwork, images: ImageSet, gates: Sequence[float]) -> np.ndarray:
     """Predicted classes of a set under gates, (images,)."""
-    return deletion.predict(loaded.network, loaded.entry.preprocessing, images, gates)
+    return set_logits(loaded, images, gates).argmax(1)
 
 
 def before_and_after(loaded: LoadedNetwork, image: ImageSet, gates: tuple[float, ...]) -> tuple[np.ndarray, np.ndarray]:
@@ -241,49 +242,49 @@ def lesion(loaded: LoadedNetwork, images: ImageSet, gates: tuple[float, ...]) ->
     return deletion.Lesion(before, after, deletion.label_array(images))
 
 
-@kept(128)
+@kept
 def sweep(loaded: LoadedNetwork, images: ImageSet) -> deletion.Sweep:
     """Every block deleted in turn, over a set or a part of it."""
     return deletion.sweep(loaded.network, loaded.entry.preprocessing, images)
 
 
-@kept(256)
+@kept
 def random_deletions(loaded: LoadedNetwork, images: ImageSet, count: int, draws: int, seed: int) -> Study:
     """``count`` random blocks deleted, several draws."""
     return lesion_studies.random_deletions(loaded.network, loaded.entry.preprocessing, images, [count], draws, seed)
 
 
-@kept(256)
+@kept
 def random_swaps(loaded: LoadedNetwork, images: ImageSet, count: int, draws: int, seed: int) -> Study:
     """``count`` random pairs of blocks change places, several draws."""
     return lesion_studies.random_swaps(loaded.network, loaded.entry.preprocessing, images, [count], draws, seed)
 
 
-@kept(64)
+@kept
 def stops(loaded: LoadedNetwork, images: ImageSet) -> deletion.Sweep:
     """A set in the network stopped after each number of blocks."""
     return early_stop.stop_everywhere(loaded.network, loaded.entry.preprocessing, images)
 
 
-@kept(128)
+@kept
 def probabilities_by_stop(loaded: LoadedNetwork, image: ImageSet) -> np.ndarray:
     """Class probabilities of one image after each number of blocks."""
     return early_stop.probabilities_by_stop(loaded.network, loaded.inputs(image))
 
 
-@kept(128)
+@kept
 def importance(loaded: LoadedNetwork, images: ImageSet, labels: tuple[int, ...], measure: str) -> Importance:
     """A measure of experiments.attribution by its function's name."""
     return MEASURES[measure](loaded.network, loaded.inputs(images), label_tensor(labels))
 
 
-@kept(512)
+@kept
 def shapley_exact(loaded: LoadedNetwork, images: ImageSet, labels: tuple[int, ...]) -> Importance:
     """All subsets of the blocks."""
     return attribution.shapley_exact(loaded.network, loaded.inputs(images), label_tensor(labels))
 
 
-@kept(512)
+@kept
 def shapley_permutation(
     loaded: LoadedNetwork, images: ImageSet, labels: tuple[int, ...], number: int, seed: int
 ) -> np.ndarray:
@@ -291,20 +292,19 @@ def shapley_permutation(
     return attribution.shapley_permutation(loaded.network, loaded.inputs(images), label_tensor(labels), number, seed)
 
 
-@kept(128)
+@kept
 def losses(loaded: LoadedNetwork, images: ImageSet, gates: tuple[float, ...]) -> np.ndarray:
     """Each labelled image's loss under gates, (images,)."""
     return deletion.loss_of_each(loaded.network, loaded.entry.preprocessing, images, [gates])[0]
 
 
-@kept(128)
 def reliability(loaded: LoadedNetwork, images: ImageSet, gates: tuple[float, ...]) -> calibration.Reliability:
     """Confidence against accuracy of a labelled set under gates."""
-    (given,) = deletion.probabilities_of_each(loaded.network, loaded.entry.preprocessing, images, [gates])
-    return calibration.reliability(given, deletion.known(deletion.label_array(images)))
+    probabilities = softmax(set_logits(loaded, images, gates), 1)
+    return calibration.reliability(probabilities, deletion.known(deletion.label_array(images)))
 
 
-@kept(256)
+@kept
 def grad_cam(
     loaded: LoadedNetwork, image: ImageSet, label: int, gates: tuple[float, ...], block: str
 ) -> image_attribution.GradCam:
@@ -312,7 +312,7 @@ def grad_cam(
     return image_attribution.grad_cam(loaded.network, loaded.entry.preprocessing, image, label, gates, block)
 
 
-@kept(64)
+@kept
 def integrated_gradients(
     loaded: LoadedNetwork, image: ImageSet, label: int, gates: tuple[float, ...]
 ) -> image_attribution.Integrated:
@@ -320,13 +320,13 @@ def integrated_gradients(
     return image_attribution.integrated_gradients(loaded.network, loaded.entry.preprocessing, image, label, gates)
 
 
-@kept(8)
+@kept
 def containment(shallow: Entry, deep: Entry) -> deepening.Containment:
     """A trained plain network beside itself, deepened."""
     return deepening.containment(network(shallow).network, deep)
 
 
-@kept(64)
+@kept
 def gradient_growth(entry: Entry, seed: int, images: ImageSet) -> float:
     """How many times as large the stream's gradient is at the first block as at the last, untrained, over labelled images."""
     loaded = zoo.load(entry, untrained=seed)  # not kept: it is needed once
@@ -334,39 +334,39 @@ def gradient_growth(entry: Entry, seed: int, images: ImageSet) -> float:
     return norms[0] / norms[-1]
 
 
-@kept(64)
+@kept
 def traced(loaded: LoadedNetwork, images: ImageSet, labels: tuple[int, ...]) -> trace.Trace:
     """One forward and one backward pass over a batch."""
     return trace.trace(loaded.network, loaded.inputs(images), label_tensor(labels))
 
 
-@kept(64)
+@kept
 def gradient_by_length(
     loaded: LoadedNetwork, images: ImageSet, labels: tuple[int, ...], stage: str | None = None
 ) -> paths.GradientByLength:
     return paths.gradient_by_length(loaded.network, loaded.inputs(images), label_tensor(labels), stage=stage)
 
 
-@kept(64)
+@kept
 def sampled_path_norms(
     loaded: LoadedNetwork, images: ImageSet, labels: tuple[int, ...], samples: int, seed: int
 ) -> np.ndarray:
     return paths.sampled_path_norms(loaded.network, loaded.inputs(images), label_tensor(labels), samples, seed)
 
 
-@kept(128)
+@kept
 def strongest_paths(loaded: LoadedNetwork, image: ImageSet, label: int) -> StrongestPaths:
     """The strongest paths that a search finds for one image."""
     return strongest.strongest_paths(loaded.network, loaded.inputs(image), label_tensor((label,)))
 
 
-@kept(256)
+@kept
 def path_gradient(loaded: LoadedNetwork, image: ImageSet, label: int, takes_branch: tuple[bool, ...]) -> PathGradient:
     """The gradient of one image along one path."""
     return strongest.path_gradient(loaded.network, loaded.inputs(image), label_tensor((label,)), takes_branch)
 
 
-@kept(128)
+@kept
 def recall(loaded: LoadedNetwork, image: ImageSet, label: int) -> tuple[int, int]:
     """How many of the paths found are among the strongest of all, in a network of few blocks."""
     return strongest.recall(loaded.network, loaded.inputs(image), label_tensor((label,)))

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib.resources import files
 from typing import Any
 
@@ -11,6 +12,7 @@ import streamlit as st
 from ..citation import CITE
 from ..networks.images import ImageSet
 from ..networks.zoo import LoadedNetwork
+from .drawing import Drawing, drawn
 from .session import Visit
 
 FILES = st.components.v2.component(
@@ -25,7 +27,7 @@ FILES = st.components.v2.component(
 class Card:
     """A figure of this page with all that belongs to it, as the export of the page needs it. Texts are Markdown.
 
-    ``pictures``: in place of a figure, data URIs with what each shows; ``origin``: what it was made from, where that is neither
+    ``figure``: as JSON; ``pictures``: in place of a figure, data URIs with what each shows; ``origin``: what it was made from, where that is neither
     the visit's network nor its image.
     """
 
@@ -33,7 +35,7 @@ class Card:
     title: str
     formula: str
     says: str
-    figure: go.Figure | None
+    figure: str | None
     caption: str
     facts: tuple[str, ...]
     provenance: tuple[str, ...]
@@ -45,7 +47,7 @@ class Card:
 def card(
     visit: Visit,
     key: str,
-    figure: go.Figure,
+    figure: "partial[go.Figure]",
     *facts: str,
     alt: str,
     title: str = "",
@@ -58,7 +60,7 @@ def card(
     origin: str = "",
     on_select: Callable[[], None] | None = None,
 ) -> None:
-    """Show a figure: its title (an answer), the formula that its numbers follow, what it says, the caption that says what to see, and below it a chip.
+    """Show the figure that ``figure`` draws (it is drawn once for all visitors): its title (an answer), the formula that its numbers follow, what it says, the caption that says what to see, and below it a chip.
 
     ``facts``: 'measured', 'precomputed' or 'schematic', on what, with which interval, in what time. ``alt``: the figure
     for those who cannot see it. ``formula``: LaTeX. ``of``, ``images``: the networks and images it was made from, where these are not the
@@ -71,9 +73,10 @@ def card(
         st.markdown(f"${formula}$")
     if says:
         st.markdown(says)
+    text = drawn(figure)
     selection: dict[str, Any] = {"on_select": on_select, "selection_mode": "points"} if on_select else {}
     st.plotly_chart(
-        figure, theme=None, key=key, config={"displayModeBar": False}, alt=alt.replace("**", ""), **selection
+        Drawing(text), theme=None, key=key, config={"displayModeBar": False}, alt=alt.replace("**", ""), **selection
     )
     if caption:
         st.caption(caption)
@@ -82,7 +85,7 @@ def card(
         title,
         formula,
         says,
-        figure,
+        text,
         caption,
         facts,
         provenance(visit, facts, of or [visit.loaded], images or visit.image, origin),

@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 
 from ..networks.images import ImageSet
+from .cached import kept
 from .card import Card
 
 CSS = """
@@ -55,7 +56,7 @@ def gallery(
     GALLERY(
         key=key,
         data={
-            "images": [data_uri(images.pixels[position], 88) for position in positions],
+            "images": [data_uri(png) for png in thumbnails(images, positions, 88)],
             "names": [images.names[position] for position in positions],
             "positions": positions,
             "chosen": positions.index(chosen) if chosen in positions else -1,
@@ -77,14 +78,12 @@ def pictures(images: ImageSet, positions: Sequence[int] | np.ndarray, captions: 
     """What some images of a set say together, and each with its caption; a saved page has them, too."""
     if says:
         st.markdown(says)
-    saved = tuple(
-        (data_uri(images.pixels[int(index)], 84), caption) for index, caption in zip(positions, captions, strict=True)
-    )
+    small = thumbnails(images, list(map(int, positions)), 84)
+    saved = tuple((data_uri(png), caption) for png, caption in zip(small, captions, strict=True))
     st.session_state["cards"].append(Card("pictures", "", "", says, None, "", (), (), "", saved))
     with st.container(horizontal=True):
-        for index, caption in zip(positions, captions, strict=True):
-            shown = picture(images.pixels[int(index)]).resize((84, 84))
-            st.image(shown, width=84, caption=caption, alt=f"{images.names[index]}: {caption}")
+        for png, index, caption in zip(small, positions, captions, strict=True):
+            st.image(png, width=84, caption=caption, alt=f"{images.names[index]}: {caption}")
 
 
 def picture(pixels: torch.Tensor) -> Image.Image:
@@ -93,8 +92,16 @@ def picture(pixels: torch.Tensor) -> Image.Image:
     return Image.fromarray(array[:, :, 0] if array.shape[2] == 1 else array)
 
 
-def data_uri(pixels: torch.Tensor, size: int) -> str:
-    """A PNG of ``size`` x ``size`` pixels as a data URI."""
-    buffer = io.BytesIO()
-    picture(pixels).resize((size, size), Image.Resampling.BILINEAR).save(buffer, "PNG")
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+@kept
+def thumbnails(images: ImageSet, positions: Sequence[int], size: int) -> list[bytes]:
+    """PNGs of ``size`` x ``size`` pixels."""
+    made = []
+    for position in positions:
+        buffer = io.BytesIO()
+        picture(images.pixels[position]).resize((size, size), Image.Resampling.BILINEAR).save(buffer, "PNG")
+        made.append(buffer.getvalue())
+    return made
+
+
+def data_uri(png: bytes) -> str:
+    return "data:image/png;base64," + base64.b64encode(png).decode()

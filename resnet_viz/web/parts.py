@@ -13,6 +13,7 @@ from ..experiments.plan import Plan
 from ..figures.deletion import seen_sentence
 from ..networks.network import stage_of
 from . import cached
+from .kept import digest_of
 from .session import LARGEST_SEED, Visit, change_lesion, choices, redo_lesion, undo_lesion
 from .strip import network_strip
 
@@ -20,7 +21,6 @@ HE_2015, HE_2016 = "[He et al., 2015](https://arxiv.org/abs/1512.03385)", "[2016
 VEIT = "[Veit, Wilber and Belongie, 2016](https://arxiv.org/abs/1605.06431)"
 SOFTMAX = r"p_c = e^{z_c} / \sum_j e^{z_j}"
 PAGES = Path(__file__).parents[2] / "pages"
-MOST_KEPT = 32
 LONG = 1.0  # seconds, from which on a computation shows how far it is
 Result = TypeVar("Result")
 
@@ -213,8 +213,8 @@ def relative_bars(
 
 
 def done_in_steps(key: object) -> list | None:
-    """What ``in_steps`` has computed under this key in this session, if it has."""
-    results, seconds = st.session_state.get("done_in_steps", {}).get(key, (None, 0.0))
+    """What ``in_steps`` has computed under this key, for whomever, if it has."""
+    results, seconds = cached.RESULTS.find(("in_steps", digest_of(key))) or (None, 0.0)
     cached.tell_spent(seconds)
     return results
 
@@ -230,8 +230,8 @@ def in_steps(
     """Compute one after the other; None where the visitor has cancelled, or has not begun (``ask_first``) yet.
 
     What takes more than a second shows a progress bar with the time left and a button to cancel, and below them ``show``
-    draws the results so far (under no fixed key, since it is called again and again). What is done is kept for
-    the session under ``key``. The steps should be cached, so that whatever interrupts them (a click elsewhere on the page,
+    draws the results so far (under no fixed key, since it is called again and again). What is done is kept
+    under ``key``, for all visitors. The steps should be cached, so that whatever interrupts them (a click elsewhere on the page,
     a page change, Cancel) costs one step at most.
     """
     if (results := done_in_steps(key)) is not None:
@@ -263,8 +263,5 @@ def in_steps(
                     with preview.container():
                         show(results)
     place.empty()
-    kept: dict[object, tuple[list[Result], float]] = st.session_state.setdefault("done_in_steps", {})
-    kept[key] = results, sum(seconds)
-    for oldest in list(kept)[:-MOST_KEPT]:
-        del kept[oldest]
+    cached.RESULTS.get(("in_steps", digest_of(key)), lambda: (results, sum(seconds)))
     return results

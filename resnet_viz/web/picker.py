@@ -97,7 +97,7 @@ def own_images(source: str, chosen: Choices, loaded: LoadedNetwork, images: Imag
     own = []
     for file in given[:MOST_OWN]:
         try:
-            own.append((str(file.name), cached.fitted(loaded.entry, file)))
+            own.append((str(file.name), cached.fitted(loaded.entry, file.name, file.getvalue())))
         except InputError as error:
             st.error(str(error))
     if own and loaded.entry.dataset == "Fashion-MNIST":

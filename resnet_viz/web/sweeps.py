@@ -1,4 +1,4 @@
-"""Every block deleted in turn, in the networks of a visit: done in parts, kept for the session, shown on the strip."""
+"""Every block deleted in turn, in the networks of a visit: done in parts, kept, shown on the strip."""
 
 from functools import partial
 
@@ -16,7 +16,7 @@ PARTS = 4  # of the images, so that a click in the middle of it costs at most on
 
 
 def known_sweeps(visit: Visit) -> list[Sweep] | None:
-    """One sweep for each network, if they have been done in this session."""
+    """One sweep for each network, if they have been done."""
     parts = done_in_steps(key(visit))
     return [joined(of_network) for of_network in zip(*parts, strict=True)] if parts else None
 
@@ -41,7 +41,7 @@ def show_sweeps(visit: Visit, swept: list[Sweep], spent: list[str]) -> None:
     rows = [(network.title, each, is_plain(network.network)) for network, each in zip(networks, swept, strict=True)]
     says = "  \n".join(f"**{title}**: {sweep_sentence(each)}" for title, each, _ in rows)
     facts = [f"{len(swept[0].blocks)} lesions × {len(images):,} images", *(["Wilson 95 %"] if images.labels is not None else []), *spent]  # fmt: skip
-    card(visit, "sweep", sweep_errors(rows, 100 - 100 / classes, visit.palette), "measured", *facts, title="Every block deleted in turn", formula=rf"{GATED},\ g = 0", says=says,
+    card(visit, "sweep", partial(sweep_errors, rows, 100 - 100 / classes, visit.palette), "measured", *facts, title="Every block deleted in turn", formula=rf"{GATED},\ g = 0", says=says,
          alt=f"What each deletion does. {says}", caption=sweep_caption(rows), of=networks, images=images, python=snippets.sweep(networks, classes))  # fmt: skip
     plan_note(PLANS[SINGLE])
 

@@ -1,7 +1,11 @@
 """What tests of pages share."""
 
+import base64
+import json
 from collections.abc import Iterator
+from typing import Any
 
+import numpy as np
 import pytest
 
 from resnet_viz.networks import zoo
@@ -16,3 +20,15 @@ def few_images(monkeypatch) -> Iterator[None]:
     cached.images.clear()
     yield
     cached.images.clear()
+
+
+def data_of(figure: str) -> list[dict[str, Any]]:
+    """The traces of a figure that a page keeps as JSON, their arrays as numpy's."""
+
+    def decoded(part: dict[str, Any]) -> Any:
+        if "bdata" not in part:
+            return part
+        array = np.frombuffer(base64.b64decode(part["bdata"]), part["dtype"])
+        return array.reshape([int(size) for size in str(part.get("shape", len(array))).split(",")])
+
+    return json.loads(figure, object_hook=decoded)["data"]

@@ -18,6 +18,7 @@ from resnet_viz.networks.zoo import NETWORKS, images_of
 from resnet_viz.web import cached
 from resnet_viz.web.sweeps import bars_of
 
+from .conftest import data_of
 from .test_pages import button, opened, texts
 
 SMALL = {"network": "fashion-resnet20", "beside": "nothing"}
@@ -42,11 +43,11 @@ def test_a_network_without_blocks_to_swap_says_so() -> None:
 
 def test_shapley_values_come_at_a_press_and_add_up() -> None:
     app = opened("block_importance", SMALL)
-    assert [trace.name for trace in app.session_state["cards"][0].figure.data] == ["deletion, nats", "first order, nats", "|F(x)| / |x|"]  # fmt: skip
+    assert [trace["name"] for trace in data_of(app.session_state["cards"][0].figure)] == ["deletion, nats", "first order, nats", "|F(x)| / |x|"]  # fmt: skip
     button(app, "Add Shapley values").click().run()
     assert not app.exception
-    figure = app.session_state["cards"][0].figure
-    assert [trace.name for trace in figure.data] == [
+    traces = data_of(app.session_state["cards"][0].figure)
+    assert [trace["name"] for trace in traces] == [
         "deletion, nats",
         "first order, nats",
         "|F(x)| / |x|",
@@ -55,14 +56,14 @@ def test_shapley_values_come_at_a_press_and_add_up() -> None:
     loaded = cached.network(NETWORKS["fashion-resnet20"])
     sample = images_of(loaded.entry, limit=100)
     intact, deleted = (cached.losses(loaded, sample, (gate,) * 9).mean() for gate in (1.0, 0.0))
-    assert np.sum(figure.data[3].y) == pytest.approx(deleted - intact, rel=1e-4)
+    assert np.sum(traces[3]["y"]) == pytest.approx(deleted - intact, rel=1e-4)
     assert "Shapley values exact, all 512 subsets of the blocks" in texts(app)
     assert not [each for each in app.number_input if each.label == "Seed of the permutations"], "nothing is drawn"
     settings = loaded.network, loaded.inputs(sample), sample.labels
-    assert list(figure.data[3].y) == pytest.approx(shapley_exact(*settings).mean)
+    assert list(traces[3]["y"]) == pytest.approx(shapley_exact(*settings).mean)
     assert app.query_params["shapley"] in ("yes", ["yes"])
     again = opened("block_importance", {**SMALL, "shapley": "yes"})  # a reload, or the link
-    assert list(again.session_state["cards"][0].figure.data[3].y) == list(figure.data[3].y)
+    assert list(data_of(again.session_state["cards"][0].figure)[3]["y"]) == list(traces[3]["y"])
 
 
 def test_a_network_of_many_blocks_offers_permutations_and_their_seed() -> None:

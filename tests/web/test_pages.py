@@ -288,7 +288,7 @@ def test_two_files_of_one_architecture_stand_beside_each_other_on_every_page(mon
     for name in ("first", "second"):
         copyfile(CHECKPOINTS / "fashion-resnet20.safetensors", tmp_path / f"{name}.safetensors")
     monkeypatch.setenv("RESNET_VIZ_CHECKPOINTS", str(tmp_path))
-    cached.local_networks.clear()
+    cached.local_networks.cache_clear()
     link = {"network": "fashion-resnet20:first", "beside": "fashion-resnet20:second", "deleted": "3"}
     for page in EXPERIMENTS:
         app = opened(page, link)
@@ -302,17 +302,17 @@ def test_two_files_of_one_architecture_stand_beside_each_other_on_every_page(mon
     app = opened("stage_diagram", link)
     app.segmented_control(key="/maps_of").set_value("the one beside it").run()
     assert "fashion-resnet20:second" in texts(app)
-    cached.local_networks.clear()
+    cached.local_networks.cache_clear()
 
 
 def test_a_file_that_fits_nothing_is_told_and_the_app_goes_on(monkeypatch, tmp_path) -> None:
     (tmp_path / "broken.pt").write_bytes(b"no weights")
     monkeypatch.setenv("RESNET_VIZ_CHECKPOINTS", str(tmp_path))
-    cached.local_networks.clear()
+    cached.local_networks.cache_clear()
     app = opened("stage_diagram")
     assert "broken.pt" in app.error[0].value
     assert "fashion-resnet56: 56 layers" in texts(app)
-    cached.local_networks.clear()
+    cached.local_networks.cache_clear()
 
 
 def test_two_networks_that_cannot_be_fetched_may_stand_beside_each_other(monkeypatch, tmp_path) -> None:
