@@ -143,12 +143,12 @@ def wrap(model: nn.Module) -> ResidualNetwork:
     theirs = set(model.modules())
     for module in network.modules():
         # A shared one may be in another mode than the model (a frozen batch norm), and so may a copy of one.
-        if module not in theirs and not reads_the_mode(type(module)):
+        if module not in theirs and not reads_the_mode(module):
             module.training = model.training
     for name, block in network.blocks.items():
         stage = getattr(model, stage_of(name))
         around = (model, stage, stage[int(name.partition(".")[2])])
-        block.training = any(each.training and reads_the_mode(type(each)) for each in around)
+        block.training = any(each.training and reads_the_mode(each) for each in around)
     return network
 
 

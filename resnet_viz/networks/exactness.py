@@ -96,7 +96,6 @@ def require_settled(network: nn.Module) -> None:
                 )
     for module in parts_of(network):
         require_shape(network, module)
-        kind: type = type(module)
         if isinstance(module, DRAW_ALWAYS):
             raise InputError(f"{named(network, module)} draws at random in every call; replace it by nn.MaxPool2d.")
         if isinstance(module, _BatchNorm) and module.running_mean is None:
@@ -104,7 +103,7 @@ def require_settled(network: nn.Module) -> None:
                 f"Batch norms must have running statistics; got {named(network, module)} without, so that an image's output "
                 "depends on the rest of its batch: give it some (track_running_stats=True), or use another norm."
             )
-        if module.training and (reads_the_mode(kind) or not untouched(module)):
+        if module.training and (reads_the_mode(module) or not untouched(module)):
             raise InputError(
                 f"The network must be in eval mode; got {named(network, module)} in training mode, in which an image's output "
                 "may depend on the rest of its batch or on chance: call network.eval() first."
@@ -155,8 +154,14 @@ def parts_of(network: nn.Module) -> Iterator[nn.Module]:
             waiting.extend(reversed(module._modules.values()))
 
 
+def reads_the_mode(module: nn.Module) -> bool:
+    """Whether a module may do something else in training mode."""
+    kind: type = type(module)
+    return kind_reads_the_mode(kind)
+
+
 @cache
-def reads_the_mode(kind: type) -> bool:
+def kind_reads_the_mode(kind: type) -> bool:
     """Whether layers of a class may do something else in training mode; of other people's classes nobody knows, nor of a block
     that stands for one of theirs."""
     known = kind.__module__.startswith(OF_KNOWN_LAYERS) and not getattr(kind, "of_others", False)

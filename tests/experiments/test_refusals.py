@@ -252,7 +252,7 @@ def test_one_output_is_two_classes(network, image_set):
     by_sigmoid = functional.binary_cross_entropy_with_logits(outputs[:, 0], labels.float(), reduction="none")
     logits = network(inputs)
     torch.testing.assert_close(logits, torch.cat([torch.zeros(4, 1), outputs], 1))
-    torch.testing.assert_close(loss.image_losses(logits, labels), by_sigmoid)
+    torch.testing.assert_close(loss.image_losses(logits, labels).float(), by_sigmoid)
     assert ask("trace", network, image_set, labels).loss == pytest.approx(by_sigmoid.mean().item(), rel=1e-5)
     np.testing.assert_array_equal(ask("predict", network, image_set, labels), (outputs[:, 0] > 0).long())
     assert ask("gradient_by_length", network, image_set, labels).norms.sum() > 0
