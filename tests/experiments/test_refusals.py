@@ -309,7 +309,7 @@ def test_a_probe_of_streams_that_are_not_finite_is_refused(network, image_set, l
 @pytest.mark.parametrize("last", [nn.Sigmoid(), nn.Softmax(1)])
 def test_a_head_that_ends_in_probabilities_is_refused(network, image_set, labels, last):
     network.head.add_module("last", last.eval())
-    for kind in EVERYTHING:
+    for kind in EVERYTHING.keys() - {"describe"}:
         with pytest.raises(InputError, match=r"head must give logits; got head\.last, a S.*, at its end"):
             ask(kind, network, image_set, labels)
 
@@ -336,7 +336,8 @@ def test_streams_of_any_shape_are_probed_and_have_no_grad_cam(image_set, labels,
 
 
 @pytest.mark.parametrize("precision", [torch.float64, torch.bfloat16, torch.float16])
-def test_every_experiment_works_in_every_precision(network, image_set, labels, precision):
+def test_every_experiment_works_in_every_precision(network, image_set, labels, precision, monkeypatch):
+    monkeypatch.setattr(image_attribution, "STEPS", (4,))
     few = replace(image_set.subset([0, 1, 2, 3]), labels=labels)
     inputs = SMALL_PREPROCESSING.normalise(few.pixels)
     known = ("loss_of_each", "probabilities_by_stop", "probabilities")
