@@ -12,10 +12,10 @@ from torch import Tensor
 
 from ..errors import InputError
 from ..networks.exactness import require_settled
-from ..networks.network import ResidualNetwork
-from .loss import finite, image_losses
+from ..networks.network import ResidualNetwork, check_batch
+from .loss import finite, image_losses, loss_gradient
 from .plan import Plan
-from .trace import image_norms, record
+from .trace import gradients_of, image_norms, record
 
 IMAGES, PERMUTATIONS = 100, 25
 MOST_BLOCKS = 11  # up to here all 2^n subsets, a branch each, cost no more than the 25 permutations, n forward passes each
@@ -72,11 +72,13 @@ def true_deletion(network: ResidualNetwork, images: Tensor, labels: Tensor) -> I
 
 def first_order(network: ResidualNetwork, images: Tensor, labels: Tensor) -> Importance:
     """The rise that the gradient promises: -d loss / d gate, since the gate falls by 1. One backward pass for all blocks."""
+    require_settled(network)
     gates = intact(network, images).requires_grad_()
     with torch.enable_grad():
-        losses = loss_of_gates(network, images, labels)(gates)
-        (gradient,) = torch.autograd.grad(losses.sum(), gates)
-    return of_images(-gradient)
+        logits = finite(network(images, gates))
+        direction, size = loss_gradient(logits, labels)  # a softmax less 1 would be rounding where the network is sure
+        (gradient,) = gradients_of(logits, [gates], direction)
+    return of_images(-gradient * size[:, None])
 
 
 def branch_size(network: ResidualNetwork, images: Tensor, labels: Tensor) -> Importance:
@@ -108,14 +110,14 @@ def shapley_exact(network: ResidualNetwork, images: Tensor, labels: Tensor) -> I
         """The losses of all subsets that begin with these gates: (2,) * blocks left + (images,), 0 deleted, 1 kept."""
         place = len(gates)
         if place == count:
-            return image_losses(network.logits(stream), labels).double()
+            return image_losses(network.logits(stream), labels)
         both = ([*gates, gate] for gate in (0.0, 1.0))
         rest = [1.0] * (count - place - 1)
         return torch.stack([losses_from(network.walk(stream, [*each, *rest], place, place + 1), each) for each in both])
 
     require_settled(network)
     with torch.no_grad():
-        losses = losses_from(network.stem(images), [])
+        losses = losses_from(network.enter(images), [])
     size = sum(np.indices((2,) * (count - 1)))  # the number of blocks there before the one that is added
     orders = np.array([1 / (count * comb(count - 1, before)) for before in range(count)])  # share that adds it then
     weights = torch.as_tensor(orders[size], device=losses.device)[..., None]
@@ -193,7 +195,8 @@ def interval_of(measure: Importance) -> str:
 
 def intact(network: ResidualNetwork, images: Tensor) -> Tensor:
     """Gates of 1, (images, n)."""
-    return images.new_ones(len(images), len(network.blocks))
+    check_batch(images)
+    return next(network.parameters()).new_ones(len(images), len(network.blocks))
 
 
 def of_images(values: Tensor) -> Importance:

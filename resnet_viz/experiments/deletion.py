@@ -11,7 +11,7 @@ from scipy import stats
 from torch import Tensor
 
 from ..errors import InputError
-from ..networks.device import in_batches
+from ..networks.device import array_of, in_batches
 from ..networks.exactness import agree, require_settled
 from ..networks.folding import folded
 from ..networks.images import ImageSet, Preprocessing
@@ -225,7 +225,7 @@ def loss_of_each(
     labels = known(images.labels)
 
     def loss(logits: Tensor, part: slice) -> Tensor:
-        return image_losses(logits, labels[part]).double()
+        return image_losses(logits, labels[part])
 
     return read_each(network, preprocessing, images, lesions, loss, None, batch_size, progress)
 
@@ -277,7 +277,7 @@ def compared(
 ) -> ResidualNetwork:
     """The folded copy if its logits for the first images are the network's but for rounding, else the network itself: norms
     of tiny variances can blow rounding up. Raises InputError where the network does not agree with itself either."""
-    inputs = preprocessing.normalise(images.pixels[:COMPARED].to(next(network.parameters()).device))
+    inputs = preprocessing.inputs_of(network, images.pixels[:COMPARED])
     with torch.no_grad():
         expected = finite(network(inputs))
         if agree(copy(inputs), expected):
@@ -304,7 +304,7 @@ def read_each(
     NotFinite where logits are not finite.
     """
     require_settled(network)
-    own, place = range(len(network.blocks)), next(network.parameters()).device
+    own = range(len(network.blocks))
     orders = orders or [own] * len(lesions)
     starts: list[list[int]] = [[] for _ in range(len(own) + 1)]
     for number, (gates, order) in enumerate(zip(lesions, orders, strict=True)):
@@ -313,7 +313,7 @@ def read_each(
     with torch.no_grad():
 
         def compute(part: slice) -> Tensor:
-            stream = network.stem(preprocessing.normalise(images.pixels[part].to(place)))
+            stream = network.enter(preprocessing.inputs_of(network, images.pixels[part]))
             rows: dict[int, Tensor] = {}
             for position, numbers in enumerate(starts):
                 for number in numbers:
@@ -329,7 +329,7 @@ def read_each(
 
         for _, rows in in_batches(compute, len(images), batch_size):
             found.append(rows)
-    return torch.cat(found, 1).numpy()
+    return array_of(torch.cat(found, 1))
 
 
 def predicted(logits: Tensor, _: slice) -> Tensor:
@@ -355,7 +355,7 @@ def probabilities(network: ResidualNetwork, streams: Sequence[Tensor], gates: Se
     first = first_changed(gates)
     with torch.no_grad():
         logits = finite(network.logits(network.walk(streams[first], gates, start=first)))
-        return logits.softmax(1).cpu().numpy()
+        return array_of(logits.softmax(1))
 
 
 def first_changed(gates: Sequence[float], order: Sequence[int] | None = None) -> int:

@@ -6,9 +6,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from ..networks.device import array_of
 from ..networks.exactness import require_settled
 from ..networks.images import ImageSet, Preprocessing
-from ..networks.network import ResidualNetwork
+from ..networks.network import ResidualNetwork, check_batch
 from ..progress import Progress, no_progress
 from .deletion import Sweep, known, label_array, predict_each
 from .loss import finite
@@ -51,9 +52,10 @@ def probabilities_by_stop(network: ResidualNetwork, image: Tensor) -> np.ndarray
     network that is not in eval mode, NotFinite where logits are not finite.
     """
     require_settled(network)
+    check_batch(image)
     gates = torch.tensor(early_stops(len(network.blocks)), device=image.device)
     with torch.no_grad():
-        return finite(network(image.expand(len(gates), *image.shape[1:]), gates)).softmax(1).cpu().numpy()
+        return array_of(finite(network(image.expand(len(gates), *image.shape[1:]), gates)).softmax(1))
 
 
 def stop_everywhere(
@@ -91,11 +93,19 @@ def probe_everywhere(
 
 
 def channel_means(network: ResidualNetwork, preprocessing: Preprocessing, images: ImageSet) -> list[Tensor]:
-    """The mean over all places of each channel of each of the n + 1 streams: float64 (images, channels) on the CPU."""
+    """The mean over all places of each channel of each of the n + 1 streams: float64 (images, channels) on the CPU.
+
+    Raises InputError for a network that is not in eval mode, NotFinite where a mean is not finite."""
     require_settled(network)
-    place, parts = next(network.parameters()).device, []
+    parts = []
     with torch.no_grad():
         for pixels in images.pixels.split(500):
-            streams = network.streams(preprocessing.normalise(pixels.to(place)))
-            parts.append([stream.mean((2, 3)).cpu().double() for stream in streams])
+            streams = network.streams(preprocessing.inputs_of(network, pixels))
+            parts.append([finite(over_places(stream), "streams").cpu().double() for stream in streams])
     return [torch.cat(of_stream) for of_stream in zip(*parts, strict=True)]
+
+
+def over_places(stream: Tensor) -> Tensor:
+    """The mean over all places of a stream (images, channels, ...), of any number of dimensions: (images, channels)."""
+    places = tuple(range(2, stream.ndim))
+    return stream.mean(places) if places else stream  # torch takes no dimensions for all of them

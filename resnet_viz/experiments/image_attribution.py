@@ -9,10 +9,11 @@ from captum.attr import IntegratedGradients, LayerAttribution, LayerGradCam
 from torch import Tensor, nn
 
 from ..errors import InputError
+from ..networks.device import array_of
 from ..networks.exactness import require_settled
 from ..networks.images import ImageSet, Preprocessing
 from ..networks.network import ResidualNetwork, stage_of
-from .loss import finite
+from .loss import logit_of
 
 STEPS = 128, 256  # the second where the first leaves too large an error; the paper advises 20 to 300
 TOLERANCE = 0.05  # of the difference of the logits, as in the paper
@@ -59,20 +60,25 @@ def grad_cam(
     """Grad-CAM (Selvaraju et al. 2017, arXiv:1610.02391) of the logit of class ``label``, at the stream A that leaves a block.
 
     ReLU(sum over channels k of w_k A_k), where w_k is the mean over all places of d logit / d A_k, upsampled bilinearly.
-    Raises InputError for an unknown block, or where ``image`` is not one image.
+    Raises InputError for an unknown block or class, for streams without height and width, or where ``image`` is not one image.
     """
     (index,) = network.block_indices([block])
     inputs = normalised(network, preprocessing, image.pixels)
     with torch.no_grad():
-        leaving = network.walk(network.stem(inputs), gates, stop=index + 1)
+        leaving = network.walk(network.enter(inputs), gates, stop=index + 1)
+    if leaving.ndim != 4:
+        raise InputError(
+            f"Grad-CAM needs streams (batch, channels, height, width); got {tuple(leaving.shape)} behind {block}: take a network "
+            "of images, or integrated gradients."
+        )
     stream = nn.Identity()  # of this call alone: Captum hooks it, and never the network that others share
 
     def rest(given: Tensor) -> Tensor:
-        return finite(network.logits(network.walk(stream(given), gates, start=index + 1)))
+        return logit_of(network.logits(network.walk(stream(given), gates, start=index + 1)), label)
 
-    cells = LayerGradCam(rest, stream).attribute(leaving, target=label, relu_attributions=True).detach()
+    cells = LayerGradCam(rest, stream).attribute(leaving, relu_attributions=True).detach()
     picture = LayerAttribution.interpolate(cells, inputs.shape[2:], "bilinear")
-    return GradCam(cells[0, 0].cpu().numpy(), picture[0, 0].cpu().numpy())
+    return GradCam(array_of(cells[0, 0]), array_of(picture[0, 0]))
 
 
 def integrated_gradients(
@@ -82,19 +88,20 @@ def integrated_gradients(
 
     (x - b) * integral from 0 to 1 of d logit / d x at b + t (x - b), by Gauss-Legendre quadrature; b is the image whose
     pixels are all 0, normalised as x is. Of the logit, as Grad-CAM, since the probability of a sure network hardly
-    changes near the image. Raises InputError where ``image`` is not one image.
+    changes near the image. Raises InputError for an unknown class, or where ``image`` is not one image.
     """
 
-    def logits(images: Tensor) -> Tensor:
-        return finite(network(images, gates))
+    def logit(images: Tensor) -> Tensor:
+        nothing = 0 * images.flatten(1).sum(1)  # through it autograd answers 0 where a stem lets no gradient through
+        return logit_of(network(images, gates), label) + nothing
 
     inputs = normalised(network, preprocessing, image.pixels)
     black = normalised(network, preprocessing, torch.zeros_like(image.pixels))
     with torch.no_grad():
-        rise = float(logits(inputs)[0, label].double() - logits(black)[0, label].double())
+        rise = float(logit(inputs)[0].double() - logit(black)[0].double())
     for steps in STEPS:
-        attributions = IntegratedGradients(logits).attribute(
-            inputs, black, target=label, n_steps=steps, internal_batch_size=BATCH_SIZE
+        attributions = IntegratedGradients(logit).attribute(
+            inputs, black, n_steps=steps, internal_batch_size=BATCH_SIZE
         )
         found = Integrated(attributions[0].detach().cpu().double().sum(0).numpy(), rise, steps)
         if found.error <= TOLERANCE * abs(rise):
@@ -108,7 +115,7 @@ def normalised(network: ResidualNetwork, preprocessing: Preprocessing, pixels: T
     require_settled(network)
     if len(pixels) != 1:
         raise InputError(f"An attribution is of one image; got {len(pixels)}. Take one with images.subset([0]).")
-    return preprocessing.normalise(pixels.to(next(network.parameters()).device))
+    return preprocessing.inputs_of(network, pixels)
 
 
 def stage_ends(blocks: Sequence[str], chosen: str) -> list[str]:

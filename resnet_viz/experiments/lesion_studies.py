@@ -206,8 +206,7 @@ def swappable_pairs(network: ResidualNetwork, images: ImageSet, preprocessing: P
     """All pairs of positions of blocks in one stage that take and return a stream of one shape."""
     require_settled(network)
     with torch.no_grad():
-        parameter = next(network.parameters())
-        streams = network.streams(preprocessing.normalise(images.pixels[:1].to(parameter.device)))
+        streams = network.streams(preprocessing.inputs_of(network, images.pixels[:1]))
     places = [
         (stage_of(name), before.shape, after.shape)
         for name, before, after in zip(network.blocks, streams[:-1], streams[1:], strict=True)

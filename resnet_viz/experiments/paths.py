@@ -22,10 +22,11 @@ from ..networks.blocks import Block, Gate, PlainBlock, PreactivationBlock, add
 from ..networks.device import in_batches
 from ..networks.exactness import exactly, is_convolution, require_settled, rounding
 from ..networks.network import ResidualNetwork, stage_of
+from ..networks.seeds import Seeded
 from ..progress import Progress, no_progress
-from .loss import finite, loss_gradient
+from .loss import finite, labels_of, loss_gradient
 from .plan import Plan
-from .trace import image_norms
+from .trace import gradients_of, image_norms, with_gradient
 
 BATCH_SIZE = 128
 MEMORY_BUDGET = 512 * 2**20  # bytes; batches are made so small that the gradients kept for all lengths stay below it
@@ -187,6 +188,7 @@ def gradient_by_length(
     Raises InputError for an unknown stage, for a network that is not in eval mode, for labels that do not fit, and where the
     sum is off by more than rounding; NotFinite where the network's output is not finite.
     """
+    labels = labels_of(images, labels)
     norms, errors, wholes = [], [], []
     blocks = blocks_of(network, stage)
     count = len(blocks)
@@ -226,7 +228,8 @@ def add_up(errors: Tensor, wholes: Tensor, tolerance: float) -> float:
     if not relative <= tolerance:
         raise InputError(
             f"The gradients of the paths must add up to autograd's; got a relative error of {relative:.1e}, where rounding makes "
-            f"less than {tolerance:.1e}: a layer works in place, draws at random or overflows; or try network.double()."
+            f"less than {tolerance:.1e}: a layer works in place, draws at random, overflows or has a backward hook that is not linear; "
+            "or try network.double()."
         )
     return relative
 
@@ -246,6 +249,7 @@ def sampled_path_norms(
     that length (a plain network has one path, of length n). Images and paths are taken in portions that stay below
     MEMORY_BUDGET. Raises as ``gradient_by_length`` does; checked is each block's share in the sum.
     """
+    labels = labels_of(images, labels)
     count = len(network.blocks)
     generator = np.random.default_rng(seed)
     lengths = np.repeat([length for length, number in enumerate(path_counts(network)) if number], samples)
@@ -320,11 +324,13 @@ def stream_gradients(
     (images,), float64. The gradients are those of ``loss_gradient``'s directions; times the size, they are the loss's."""
     require_settled(network)
     with torch.enable_grad():
-        streams = network.streams(images.detach().requires_grad_(), gates)  # the stem's weights may take no gradient
+        streams = [with_gradient(network.enter(images.detach()))]
+        for block, gate in zip(network.blocks.values(), network.gate_list(gates), strict=True):
+            streams.append(with_gradient(block(streams[-1], gate)))
         logits = finite(network.logits(streams[-1]))
         direction, size = loss_gradient(logits, labels)
         streams = streams if blocks is None else streams[blocks.start : blocks.stop + 1]
-        gradients = torch.autograd.grad(logits, streams, direction.to(logits))
+        gradients = tuple(gradients_of(logits, streams, direction))
     return [stream.detach() for stream in streams], gradients, size
 
 
@@ -342,9 +348,13 @@ def block_pulls(
 
 def checked_pulls(pulls: Iterable[tuple[Pull, Pull]], true: Sequence[Tensor]) -> Iterator[tuple[Pull, Pull]]:
     """The same pulls. Raises InputError at a block where both ways together do not take autograd's gradient behind it to that
-    before it: ``add_up`` for results that leave paths out. ``true``: autograd's, along the run."""
+    before it: ``add_up`` for results that leave paths out. ``true``: autograd's, along the run. It is split in two at random,
+    as paths split it, since what is not linear (guided backpropagation by a hook) takes the whole another way than its parts."""
     for pair, behind, before in zip(pulls, reversed(true[1:]), reversed(true[:-1]), strict=True):
-        add_up(*off_by(torch.cat([pull(behind[None]) for pull in pair]), before), rounding(before))
+        with Seeded(0):
+            share = torch.empty_like(behind).normal_()
+        parts = torch.stack([share * behind, (1 - share) * behind])
+        add_up(*off_by(torch.cat([pull(parts) for pull in pair]), before), rounding(before))
         yield pair
 
 

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError
-from ..networks.network import ResidualNetwork
+from ..networks.device import array_of
+from ..networks.network import ResidualNetwork, check_batch
 from .paths import (
     add_pulled,
     block_pulls,
@@ -118,7 +119,7 @@ def path_gradient(
     gradient = path_gradients(network, streams, true, torch.tensor(takes_branch, dtype=torch.bool)[None], gates)
     picture = pull_of(network.stem, image)(gradient)[0, 0] * size.to(image)
     norm, share = image_norms(gradient, 2)[0] * size, shares_of(gradient, true[0])
-    return PathGradient(picture.cpu().numpy(), norm.item(), share.item())
+    return PathGradient(array_of(picture), norm.item(), share.item())
 
 
 def recall(
@@ -152,6 +153,7 @@ def recall(
 
 def one(image: Tensor) -> Tensor:
     """The image. Raises InputError where there are several."""
+    check_batch(image)
     if len(image) != 1:
         raise InputError(f"Number of images must be 1; got {len(image)}.")
     return image

@@ -9,10 +9,10 @@ from torch import Tensor
 
 from ..errors import InputError
 from ..networks.blocks import add
-from ..networks.device import in_batches
+from ..networks.device import array_of, in_batches
 from ..networks.exactness import require_settled
 from ..networks.network import ResidualNetwork
-from .loss import image_losses, loss_gradient
+from .loss import image_losses, labels_of, loss_gradient
 
 BATCH_SIZE = 16
 
@@ -82,25 +82,27 @@ def record(network: ResidualNetwork, images: Tensor, labels: Tensor) -> Record:
     for labels that do not fit, and in float16.
     """
     require_settled(network)
+    labels = labels_of(images, labels)
     if images.dtype == torch.float16:
         raise InputError(
-            "Images must be float32, float64 or bfloat16; got float16, in which small gradients vanish: call network.float()."
+            "Images must be float32, float64 or bfloat16; got float16, in which small gradients vanish: call network.float() "
+            "and give images.float()."
         )
     parameters = {
         name: [p for p in module.parameters() if p.requires_grad]
         for name, module in [("stem", network.stem), *network.blocks.items()]
     }
     with torch.enable_grad():
-        streams, branches = [network.stem(images.detach().requires_grad_())], []  # the weights may take no gradient
+        streams, branches = [with_gradient(network.enter(images.detach()))], []
         for block in network.blocks.values():
             shortcut, branch = block.gated(*block.split(streams[-1]), 1.0)
             assert branch is not None  # it runs, since the gate is 1
-            branches.append(branch)
-            streams.append(block.activation(add(shortcut, branch)))
+            branches.append(with_gradient(branch))
+            streams.append(with_gradient(block.activation(add(shortcut, branches[-1]))))
         logits = network.logits(streams[-1])
         direction, size = loss_gradient(logits, labels)
         flat = [parameter for group in parameters.values() for parameter in group]
-        gradients = iter(torch.autograd.grad(logits, [*streams, *branches, *flat], (direction * size[:, None]).to(logits)))
+        gradients = iter(gradients_of(logits, [*streams, *branches, *flat], direction * size[:, None]))
     return Record(
         [stream.detach() for stream in streams],
         [branch.detach() for branch in branches],
@@ -111,11 +113,24 @@ def record(network: ResidualNetwork, images: Tensor, labels: Tensor) -> Record:
     )
 
 
+def with_gradient(tensor: Tensor) -> Tensor:
+    """The tensor, or where no gradient goes on from it (its weights take none, a layer cuts it off) a copy that takes one."""
+    return tensor if tensor.requires_grad else tensor.detach().requires_grad_()
+
+
+def gradients_of(logits: Tensor, tensors: Sequence[Tensor], direction: Tensor) -> Sequence[Tensor]:
+    """What comes back from the logits to each tensor: zeros where they do not depend on it (an unused weight)."""
+    if not logits.requires_grad:
+        return [torch.zeros_like(tensor) for tensor in tensors]
+    return torch.autograd.grad(logits, tensors, direction.to(logits), materialize_grads=True)
+
+
 def trace(network: ResidualNetwork, images: Tensor, labels: Tensor, batch_size: int = BATCH_SIZE) -> Trace:
     """Summarise the forward and backward passes of normalised images (batch, channels, height, width), part by part.
 
     Raises InputError as ``record`` does, and NotFinite where the network's output is not finite.
     """
+    labels = labels_of(images, labels)
     norms, statistics, losses = [], [], []
     summed: dict[str, list[Tensor]] = {}
 
@@ -142,7 +157,8 @@ def trace(network: ResidualNetwork, images: Tensor, labels: Tensor, batch_size: 
     total, squares, zeros, count = np.sum(statistics, 0).T
     mean = total / count
     parameter_norms = {
-        name: torch.cat([g.flatten() for g in group]).norm().item() if group else 0.0 for name, group in summed.items()
+        name: image_norms(torch.cat([g.flatten() for g in group]), 0).item() if group else 0.0
+        for name, group in summed.items()
     }
     return Trace(
         blocks=tuple(network.blocks),
@@ -181,11 +197,11 @@ def block_maps(network: ResidualNetwork, image: Tensor, name: str) -> BlockMaps:
     (index,) = network.block_indices([name])
     block = network.blocks[name]
     with torch.no_grad():
-        stream = network.walk(network.stem(image), stop=index)
+        stream = network.walk(network.enter(image), stop=index)
         shortcut, branch = block.gated(*block.split(stream), 1.0)
         out = block.activation(add(shortcut, branch))
     assert branch is not None  # it runs, since the gate is 1
-    kept = [None if tensor is None else tensor[0].cpu().numpy() for tensor in (stream, branch, shortcut, out)]
+    kept = [None if tensor is None else array_of(tensor[0]) for tensor in (stream, branch, shortcut, out)]
     return BlockMaps(*kept)  # type: ignore[arg-type]
 
 

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from ..errors import InputError
 from .blocks import Block
-from .exactness import agree, exactly
-from .network import ResidualNetwork, shape_of
+from .exactness import agree, exactly, reads_the_mode, require_logits, require_shape, rounding
+from .network import ResidualNetwork, check_batch, not_taken, shape_of, stage_of
 
 TRIED_SIZES = (64, 32, 224)  # pixels; networks for small images may pool a fixed number of them before the last layer
 TRIED_VOLUMES = (32, 16, 64)
@@ -26,7 +26,13 @@ Noise = Callable[[Tensor], Tensor]  # a tensor -> noise of its shape
 
 
 class AdaptedBlock(Block):
-    """A block of somebody else's: any activation may follow the sum, and any module may be the shortcut."""
+    """A block of somebody else's: any activation may follow the sum, and any module may be the shortcut.
+
+    It is in training mode where theirs is, or the stage or model around it: what these do then (a dropout in forward) nobody
+    knows.
+    """
+
+    of_others = True
 
     def __init__(self, kind: str, branch: nn.Module, shortcut: nn.Module, last_activation: nn.Module) -> None:
         super().__init__(kind, branch, shortcut)
@@ -46,7 +52,7 @@ def adapt(model: nn.Module, images: Tensor | None = None) -> ResidualNetwork:
     """Return a ResNet that this project did not write as a network that can be walked with gates.
 
     The layers are shared, not copied, with their hooks, masks and parametrisations, and the model is left as it was. In eval
-    mode, which all experiments ask for, the logits are the model's, bit for bit where both run the same operations (one
+    mode, which all experiments ask for (of the model, too, whose forward may read it), the logits are the model's, bit for bit where both run the same operations (one
     output z, for a sigmoid, becomes the logits 0 and z of two classes); in training mode a dropout in the head is left out.
     Images may have one, two or three space dimensions. Taken are
     torchvision's ResNet, ResNeXt and Wide ResNet, timm's ``timm.models.resnet.ResNet`` with basic or bottleneck blocks,
@@ -66,7 +72,8 @@ def adapt(model: nn.Module, images: Tensor | None = None) -> ResidualNetwork:
 
     Raises TypeError for another layout; for a block, stage, stem or head that computes something else, naming it; for a
     compiled one; for a model whose output for an image depends on the rest of the batch, or is not (batch, classes).
-    InputError where the model takes no noise of these sizes. Warns of branches whose last norm is 0 (timm's
+    InputError where the model takes no noise of these sizes or not the ``images``, where its layers have seen no batch or its
+    weights are not finite, and where it returns probabilities (seen for several classes, or where its head ends in them). Warns of branches whose last norm is 0 (timm's
     ``zero_init_last``, on by default; torchvision's ``zero_init_residual``): until trained they add exactly 0, so that
     deleting them changes nothing and no gradient comes through them.
 
@@ -86,8 +93,12 @@ def adapt(model: nn.Module, images: Tensor | None = None) -> ResidualNetwork:
         assert torch.equal(network(images), model.eval()(images))
     """
     network = wrap(model)
+    for module in model.modules():
+        require_shape(model, module)
+    require_logits(network)
     if any(parameter.is_meta for parameter in model.parameters()):
         return network
+    require_numbers(model)
     compare(model, images)
     zero = [name for name, block in network.blocks.items() if adds_nothing(block)]
     if zero:
@@ -99,6 +110,16 @@ def adapt(model: nn.Module, images: Tensor | None = None) -> ResidualNetwork:
     return network
 
 
+def require_numbers(model: nn.Module) -> None:
+    """Raise InputError for weights or statistics that are NaN or infinite, behind which no two computations differ."""
+    for name, tensor in chain(model.named_parameters(), model.named_buffers()):
+        if not tensor.isfinite().all():
+            raise InputError(
+                f"Weights and statistics must be finite; got NaN or infinity in {name}: give those of a training that did not "
+                "diverge."
+            )
+
+
 def wrap(model: nn.Module) -> ResidualNetwork:
     """Build the network from the model's layers, unseen. Raises TypeError naming those that are missing."""
     not_compiled(model, "The model")
@@ -107,6 +128,8 @@ def wrap(model: nn.Module) -> ResidualNetwork:
     missing += [] if stages else ["layer1 (a Sequential or ModuleList)"]
     if missing or fc is None:
         raise TypeError(f"{title(model)} has no {', '.join(missing or ['fc or linear'])}; {POSSIBLE}.")
+    if isinstance(fc, nn.ModuleList | nn.ModuleDict):
+        raise TypeError(f"The head must be one layer; got a {title(fc)}: choose one of them, for example model.fc = model.fc[0].")
     stem = layers_of(model, "conv1", "bn1") | {"act1": activation(model, 1)} | present(model, "maxpool")
     pool = layer(model, "avgpool", "global_pool") or average_pool(model)
     network = ResidualNetwork(
@@ -119,8 +142,13 @@ def wrap(model: nn.Module) -> ResidualNetwork:
     )
     theirs = set(model.modules())
     for module in network.modules():
-        if module not in theirs:  # a shared one may be in another mode than the model: a frozen batch norm
+        # A shared one may be in another mode than the model (a frozen batch norm), and so may a copy of one.
+        if module not in theirs and not reads_the_mode(module):
             module.training = model.training
+    for name, block in network.blocks.items():
+        stage = getattr(model, stage_of(name))
+        around = (model, stage, stage[int(name.partition(".")[2])])
+        block.training = any(each.training and reads_the_mode(each) for each in around)
     return network
 
 
@@ -223,7 +251,7 @@ def compare(model: nn.Module, images: Tensor | None) -> None:
                 parameter.add_(noise(parameter), alpha=by)
 
     change(copy.parameters(), 0.01)  # behind a last norm of weight 0, no mistake would be seen
-    images = accepted(copy, noise) if images is None else images[:2]
+    images = accepted(copy, noise) if images is None else taken(copy, images)
     network = wrap(copy)
     scales = [parameter for parameter in copy.parameters() if parameter.ndim == 1]
     kept = [parameter.detach().clone() for parameter in scales]
@@ -286,9 +314,17 @@ def differing_whole(network: ResidualNetwork, model: nn.Module, images: Tensor, 
 
     with torch.no_grad():
         logits = model(images.clone())
-    if not torch.is_tensor(logits) or logits.ndim != 2 or len(logits) != len(images):
+    if not torch.is_tensor(logits) or logits.ndim != 2 or len(logits) != len(images) or not logits.shape[1]:
+        cure = "let its forward return the class scores alone"
+        if torch.is_tensor(logits) and logits.shape[:1] == (len(images),) and logits.numel():
+            cure = "let its forward return them as " + ("logits[:, None]" if logits.ndim == 1 else "logits.flatten(1)")
         raise TypeError(
-            f"{title(model)} must return logits of shape (batch, classes); got {shape_of(logits)} for {len(images)} images."
+            f"{title(model)} must return logits of shape (batch, classes); got {shape_of(logits)} for {len(images)} images: {cure}."
+        )
+    sums = logits.sum(1)
+    if logits.shape[1] > 1 and (logits >= 0).all() and ((sums - 1).abs() < rounding(sums)).all():  # the weights are noise
+        raise InputError(
+            f"{title(model)} must return logits; got rows from 0 to 1 whose sum is 1: leave out the softmax, or the hook that does it."
         )
     if common_output(walked, model, images) is not None:
         with torch.no_grad():
@@ -308,7 +344,18 @@ def differing_whole(network: ResidualNetwork, model: nn.Module, images: Tensor, 
             if common_output(walk, stage, noise(streams[start])) is None:
                 return f"Stage layer{number}, a {title(stage)},"
         start = stop
-    return f"The stem or head of {title(model)}"
+    return f"The stem or head of {title(model)}, or what it does between its stages,"
+
+
+def taken(model: nn.Module, images: Tensor) -> Tensor:
+    """The first two of the user's images. Raises InputError where the model does not take them."""
+    check_batch(images)
+    try:
+        with torch.no_grad():
+            model(images[:2].clone())
+    except Exception as error:  # whatever a model raises
+        raise InputError(not_taken(title(model), model, images, error)) from error
+    return images[:2]
 
 
 def accepted(model: nn.Module, noise: Noise) -> Tensor:

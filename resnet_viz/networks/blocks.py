@@ -77,6 +77,7 @@ class Block(nn.Module):
         the branch is not run for the images whose gate is 0.
         """
         if torch.is_tensor(gate):
+            gate = gate.to(stream.dtype)  # so that it changes no precision
             if not gate.requires_grad:
                 deleted = (gate == 0).expand(len(stream))
                 if deleted.all():

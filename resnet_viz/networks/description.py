@@ -55,8 +55,8 @@ class Description:
 
 
 def blank(network: ResidualNetwork, shape: Shape) -> Tensor:
-    """One tensor of zeros of the given shape, where the network is."""
-    return torch.zeros(1, *shape, device=next(network.parameters()).device)
+    """One tensor of zeros of the given shape, where the network is and in its precision."""
+    return next(network.parameters()).new_zeros(1, *shape).detach()
 
 
 def describe(network: ResidualNetwork, preprocessing: Preprocessing) -> Description:

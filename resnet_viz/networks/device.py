@@ -5,7 +5,9 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from typing import TypeVar
 
+import numpy as np
 import torch
+from torch import Tensor
 
 from ..errors import InputError
 
@@ -65,3 +67,9 @@ def in_batches(compute: Callable[[slice], Result], count: int, batch_size: int) 
             continue
         yield part, result
         start = part.stop
+
+
+def array_of(tensor: Tensor) -> np.ndarray:
+    """A tensor as an array; numpy knows no bfloat16, so this becomes float32."""
+    tensor = tensor.detach().cpu()
+    return (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()

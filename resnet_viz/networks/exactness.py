@@ -10,13 +10,17 @@ from typing import TypeGuard
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules import module as of_all_modules
 from torch.nn.modules.batchnorm import _BatchNorm, _NormBase
 from torch.nn.modules.dropout import _DropoutNd
+from torch.nn.modules.lazy import LazyModuleMixin
 
 from ..errors import InputError
 from .network import ResidualNetwork
 
 HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+GLOBAL_HOOKS = tuple(f"_global{hooks}" for hooks in HOOKS)
+GIVE_PROBABILITIES = (nn.Sigmoid, nn.Hardsigmoid, nn.LogSigmoid, nn.Softmax, nn.Softmin)
 READ_THE_MODE = (_NormBase, _DropoutNd, nn.RReLU, nn.MultiheadAttention, nn.RNNBase)
 DRAW_ALWAYS = (nn.FractionalMaxPool2d, nn.FractionalMaxPool3d)
 OF_KNOWN_LAYERS = ("torch.nn.modules", __name__.split(".")[0])
@@ -31,8 +35,14 @@ def untouched(module: nn.Module) -> bool:
 
 
 def exactly(module: nn.Module, *classes: type[nn.Module]) -> bool:
-    """Whether a module is of one of these classes, no subclass, and untouched."""
-    return type(module) in classes and untouched(module)
+    """Whether a module is of one of these classes, no subclass, and untouched: also by hooks on all modules, and with its
+    weights as parameters, not as plain tensors that would hide those of a copy."""
+    return (
+        type(module) in classes
+        and untouched(module)
+        and not any(getattr(of_all_modules, hooks) for hooks in GLOBAL_HOOKS)
+        and not any(isinstance(value, Tensor) for value in vars(module).values())
+    )
 
 
 def is_convolution(module: nn.Module) -> TypeGuard[nn.Conv2d]:
@@ -65,11 +75,13 @@ def rounding(tensor: Tensor) -> float:
 
 def require_settled(network: nn.Module) -> None:
     """Raise InputError where an image's output may depend on the rest of its batch or on chance, or a call may change the
-    network, naming the first such layer; and where hooks or methods of a block's or the network's own would be passed over.
+    network, naming the first such layer; where hooks or methods of a block's or the network's own would be passed over; and
+    where its head gives probabilities.
 
     In training mode only layers are taken that are known not to read the mode. None may overwrite a stream, which others read.
     """
     if isinstance(network, ResidualNetwork):
+        require_logits(network)
         for name, each in [("the network", network), *network.blocks.items()]:
             if not untouched(each):
                 raise InputError(
@@ -83,7 +95,7 @@ def require_settled(network: nn.Module) -> None:
                     "False."
                 )
     for module in parts_of(network):
-        kind: type = type(module)
+        require_shape(network, module)
         if isinstance(module, DRAW_ALWAYS):
             raise InputError(f"{named(network, module)} draws at random in every call; replace it by nn.MaxPool2d.")
         if isinstance(module, _BatchNorm) and module.running_mean is None:
@@ -91,11 +103,38 @@ def require_settled(network: nn.Module) -> None:
                 f"Batch norms must have running statistics; got {named(network, module)} without, so that an image's output "
                 "depends on the rest of its batch: give it some (track_running_stats=True), or use another norm."
             )
-        if module.training and (reads_the_mode(kind) or not untouched(module)):
+        if module.training and (reads_the_mode(module) or not untouched(module)):
             raise InputError(
                 f"The network must be in eval mode; got {named(network, module)} in training mode, in which an image's output "
                 "may depend on the rest of its batch or on chance: call network.eval() first."
             )
+
+
+def require_shape(network: nn.Module, module: nn.Module) -> None:
+    """Raise InputError for a lazy layer of a network, which takes its shape, and its weights, from the first batch that it sees."""
+    if isinstance(module, LazyModuleMixin) and module.has_uninitialized_params():
+        raise InputError(
+            f"All layers must have weights; got {named(network, module)} without, as it has not seen a batch: call the model "
+            "once on a batch."
+        )
+
+
+def require_logits(network: ResidualNetwork) -> None:
+    """Raise InputError for a head that ends in probabilities, which all experiments would take for logits."""
+    last = last_layer(network.head)
+    if isinstance(last, GIVE_PROBABILITIES):
+        raise InputError(
+            f"The head must give logits; got {named(network, last)} at its end, which makes probabilities of them: hand over the "
+            "model without it, for example model.fc = model.fc[0]."
+        )
+
+
+def last_layer(module: nn.Module) -> nn.Module:
+    """The last layer of nested Sequentials that is no identity."""
+    while type(module).forward is nn.Sequential.forward:
+        layers = [each for each in module._modules.values() if type(each) is not nn.Identity]
+        module = layers[-1] if layers and layers[-1] is not None else nn.Identity()
+    return module
 
 
 def first_layer(module: nn.Module) -> nn.Module:
@@ -115,10 +154,18 @@ def parts_of(network: nn.Module) -> Iterator[nn.Module]:
             waiting.extend(reversed(module._modules.values()))
 
 
+def reads_the_mode(module: nn.Module) -> bool:
+    """Whether a module may do something else in training mode."""
+    kind: type = type(module)
+    return kind_reads_the_mode(kind)
+
+
 @cache
-def reads_the_mode(kind: type) -> bool:
-    """Whether layers of a class may do something else in training mode; of other people's classes nobody knows."""
-    return issubclass(kind, READ_THE_MODE) or not kind.__module__.startswith(OF_KNOWN_LAYERS)
+def kind_reads_the_mode(kind: type) -> bool:
+    """Whether layers of a class may do something else in training mode; of other people's classes nobody knows, nor of a block
+    that stands for one of theirs."""
+    known = kind.__module__.startswith(OF_KNOWN_LAYERS) and not getattr(kind, "of_others", False)
+    return issubclass(kind, READ_THE_MODE) or not known
 
 
 def named(network: nn.Module, module: nn.Module) -> str:

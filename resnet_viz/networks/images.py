@@ -14,6 +14,7 @@ from torch import Tensor
 from torchvision.transforms import functional as transforms
 
 from ..errors import InputError
+from .network import ResidualNetwork, not_plain
 
 PIXEL_LIMIT = 50_000_000  # of a visitor's photo, width times height
 # The formats that are read, with the suffixes of their files. Pillow knows some thirty more, and starts Ghostscript for one.
@@ -79,6 +80,8 @@ class Preprocessing:
                 cure = "write pixels.permute(0, 3, 1, 2)"
             elif pixels.shape[1] == 1:
                 cure = f"write pixels.expand(-1, {self.channels}, -1, -1)"
+            elif pixels.shape[1] == self.channels + 1 and self.channels in (1, 3):  # with transparency
+                cure = f"write pixels[:, :{self.channels}]"
             raise InputError(
                 f"Pixels must have the shape (images, {self.channels}, height, width) for this network; got "
                 f"{tuple(pixels.shape)}: {cure}."
@@ -86,6 +89,11 @@ class Preprocessing:
         mean = torch.tensor(self.mean, device=pixels.device).view(1, -1, 1, 1)
         std = torch.tensor(self.std, device=pixels.device).view(1, -1, 1, 1)
         return ((pixels.float() / 255 - mean) / std).contiguous(memory_format=torch.channels_last)
+
+    def inputs_of(self, network: ResidualNetwork, pixels: Tensor) -> Tensor:
+        """Pixels normalised, where the network's weights are and in their precision."""
+        weights = next(network.parameters())
+        return self.normalise(pixels.to(weights.device)).to(weights.dtype)
 
     def fit(self, photo: Image.Image) -> Tensor:
         """A photo (mode RGB) as uint8 pixels (channels, crop, crop).
@@ -151,10 +159,13 @@ def check_pixels(pixels: Tensor) -> None:
     """Raise InputError for anything but a tensor of uint8 (images, channels, height, width), with the way to make it one."""
     if not isinstance(pixels, Tensor):
         raise InputError(f"Pixels must be a torch tensor of uint8; got {type(pixels).__name__}: torch.from_numpy(...).")
+    if other := not_plain(pixels, "pixels"):
+        raise InputError(f"Pixels must be a plain tensor of uint8; got {other}.")
     if pixels.ndim != 4 or not pixels.numel():
         raise InputError(
             f"Pixels must have the shape (images, channels, height, width), none of them 0; got {tuple(pixels.shape)}: "
-            f"write pixels[None] for a single image, pixels[:, None] for grey images without channels."
+            f"write pixels[None] for a single image, pixels[:, None] for grey images without channels, pixels[None, None] for a "
+            "single one of these."
         )
     if pixels.dtype == torch.uint8:
         return
@@ -175,6 +186,8 @@ def check_labels(labels: Tensor, count: int) -> None:
     """Raise InputError for anything but a tensor of int64 (count,), none of them negative."""
     if not isinstance(labels, Tensor):
         raise InputError(f"Labels must be a torch tensor of int64; got {type(labels).__name__}: torch.tensor(labels).")
+    if other := not_plain(labels, "labels"):
+        raise InputError(f"Labels must be a plain tensor of int64; got {other}.")
     if labels.dtype != torch.int64 or labels.shape != (count,):
         cure = "give one for each image"
         if labels.numel() == count:
@@ -208,7 +221,8 @@ def open_photo(source: Path | BinaryIO) -> Image.Image:
             photo = ImageOps.exif_transpose(photo)
             if photo.mode.startswith("I") or photo.mode == "F":
                 values = np.asarray(photo, np.float64)
-                top = 65535 if values.max() > 255 else 255
+                deep = photo.mode.startswith("I;16") or (file.format == "PPM" and photo.mode == "I")  # however dark it is
+                top = 65535 if deep or values.max() > 255 else 255
                 photo = Image.fromarray((values.clip(0, top) * (255 / top)).astype(np.uint8))
             if photo.has_transparency_data:
                 photo = photo.convert("RGBA")

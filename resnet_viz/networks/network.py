@@ -49,6 +49,18 @@ class ResidualNetwork(nn.Module):
             return gates.tolist()
         return list(gates.unbind(-1))
 
+    def enter(self, images: Tensor) -> Tensor:
+        """What the stem makes of a batch of images: the first stream. Raises InputError for images that it does not take."""
+        weights = next(self.parameters(), None)
+        if weights is None or not weights.is_meta:  # there, shapes alone are asked for
+            check_batch(images)
+        try:
+            return self.stem(images)
+        except torch.OutOfMemoryError:  # a smaller batch may do
+            raise
+        except (RuntimeError, TypeError, ValueError) as error:
+            raise InputError(not_taken("the network's stem", self, images, error)) from error
+
     def walk(
         self,
         stream: Tensor,
@@ -69,14 +81,14 @@ class ResidualNetwork(nn.Module):
 
     def streams(self, images: Tensor, gates: Sequence[float] | Tensor | None = None) -> list[Tensor]:
         """Return the n + 1 streams: the input of each block, and the head's."""
-        streams = [self.stem(images)]
+        streams = [self.enter(images)]
         for block, gate in zip(self.blocks.values(), self.gate_list(gates), strict=True):
             streams.append(block(streams[-1], gate))
         return streams
 
     def forward(self, images: Tensor, gates: Sequence[float] | Tensor | None = None) -> Tensor:
         """Logits (batch, classes) of normalised images (batch, channels, height, width)."""
-        return self.logits(self.walk(self.stem(images), gates))
+        return self.logits(self.walk(self.enter(images), gates))
 
     def logits(self, stream: Tensor) -> Tensor:
         """What the head makes of the last stream: (batch, classes).
@@ -85,7 +97,7 @@ class ResidualNetwork(nn.Module):
         head returns something other than (batch, classes).
         """
         logits = self.head(stream)
-        if not torch.is_tensor(logits) or logits.ndim != 2 or len(logits) != len(stream):
+        if not torch.is_tensor(logits) or logits.ndim != 2 or len(logits) != len(stream) or not logits.shape[1]:
             raise InputError(
                 f"The head must return logits of shape ({len(stream)}, classes), one row for each image; got "
                 f"{shape_of(logits)}: hand over a head that ends in the class scores."
@@ -116,6 +128,40 @@ class ResidualNetwork(nn.Module):
         """Gates that are 0 (or ``gate``) for the named blocks and 1 elsewhere."""
         indices = set(self.block_indices(deleted))
         return [gate if index in indices else 1.0 for index in range(len(self.blocks))]
+
+
+def check_batch(images: object) -> None:
+    """Raise InputError for anything but a plain tensor of one image or more."""
+    wanted = "Images must be a plain tensor of one image or more, normalised as the network was trained"
+    if not isinstance(images, Tensor):
+        raise InputError(f"{wanted}; got a {type(images).__name__}: make one by torch.stack or torch.from_numpy.")
+    if other := not_plain(images, "images"):
+        raise InputError(f"{wanted}; got {other}.")
+    if not images.ndim or not images.numel():
+        raise InputError(f"{wanted}; got a tensor of shape {tuple(images.shape)}: give a batch that is not empty.")
+
+
+def not_plain(tensor: Tensor, name: str) -> str | None:
+    """What a tensor is that does not hold all its numbers as they are, with the cure; None for one that does."""
+    if tensor.is_meta:
+        return "one on the meta device, which holds no numbers: load them"
+    if tensor.is_quantized:
+        return f"a quantised one: write {name}.dequantize()"
+    return None if tensor.layout == torch.strided else f"a sparse one: write {name}.to_dense()"
+
+
+def not_taken(by: str, network: nn.Module, images: Tensor, error: Exception) -> str:
+    """One sentence about images that a network, or its stem, does not take."""
+    weights = next(network.parameters(), images)
+    cure = "give a batch of the shape that it was trained on"
+    if images.dtype != weights.dtype:
+        cure = f"write images.to({weights.dtype})"
+        if not images.is_floating_point():
+            cure = f"normalise them, which gives {weights.dtype}"
+    elif images.device != weights.device:
+        cure = f'write images.to("{weights.device}")'
+    given, reason = f"{images.dtype} of shape {tuple(images.shape)}", str(error).partition("\n")[0].rstrip(".")
+    return f"Images must be such that {by} takes them; got {given} ({reason}): {cure}."
 
 
 def shape_of(output: object) -> str:

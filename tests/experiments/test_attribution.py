@@ -19,9 +19,9 @@ from ..conftest import SMALL_PREPROCESSING, Case, left_as_it_was, small_network
 
 
 def losses(network, images, labels, gates) -> torch.Tensor:
-    """Each image's own loss, by a whole forward pass."""
+    """Each image's own loss, by a whole forward pass, in float64."""
     with torch.no_grad():
-        return functional.cross_entropy(network(images, gates), labels, reduction="none").double().cpu()
+        return functional.cross_entropy(network(images, gates).double(), labels, reduction="none").cpu()
 
 
 def test_feature_ablation_is_true_deletion_exactly(network, images, labels, image_set):
@@ -29,7 +29,7 @@ def test_feature_ablation_is_true_deletion_exactly(network, images, labels, imag
     intact = losses(network, images, labels, None)
     for index, name in enumerate(network.blocks):
         without = losses(network, images, labels, network.gates_without([name]))
-        np.testing.assert_array_equal(found.by_image[:, index], (without.float() - intact.float()).double())
+        np.testing.assert_array_equal(found.by_image[:, index], without - intact)
     lesions = [[1.0] * 4, *(network.gates_without([name]) for name in network.blocks)]
     swept = loss_of_each(network, SMALL_PREPROCESSING, image_set.subset([0, 1, 2, 3]), lesions)
     np.testing.assert_allclose(found.by_image.T, swept[1:] - swept[0], atol=1e-6)

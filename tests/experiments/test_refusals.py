@@ -166,10 +166,77 @@ def test_labels_that_do_not_fit_are_refused(network, image_set, kind, wrong):
         ask(kind, network, image_set, labels)
 
 
-@pytest.mark.parametrize("dtype", [torch.uint8, torch.int32, torch.int64])
+NO_LABELS = {
+    "a list": ([0, 1, 2, 3], "got a list: write torch.tensor"),
+    "an array": (np.arange(4), "got a ndarray: write torch.tensor"),
+    "strings": (["cat", "dog", "cat", "dog"], "got a list: write torch.tensor.*whole numbers"),
+    "one number": (3, "got a int"),
+    "none": (None, "got a NoneType"),
+    "no dimension": (torch.tensor(3), r"got a tensor of shape \(\): give as many of both"),
+    "more": (torch.arange(6), r"got a tensor of shape \(6,\): give as many of both"),
+    "fewer": (torch.arange(2), r"got a tensor of shape \(2,\): give as many of both"),
+    "sparse": (torch.arange(4).to_sparse(), r"got a sparse one: write labels\.to_dense"),
+    "meta": (torch.arange(4, device="meta"), "got one on the meta device"),
+}
+
+
+@pytest.mark.parametrize("wrong", NO_LABELS)
+def test_what_is_not_a_label_for_each_image_is_refused(network, image_set, wrong):
+    labels, told = NO_LABELS[wrong]
+    inputs = SMALL_PREPROCESSING.normalise(image_set.pixels[:4])
+    for function in OF_A_BATCH.values():
+        with pytest.raises(InputError, match=f"^Labels must be .*, one for each of 4 images; {told}"):
+            function(network, image_set, inputs, labels)
+
+
+def test_soft_labels_are_refused_with_the_cure(network, image_set):
+    with pytest.raises(InputError, match=r"got torch\.float32: give labels\.argmax\(1\)"):
+        ask("trace", network, image_set, torch.rand(4, 10))
+
+
+@pytest.mark.parametrize("label", [10, -1, 1.0, "cat", None, torch.tensor([1, 2]), torch.tensor(1.0)], ids=str)
+def test_a_class_that_there_is_not_is_refused(network, image_set, label):
+    image = image_set.subset([0])
+    for explain, rest in ((image_attribution.grad_cam, ["layer1.0"]), (image_attribution.integrated_gradients, [])):
+        with pytest.raises(InputError, match="class must be a whole number from 0 to 9; got"):
+            explain(network, SMALL_PREPROCESSING, image, label, INTACT, *rest)
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.uint16, torch.uint32, torch.uint64, torch.int32, torch.int64])
 def test_labels_may_be_of_any_integer_type(network, image_set, labels, dtype):
     expected = ask("trace", network, image_set, labels)
     assert ask("trace", network, image_set, labels.to(dtype)).loss == expected.loss
+
+
+# Batches.
+
+UNFIT = {
+    "uint8": (lambda x: x.to(torch.uint8), "got torch.uint8 .*normalise them"),
+    "int64": (lambda x: x.long(), "got torch.int64 .*normalise them"),
+    "double": (lambda x: x.double(), r"got torch.float64 .*write images\.to\(torch.float32\)"),
+    "channels": (lambda x: x.repeat(1, 2, 1, 1), r"got torch.float32 of shape \(\d, 2, 8, 8\) .*give a batch of the shape"),
+    "more dimensions": (lambda x: x[:, :, None], r"got torch.float32 of shape .*give a batch of the shape"),
+    "an array": (lambda x: x.numpy(), "got a ndarray"),
+    "a list": (list, "got a list"),
+    "sparse": (lambda x: x.to_sparse(), "got a sparse one"),
+    "meta": (lambda x: x.to("meta"), "got one on the meta device"),
+    "empty": (lambda x: x[:0], "give a batch that is not empty"),
+}
+OF_IMAGES = OF_A_BATCH | OF_AN_IMAGE | {
+    "network": lambda n, _, x, __: n(x),
+    **{kind: EVERYTHING[kind] for kind in ("probabilities_by_stop", "probabilities", "block_maps", "stream_gradient_norms")},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("wrong", UNFIT)
+def test_batches_that_the_network_does_not_take_are_refused(network, image_set, labels, wrong):
+    change, told = UNFIT[wrong]
+    inputs = change(SMALL_PREPROCESSING.normalise(image_set.pixels[:4]))
+    for kind, function in OF_IMAGES.items():
+        if wrong == "sparse" and kind in (*OF_AN_IMAGE, "probabilities_by_stop", "block_maps"):
+            continue  # a sparse batch cannot be sliced
+        with pytest.raises(InputError, match=f"^Images must be .*{told}"):
+            function(network, image_set, inputs, labels)
 
 
 # Outputs.
@@ -185,7 +252,7 @@ def test_one_output_is_two_classes(network, image_set):
     by_sigmoid = functional.binary_cross_entropy_with_logits(outputs[:, 0], labels.float(), reduction="none")
     logits = network(inputs)
     torch.testing.assert_close(logits, torch.cat([torch.zeros(4, 1), outputs], 1))
-    torch.testing.assert_close(loss.image_losses(logits, labels), by_sigmoid)
+    torch.testing.assert_close(loss.image_losses(logits, labels).float(), by_sigmoid)
     assert ask("trace", network, image_set, labels).loss == pytest.approx(by_sigmoid.mean().item(), rel=1e-5)
     np.testing.assert_array_equal(ask("predict", network, image_set, labels), (outputs[:, 0] > 0).long())
     assert ask("gradient_by_length", network, image_set, labels).norms.sum() > 0
@@ -199,6 +266,7 @@ HEADS = {
     "maps": (nn.Conv2d(8, 3, 1), r"a tensor of shape \(4, 3, 4, 4\)"),
     "a tuple": (lambda stream: (stream.mean((2, 3)), stream), "a tuple"),
     "a dict": (lambda stream: {"logits": stream.mean((2, 3))}, "a dict"),
+    "no classes": (lambda stream: stream.mean((2, 3))[:, :0], r"a tensor of shape \(4, 0\)"),
     "squeezed": (lambda stream: stream.mean((1, 2, 3)), r"a tensor of shape \(4,\)"),
     "several rows an image": (lambda stream: stream.flatten(2).movedim(1, 2).flatten(0, 1), r"a tensor of shape \(64, 8\)"),
 }
@@ -231,7 +299,74 @@ def test_what_is_not_finite_is_refused(network, image_set, labels, kind, value):
         ask(kind, network, image_set, labels)
 
 
+def test_a_probe_of_streams_that_are_not_finite_is_refused(network, image_set, labels):
+    with torch.no_grad():
+        network.stem.conv1.weight[0] = torch.nan
+    with pytest.raises(NotFinite, match="output must be finite; got NaN or infinite streams"):
+        ask("probe", network, image_set, labels)
+
+
+@pytest.mark.parametrize("last", [nn.Sigmoid(), nn.Softmax(1)])
+def test_a_head_that_ends_in_probabilities_is_refused(network, image_set, labels, last):
+    network.head.add_module("last", last.eval())
+    for kind in EVERYTHING.keys() - {"describe"}:
+        with pytest.raises(InputError, match=r"head must give logits; got head\.last, a S.*, at its end"):
+            ask(kind, network, image_set, labels)
+
+
+# Streams without height and width.
+
+
+@pytest.mark.parametrize("stream", [(), (5,)])
+def test_streams_of_any_shape_are_probed_and_have_no_grad_cam(image_set, labels, stream):
+    stem = nn.Sequential(nn.Flatten(), nn.Linear(64, 4 * (*stream, 1)[0]), nn.Unflatten(1, (4, *stream)))
+    width = (4, *stream)[-1]
+    blocks = [Block("basic", nn.Sequential(nn.Linear(width, width)), nn.Identity()) for _ in range(4)]
+    head = nn.Sequential(nn.Flatten(), nn.Linear(4 * (*stream, 1)[0], 10))
+    network = ResidualNetwork(stem, [blocks], head).eval()
+    assert ask("probe", network, image_set, labels).shape == (5, 4)
+    means = early_stop.channel_means(network, SMALL_PREPROCESSING, image_set)
+    streams = network.streams(SMALL_PREPROCESSING.normalise(image_set.pixels))
+    torch.testing.assert_close(means[-1], streams[-1].detach().unflatten(1, (4, 1) if not stream else (4,)).flatten(2).mean(2).double())
+    with pytest.raises(InputError, match=r"Grad-CAM needs streams \(batch, channels, height, width\); got \(1, 4"):
+        ask("grad_cam", network, image_set, labels)
+
+
 # Precisions.
+
+
+@pytest.mark.parametrize("precision", [torch.float64, torch.bfloat16, torch.float16])
+def test_every_experiment_works_in_every_precision(network, image_set, labels, precision, monkeypatch):
+    monkeypatch.setattr(image_attribution, "STEPS", (4,))
+    few = replace(image_set.subset([0, 1, 2, 3]), labels=labels)
+    inputs = SMALL_PREPROCESSING.normalise(few.pixels)
+    known = ("loss_of_each", "probabilities_by_stop", "probabilities")
+    expected = {kind: EVERYTHING[kind](network, few, inputs, labels) for kind in known}
+    network, inputs = network.to(precision), inputs.to(precision)
+    for kind in EVERYTHING.keys() - {"random_deletions", "random_swaps"}:  # which ask as a sweep does, and many times
+        if precision != torch.float16 or kind not in ("trace", "branch_size", "stream_gradient_norms"):  # see below
+            found = EVERYTHING[kind](network, few, inputs, labels)
+            if kind in known:
+                np.testing.assert_allclose(found, expected[kind], rtol=0.1, atol=0.02)
+
+
+@pytest.mark.parametrize("ahead", [8, 20, 80])
+def test_a_sure_network_is_asked_as_exactly_as_another(network, image_set, ahead):
+    inputs = SMALL_PREPROCESSING.normalise(image_set.pixels[:1])
+    with torch.no_grad():
+        best = network(inputs)[0].topk(2).values
+        network.head.fc.weight *= ahead / (best[0] - best[1])
+        network.head.fc.bias *= ahead / (best[0] - best[1])
+    double, labels = deepcopy(network).double(), network(inputs).argmax(1)
+    found, expected = (trace.trace(each, x, labels) for each, x in ((network, inputs), (double, inputs.double())))
+    assert found.loss == pytest.approx(expected.loss, rel=1e-3)
+    np.testing.assert_allclose(found.parameter_gradient_norm, expected.parameter_gradient_norm, rtol=1e-3)
+    assert found.stem_gradient_norm == pytest.approx(expected.stem_gradient_norm, rel=1e-3)
+    assert found.stem_gradient_norm > 0
+    for measure in (attribution.first_order, attribution.true_deletion):
+        by_image = measure(network, inputs, labels).by_image
+        scale = np.abs(by_image).max()
+        np.testing.assert_allclose(by_image, measure(double, inputs.double(), labels).by_image, rtol=1e-3, atol=1e-3 * scale)
 
 
 @pytest.mark.parametrize("ahead", [1, 20, 50, 150])  # of the other classes: float32 ends at exp(-103)

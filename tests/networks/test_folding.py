@@ -3,12 +3,14 @@
 import pytest
 import torch
 from torch import nn
+from torch.nn.modules import module as of_all_modules
 
 from resnet_viz.errors import InputError
+from resnet_viz.experiments.paths import gradient_by_length
 from resnet_viz.networks.adapt import adapt
 from resnet_viz.networks.folding import folded
 
-from ..conftest import left_as_it_was, lived_in, relative_error, small_network
+from ..conftest import Case, left_as_it_was, lived_in, relative_error, small_network
 from .test_adapt import TORCHVISION
 
 
@@ -54,6 +56,36 @@ def test_folding_leaves_the_network_as_it_was(network, images):
             for parameter in new:
                 parameter.fill_(7)
     assert torch.equal(network(images), expected)
+
+
+@pytest.mark.parametrize("hook", ["forward", "forward_pre", "full_backward"])
+def test_hooks_on_all_modules_are_called_by_the_copy_and_along_paths(image_set, images, labels, hook):
+    network = small_network(Case("basic", "B"), image_set).to(images.device)
+
+    def double(module, *given):
+        return (2 * given[-1 if hook == "forward" else 0][0],) if isinstance(module, nn.BatchNorm2d) else None
+
+    def double_output(module, _, output):
+        return 2 * output if isinstance(module, nn.BatchNorm2d) else None
+
+    register = getattr(of_all_modules, f"register_module_{hook}_hook")
+    handle = register(double_output if hook == "forward" else double)
+    try:
+        expected, found = network(images).detach(), folded(network)(images).detach()
+        assert gradient_by_length(network, images, labels).sum_relative_error < 1e-5
+    finally:
+        handle.remove()
+    assert relative_error(found, expected) < 1e-5
+    assert hook == "full_backward" or not torch.allclose(network(images), expected)
+
+
+def test_a_weight_that_is_no_parameter_is_not_folded(image_set, images):
+    network = small_network(Case("basic", "B"), image_set).to(images.device)
+    convolution = next(layer for layer in network.blocks["layer1.1"].branch.modules() if isinstance(layer, nn.Conv2d))
+    weight = convolution.weight.detach()
+    del convolution.weight
+    convolution.weight = weight
+    assert relative_error(folded(network)(images), network(images)) < 1e-5
 
 
 def test_what_is_not_folded_is_the_networks_own(network):

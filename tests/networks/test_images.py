@@ -81,6 +81,8 @@ def with_palette() -> Image.Image:
         (Image.new("CMYK", (2, 2), (0, 255, 255, 0)), "picture.tif", (255, 0, 0)),
         (Image.fromarray(np.full((2, 2), 51 * 257, np.uint16)), "picture.png", (51, 51, 51)),
         (Image.fromarray(np.full((2, 2), 51 * 257, np.uint16)), "picture.tif", (51, 51, 51)),
+        (Image.fromarray(np.full((2, 2), 255, np.uint16)), "picture.png", (1, 1, 1)),  # dark, and still 16 bits deep
+        (Image.fromarray(np.full((2, 2), 255, np.uint16)), "picture.tif", (1, 1, 1)),
         (Image.fromarray(np.full((2, 2), 90, np.int32)), "picture.tif", (90, 90, 90)),
         (Image.fromarray(np.full((2, 2), 90.4, np.float32)), "picture.tif", (90, 90, 90)),
     ],
@@ -342,7 +344,8 @@ def test_normalise_is_the_papers_formula():
         ((2, 28, 28, 1), GREY, "pixels.permute(0, 3, 1, 2)"),
         ((2, 1, 32, 32), COLOUR, "pixels.expand(-1, 3, -1, -1)"),
         ((2, 3, 28, 28), GREY, None),
-        ((2, 4, 32, 32), COLOUR, None),
+        ((2, 4, 32, 32), COLOUR, "pixels[:, :3]"),
+        ((2, 2, 28, 28), GREY, "pixels[:, :1]"),
         ((2, 2, 32, 32), COLOUR, None),
         ((3, 32, 32, 2), COLOUR, None),
     ],
@@ -404,6 +407,9 @@ def test_pixels_of_another_kind_are_refused_with_a_cure_that_cures(pixels, told)
         ((RANDOM * 4095).to(torch.int16), r"got int16 from \d+ to 40\d\d: .*scale them to 0 \.\.\. 255"),
         ((RANDOM * 255).to(torch.int8), r"got int8 from -"),
         (RANDOM * torch.nan, r"got float32 from nan to nan"),
+        (RANDOM.to(torch.uint8).to_sparse(), r"got a sparse one: write pixels\.to_dense\(\)"),
+        (RANDOM.to(torch.uint8).to("meta"), r"got one on the meta device, which holds no numbers"),
+        (RANDOM[0, 0].to(torch.uint8), r"got \(8, 8\): .*pixels\[None, None\] for a single one"),
         (RANDOM[:, 0].to(torch.uint8), r"got \(4, 8, 8\): .*pixels\[:, None\] for grey images"),
         (RANDOM[:0].to(torch.uint8), r"got \(0, 3, 8, 8\)"),
         (RANDOM[..., :0].to(torch.uint8), r"got \(4, 3, 8, 0\)"),
@@ -418,6 +424,13 @@ def test_pixels_that_no_conversion_makes_right_are_refused(pixels, told):
             use(pixels)
 
 
+@pytest.mark.filterwarnings("ignore:torch.quantize")  # which torch is about to give up
+def test_quantised_pixels_are_refused():
+    pixels = torch.quantize_per_tensor(RANDOM, 1 / 255, 0, torch.quint8)
+    with pytest.raises(InputError, match=r"plain tensor of uint8; got a quantised one: write pixels\.dequantize\(\)"):
+        ImageSet("mine", pixels, None, tuple("abcd"))
+
+
 @pytest.mark.parametrize(
     ("labels", "told", "cured"),
     [
@@ -430,6 +443,7 @@ def test_pixels_that_no_conversion_makes_right_are_refused(pixels, told):
         (torch.tensor([0, 1]), r"of the shape \(2,\): give one for each image", False),
         (torch.tensor(0), r"of the shape \(\)", False),
         (torch.tensor([0, 1, -1]), "0 or more; got -1", False),
+        (torch.tensor([0, 1, 2]).to_sparse(), r"got a sparse one: write labels\.to_dense\(\)", True),
         ([0, 1, 2], "got list", False),
         (np.array([0, 1, 2]), "got ndarray", False),
     ],

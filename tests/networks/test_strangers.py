@@ -4,6 +4,7 @@ import types
 from collections import OrderedDict
 from copy import deepcopy
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -14,10 +15,11 @@ from torchvision.models import resnet18
 from torchvision.ops import StochasticDepth
 
 from resnet_viz.errors import InputError
-from resnet_viz.experiments.attribution import true_deletion
+from resnet_viz.experiments import image_attribution
+from resnet_viz.experiments.attribution import branch_size, first_order, true_deletion
 from resnet_viz.experiments.deletion import COMPARED, compared, sweep
-from resnet_viz.experiments.paths import gradient_by_length
-from resnet_viz.experiments.strongest_paths import strongest_paths
+from resnet_viz.experiments.paths import gradient_by_length, sampled_path_norms
+from resnet_viz.experiments.strongest_paths import path_gradient, strongest_paths
 from resnet_viz.experiments.trace import trace
 from resnet_viz.networks.adapt import adapt
 from resnet_viz.networks.blocks import Block
@@ -274,6 +276,201 @@ def test_hooks_that_only_look_on_are_taken():
     network = adapt(model)
     assert relative_error(network(x := images()), model(x)) < 1e-6
     assert len(seen) > 3
+
+
+# Heads that give probabilities.
+
+
+class Classifier(nn.Sequential):
+    """A head of the user's own, in which nothing is called."""
+
+
+PROBABILITIES = {
+    "sigmoid": nn.Sequential(nn.Linear(16, 1), nn.Sigmoid()),
+    "sigmoid of several": nn.Sequential(nn.Linear(16, 10), nn.Sigmoid(), nn.Identity()),
+    "log sigmoid": Classifier(nn.Linear(16, 1), nn.Sequential(nn.LogSigmoid())),
+    "softmax": nn.Sequential(nn.Linear(16, 10), nn.Softmax(1)),
+    "a subclass": nn.Sequential(nn.Linear(16, 10), type("Cold", (nn.Softmax,), {})(1)),
+}
+
+
+@pytest.mark.parametrize("kind", PROBABILITIES)
+def test_a_head_that_ends_in_probabilities_is_refused(kind):
+    model = theirs()
+    model.linear = PROBABILITIES[kind].eval()
+    with pytest.raises(InputError, match=r"must give logits; got head\.fc\..* at its end.*model\.fc = model\.fc\[0\]"):
+        adapt(model)
+
+
+def test_rows_of_probabilities_are_refused_and_of_their_logarithms_taken():
+    hook = (model := theirs()).linear.register_forward_hook(lambda *given: given[-1].softmax(1))
+    with pytest.raises(InputError, match="must return logits; got rows from 0 to 1 whose sum is 1: leave out the softmax"):
+        adapt(model)
+    hook.remove()
+    model.linear = nn.Sequential(model.linear, nn.LogSoftmax(1).eval())
+    assert relative_error(adapt(model)(x := images()), model(x)) < 1e-6
+
+
+# What cannot be compared.
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf])
+@pytest.mark.parametrize("name", ["layer1.0.conv1.weight", "layer2.1.bn2.running_var", "linear.bias"])
+def test_weights_that_are_not_finite_are_named(name, value):
+    model = theirs()
+    model.state_dict()[name].view(-1)[1] = value
+    with pytest.raises(InputError, match=f"must be finite; got NaN or infinity in {name}: "):
+        adapt(model)
+
+
+def test_lazy_layers_are_taken_once_they_have_seen_a_batch():
+    model = theirs()
+    model.layer1[1].conv1 = nn.LazyConv2d(8, 3, padding=1, bias=False)
+    model.layer1[1].bn1 = nn.LazyBatchNorm2d().eval()
+    bare = ResidualNetwork(nn.LazyConv2d(4, 1), [], nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 5)))
+    for ask in (lambda: adapt(model), lambda: trace(bare.eval(), images(), torch.arange(4))):
+        with pytest.raises(InputError, match=r"got (layer1\.1\.conv1|stem), a LazyConv2d, without.*once on a batch"):
+            ask()
+    model(x := images())
+    assert relative_error(adapt(model)(x), model(x)) < 1e-6
+
+
+UNFIT = {
+    "double": (lambda x: x.double(), r"got torch\.float64 of shape \(4, 3, 32, 32\) .*: write images\.to\(torch\.float32\)"),
+    "uint8": (lambda x: x.to(torch.uint8), r"got torch\.uint8 .*: normalise them, which gives torch\.float32"),
+    "channels last": (lambda x: x.movedim(1, -1), r"got torch\.float32 of shape \(4, 32, 32, 3\).*: give a batch of the shape"),
+    "an array": (lambda x: x.numpy(), "got a ndarray"),
+}
+
+
+@pytest.mark.parametrize("kind", UNFIT)
+def test_images_that_the_model_does_not_take_are_named_and_not_its_layers(kind):
+    change, told = UNFIT[kind]
+    with pytest.raises(InputError, match=f"^Images must be .*{told}"):
+        adapt(theirs(), change(images()))
+
+
+@pytest.mark.parametrize(
+    ("forward", "told"),
+    [
+        (lambda logits: logits[:, 0], r"got a tensor of shape \(2,\) for 2 images: .*logits\[:, None\]"),
+        (lambda logits: logits[:, :, None, None], r"shape \(2, 10, 1, 1\) for 2 images: .*logits\.flatten\(1\)"),
+        (lambda logits: (logits,), "got a tuple for 2 images: let its forward return the class scores alone"),
+        (lambda logits: logits[:, :0], r"shape \(2, 0\) for 2 images: let its forward"),
+    ],
+)
+def test_an_output_that_is_no_logits_is_told_with_the_cure(forward, told):
+    model = theirs()
+    model.register_forward_hook(lambda *given: forward(given[-1]))
+    with pytest.raises(TypeError, match=rf"must return logits of shape \(batch, classes\); .*{told}"):
+        adapt(model)
+
+
+def test_of_several_heads_one_is_asked_for():
+    model = theirs()
+    model.linear = nn.ModuleList([model.linear, model.linear])
+    with pytest.raises(TypeError, match=r"head must be one layer; got a .*ModuleList: .*model\.fc = model\.fc\[0\]"):
+        adapt(model)
+
+
+# Modes of what a walk does not call.
+
+
+@pytest.mark.parametrize("part", ["", "layer2", "layer2.1"])
+def test_a_model_stage_or_block_in_training_mode_is_refused(part):
+    model = theirs()
+    model.layer2 = type("Stage", (nn.Sequential,), {})(*model.layer2)
+    model.eval().get_submodule(part).training = True  # its norms are frozen; a dropout in its forward would not be
+    network = adapt(model)
+    with pytest.raises(InputError, match=r"got layer\d\.\d, a AdaptedBlock, in training mode"):
+        trace(network, images(), torch.arange(4))
+    assert trace(network.eval(), images(), torch.arange(4)).images == 4
+
+
+def test_a_copy_of_an_activation_keeps_its_mode():
+    network = adapt(around(lambda model: setattr(model.layer1[1], "relu", nn.RReLU(inplace=True))))
+    with pytest.raises(InputError, match=r"got layer1\.1\.branch\.act1, a RReLU, in training mode"):
+        trace(network, images(), torch.arange(4))
+
+
+# What no gradient reaches.
+
+
+class Quantised(nn.Conv2d):
+    """Its weight is rounded, and no gradient goes through that."""
+
+    def forward(self, tensor):
+        return self._conv_forward(tensor, (16 * self.weight.detach()).round() / 16, self.bias)
+
+
+class Spare(nn.Conv2d):
+    """A convolution with a weight that it does not use."""
+
+    def __init__(self, *settings, **named):
+        super().__init__(*settings, **named)
+        self.spare = nn.Parameter(torch.ones(3))
+
+
+class Fixed(nn.Conv2d):
+    def forward(self, tensor):
+        with torch.no_grad():
+            return super().forward(tensor)
+
+
+def detached(*given):
+    return given[-1].detach()
+
+
+CUT = {
+    "unused weight": lambda: with_layer(CONV, replaced(Spare)),
+    "quantised weight": lambda: with_layer(CONV, replaced(Quantised)),
+    "fixed convolution": lambda: with_layer(CONV, replaced(Fixed)),
+    "detached branch": lambda: hooked(NORM, "register_forward_hook", detached),
+    "fixed stem": lambda: with_layer("conv1", lambda _: Fixed(3, 8, 3, 2, padding=1, bias=False)),
+    "detached head": lambda: hooked("linear", "register_forward_hook", detached),
+}
+
+
+@pytest.mark.parametrize("kind", CUT)
+def test_where_no_gradient_comes_it_is_zero(kind, monkeypatch):
+    monkeypatch.setattr(image_attribution, "STEPS", (4,))
+    model = CUT[kind]()
+    inputs, labels = images(), torch.arange(4)
+    network = adapt(model)
+    traced = trace(network, inputs, labels)
+    entering = model.bn1(model.conv1(inputs)).relu().detach().requires_grad_()
+    rest = model.layer2(model.layer1(entering))
+    logits = model.linear(functional.avg_pool2d(rest, rest.shape[-1]).flatten(1))
+    stream, weight = torch.zeros_like(entering), torch.zeros(1)
+    if logits.requires_grad:
+        loss = functional.cross_entropy(logits, labels, reduction="sum")
+        wanted = [entering, *model.layer1[1].parameters()]
+        stream, *weights = torch.autograd.grad(loss, wanted, materialize_grads=True)
+        weight = torch.cat([each.flatten() for each in weights]) / 4
+    assert traced.stream_gradient_norm[0] == pytest.approx(stream.flatten(1).norm(dim=1).mean().item(), rel=1e-4)
+    assert traced.parameter_gradient_norm[1] == pytest.approx(weight.norm().item(), rel=1e-4)
+    assert gradient_by_length(network, inputs, labels).sum_relative_error < 1e-5
+    assert (branch_size(network, inputs, labels).by_image > 0).all()
+    if kind != "detached head":
+        assert np.abs(first_order(network, inputs, labels).by_image).sum() > 0
+    pixels = torch.randint(0, 256, (1, 3, 32, 32), dtype=torch.uint8)
+    found = image_attribution.integrated_gradients(network, PREPROCESSING, ImageSet("noise", pixels, None, ("a",)), 0, [1.0] * 4)
+    assert bool(np.abs(found.picture).sum() > 0) == (kind not in ("fixed stem", "detached head"))
+
+
+# Hooks that bend the gradient.
+
+
+@pytest.mark.parametrize("bend", [lambda g: g.clamp(min=0), lambda g: g.sign() * g.abs().max(), lambda g: g.square()])
+def test_a_backward_hook_that_is_not_linear_is_refused(bend):
+    model = theirs()
+    for block in (*model.layer1, *model.layer2):
+        block.bn1.register_full_backward_hook(lambda _, into, __: (bend(into[0]),))
+    network = adapt(model)
+    inputs, label = images(1), torch.tensor([1])
+    for ask in (strongest_paths, lambda *given: path_gradient(*given, [True] * 4), sampled_path_norms):
+        with pytest.raises(InputError, match=r"must add up to autograd's; got a relative error of .*hook that is not linear"):
+            ask(network, inputs, label)
 
 
 # Three dimensions, one, and none.
