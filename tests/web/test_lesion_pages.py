@@ -24,6 +24,7 @@ from .test_pages import button, opened, texts
 SMALL = {"network": "fashion-resnet20", "beside": "nothing"}
 
 
+@pytest.mark.usefixtures("few_images")
 @pytest.mark.parametrize(("study", "compute"), [("delete-at-random", random_deletions), ("swap-places", random_swaps)])
 def test_a_study_says_what_the_library_measures(study, compute) -> None:
     page = texts(opened("lesion_studies", {**SMALL, "study": study, "draws": "2", "draw_seed": "3"}))

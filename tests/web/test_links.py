@@ -148,6 +148,7 @@ def test_an_own_image_stays_where_a_link_to_another_page_says_what_is_chosen() -
     assert receive("gradient_flow") == [] and chosen.source == "bundled"
 
 
+@pytest.mark.usefixtures("few_images")
 def test_an_act_that_brings_the_old_query_is_kept() -> None:
     first, second = ({"network": "fashion-resnet34", "deleted": code} for code in ("3-6", "3-6.13-15"))
     app = opened("layer_deletion", {"network": "fashion-resnet34"})

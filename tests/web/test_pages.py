@@ -53,6 +53,7 @@ def texts(app: AppTest) -> str:
     )
 
 
+@pytest.mark.usefixtures("few_images")
 @pytest.mark.parametrize("network", ["fashion-plain20", "cifar10-resnet20", "imagenet-resnet18"])
 @pytest.mark.parametrize("page", EXPERIMENTS)
 def test_page_opens(page: str, network: str, monkeypatch, tmp_path) -> None:
@@ -65,6 +66,7 @@ def test_page_opens(page: str, network: str, monkeypatch, tmp_path) -> None:
         assert any(str(tmp_path) in warning.value for warning in app.warning)  # where to put the file by hand
 
 
+@pytest.mark.usefixtures("few_images")
 @pytest.mark.parametrize("page", [name for name in EXPERIMENTS if name not in OF_OTHER_NETWORKS])
 def test_untrained_weights_are_labelled(page: str) -> None:
     app = opened(page, QUICK | {"network": "fashion-resnet20"})
@@ -108,15 +110,17 @@ def button(app: AppTest, label: str):
     return next(each for each in app.button if each.label == label)
 
 
+@pytest.mark.usefixtures("few_images")
 def test_a_lesion_stays_with_its_network() -> None:
     app = opened("layer_deletion", {"network": "fashion-resnet20"})
     app.button(key="delete_layer3").click().run()
-    choose(app, "fashion-resnet56")
+    choose(app, "fashion-resnet32")
     assert "Nothing deleted" in texts(app)
     choose(app, "fashion-resnet20")
     assert "deleted: layer3.0, layer3.1, layer3.2" in texts(app)
 
 
+@pytest.mark.usefixtures("few_images")
 def test_two_visitors_do_not_see_each_others_lesions() -> None:
     first, second = (opened("layer_deletion", {"network": "fashion-resnet20"}) for _ in range(2))
     first.button(key="delete_layer2").click().run()
@@ -209,6 +213,7 @@ def test_the_button_after_cancel_says_what_it_does() -> None:
     assert "Trained" in [header.value for header in app.header]
 
 
+@pytest.mark.usefixtures("few_images")
 def test_the_formula_follows_what_the_figure_shows() -> None:
     assert "$y = x + F(x)$" in texts(opened("stage_diagram", {"network": "fashion-resnet20"}))
     assert "$y = F(x)$" in texts(opened("stage_diagram", {"network": "fashion-plain20"}))
@@ -241,10 +246,11 @@ def without_help(node) -> list[str]:
     return found if widget.help else [f"{node.type} {widget.label}", *found]
 
 
+@pytest.mark.usefixtures("few_images")
 @pytest.mark.parametrize("page", NAMES)
 def test_every_control_says_what_it_does(page: str, monkeypatch) -> None:
     monkeypatch.setenv("RESNET_VIZ_UPLOADS", "1")
-    app = opened(page, {"seed": "1", "network": "fashion-resnet20"})
+    app = opened(page, QUICK | {"seed": "1", "network": "fashion-resnet20"})
     assert without_help(app.main) + without_help(app.sidebar) == []
     app.segmented_control(key="source_box").set_value("upload").run()
     app.file_uploader(key="own_photos").set_value(

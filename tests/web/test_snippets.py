@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.web.conftest import data_of
-from tests.web.test_pages import opened
+from tests.web.test_pages import QUICK, opened
 
 FIGURES = {
     "start": {"start_prediction"},
@@ -23,10 +23,10 @@ FIGURES = {
 }
 
 
-@pytest.mark.usefixtures("all_trained")
+@pytest.mark.usefixtures("all_trained", "few_images")
 @pytest.mark.parametrize("page", FIGURES)
 def test_the_python_under_each_figure_makes_its_numbers(page: str) -> None:
-    app = opened(page, {"network": "fashion-resnet20", "deleted": "2", "image": "300"})
+    app = opened(page, QUICK | {"network": "fashion-resnet20", "deleted": "2", "image": "111"})
     cards = [card for card in app.session_state["cards"] if card.python]
     assert {card.key for card in cards} == FIGURES[page]
     for card in cards:
