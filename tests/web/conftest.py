@@ -16,7 +16,7 @@ from resnet_viz.web import cached
 def few_images(monkeypatch) -> Iterator[None]:
     """The pages measure errors on 250 images (position 200 is that of a link that names none), where a test does not ask what they measure."""
     whole = zoo.images_of
-    monkeypatch.setattr(zoo, "images_of", lambda entry: whole(entry).limit(250))
+    monkeypatch.setattr(zoo, "images_of", lambda entry, limit=250: whole(entry).limit(250).limit(limit))
     cached.images.clear()
     yield
     cached.images.clear()

@@ -180,8 +180,9 @@ def test_an_act_that_brings_the_old_query_is_kept() -> None:
 def test_nonsense_is_told_and_the_default_is_shown(bad: dict[str, str], told: str, monkeypatch) -> None:
     app = opened("stage_diagram", bad)
     assert told in "\n".join(warning.value for warning in app.warning)
-    assert "fashion-resnet34: 34 layers" in texts(app)
-    assert query(app) == {"network": "fashion-resnet34"}
+    name = OPENING["network"] if "network" in bad else "fashion-resnet34"  # the latter where a link names none
+    assert f"{name}: {name[-2:]} layers" in texts(app)
+    assert query(app) == {"network": name}
     app.run()
     assert told in app.warning[0].value  # a page may run again at once
     monkeypatch.setattr(frame, "TOLD_FOR", 0.0)
@@ -201,7 +202,7 @@ def test_what_a_link_says_of_the_blocks_of_an_unknown_network_is_not_done_to_ano
     told = "\n".join(warning.value for warning in app.warning)
     assert "one of a race whose weights the server still keeps" in told
     assert "what it says of that network's blocks was left out too" in told
-    assert query(app) == {"network": "fashion-resnet34"}
+    assert query(app) == {"network": OPENING["network"]}
 
 
 def test_what_is_right_in_a_link_is_used_beside_what_is_wrong() -> None:
