@@ -30,11 +30,13 @@ run: setup
 test: check
 	OMP_NUM_THREADS=1 $(MAKE) --jobs 2 --output-sync test-browser test-python
 
+# The command line keeps the browser company, so that both halves take equally long.
+BESIDE_THE_BROWSER = tests/test_cli.py tests/test_training_cli.py tests/test_worker.py
 test-browser:
-	$(PY) -m pytest tests/browser
+	$(PY) -m pytest tests/browser $(BESIDE_THE_BROWSER)
 
 test-python:
-	$(PY) -m pytest --ignore tests/browser
+	$(PY) -m pytest $(addprefix --ignore ,tests/browser $(BESIDE_THE_BROWSER))
 
 check: $(TEST_STAMP)
 	$(PY) -m ruff check .
