@@ -18,7 +18,6 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 import numpy as np
-from streamlit.proto.Element_pb2 import Element
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 from resnet_viz.experiments import deletion
@@ -31,7 +30,6 @@ from .rerun import cpu_seconds
 from .visitor import ROOT, Visitor, serving
 
 THINKING = 2.0, 4.0  # seconds between what a visitor has seen and the next press
-BUNDLED = [name for name in zoo.NETWORKS if name.startswith("fashion-")]
 PAGES = sorted(path.stem for path in (ROOT / "pages").glob("*.py"))
 VERDICT = re.compile(r"(?:This image: |It sees: )(.+?)(?:\*\*|$)")
 SECONDS_A_SAMPLE = 2.0
@@ -53,10 +51,6 @@ class Answer:
     verdict: str = ""
 
 
-def component(element: Element, name: str) -> bool:
-    return element.WhichOneof("type") == "bidi_component" and element.bidi_component.component_name.endswith(name)
-
-
 def watched(messages: Iterator[ForwardMsg], answer: Answer, visitor: Visitor) -> Answer:
     """Follow what the app sends after an action. A figure counts when the line of files under it names the new view."""
     for message in messages:
@@ -64,12 +58,13 @@ def watched(messages: Iterator[ForwardMsg], answer: Answer, visitor: Visitor) ->
         if message.WhichOneof("type") != "delta" or message.delta.WhichOneof("type") != "new_element":
             continue
         element = message.delta.new_element
-        if element.WhichOneof("type") == "exception":
+        kind = element.WhichOneof("type")
+        if kind == "exception":
             answer.faults.append(element.exception.message or element.exception.type)
-        elif component(element, "resnet_viz_files"):
+        elif kind == "bidi_component" and element.bidi_component.component_name.endswith("resnet_viz_files"):
             if visitor.query in element.bidi_component.json.replace("\\u0026", "&"):
                 answer.first, answer.last = answer.first or now, now
-        elif element.WhichOneof("type") == "markdown" and (said := VERDICT.search(element.markdown.body)):
+        elif kind == "markdown" and (said := VERDICT.search(element.markdown.body)):
             answer.verdict = said[1].rstrip(".")
     answer.done = time.monotonic() - answer.at
     answer.page, answer.query = visitor.page, visitor.query
@@ -83,7 +78,6 @@ class Student:
         self.number, self.profile = number, profile
         self.visitor = Visitor(port)
         self.random = random.Random(number)
-        self.mask, self.sequence = "", 1000
 
     def controls(self, kind: str, name: str = "") -> list[Any]:
         """The controls of a kind on the page, without those that are switched off."""

@@ -7,6 +7,7 @@ import streamlit as st
 from streamlit import config
 
 from .address import own_address
+from .cached import kept
 from .links import Query
 
 THIS_MACHINE = ("localhost", "127.0.0.1")
@@ -54,7 +55,7 @@ def reachable(host: str) -> str:
     return f"{own_address()}:{port}" if serves_others and name in THIS_MACHINE else host
 
 
-@st.cache_data(max_entries=256, show_spinner=False)
+@kept
 def qr_code(link: str) -> str:
     return segno.make(link, error="L", micro=False).svg_inline(scale=4, border=2)
 
