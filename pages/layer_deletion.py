@@ -13,7 +13,7 @@ from resnet_viz.figures import image_attribution as attribution
 from resnet_viz.figures.importance import calibration_sentence, reliability_diagram
 from resnet_viz.networks.zoo import LoadedNetwork
 from resnet_viz.web import cached, parts, settings, snippets
-from resnet_viz.web.card import card, chip
+from resnet_viz.web.card import card, chip, show
 from resnet_viz.web.gallery import flipped, thumbnails
 from resnet_viz.web.session import choices
 from resnet_viz.web.sweeps import GATED, bars_of, do_sweeps, known_sweeps, show_sweeps
@@ -41,21 +41,33 @@ def show_prediction() -> None:
 
 
 def show_set() -> list[Lesion]:
-    """The error of the set in each network, before and after."""
+    """The error of the set in each network, before and after; until that is known, of the first images."""
+    place, first = st.empty(), images.limit(cached.FIRST_IMAGES)
+    if labelled and not all(cached.is_kept(cached.set_logits, network, images, gates) for network in networks):
+        with place.container():
+            lesions = [cached.lesion(network, first, gates) for network in networks]
+            st.header(figures.set_sentence(lesions[0]), anchor=False)
+            show(partial(figures.error_bars, rows_of(lesions), now.palette))
+            chip("measured", f"{first.title}, the others follow", "Wilson 95 %")
     with st.spinner("Measuring the error over the set ..."), cached.timed() as spent:
         lesions = [cached.lesion(network, images, gates) for network in networks]
-    if labelled:
-        rows = [(each.title, lesion, is_plain(each.network)) for each, lesion in zip(networks, lesions, strict=True)]
-        sample = "These 1,000 are a sample of the 10,000 test images behind the network's test error."
-        card(now, "set_error", partial(figures.error_bars, rows, now.palette), "measured", measured, "Wilson 95 %", *spent,
-             title=figures.set_sentence(lesions[0]), formula=rf"{GATED},\ g = {gate if deleted else 1:g}", says=figures.rise_sentence(lesions[0]) if deleted else "",
-             alt="Error before and after, with intervals.", caption=sample if cached.history(entry.name) else "",
-             of=networks, images=images, python=snippets.set_error(networks))  # fmt: skip
-    else:
-        st.header(f"{lesions[0].changed_pct:.0f} % of predictions change", anchor=False)
-        st.caption(f"{images.title}: they have no labels. The command line takes folders of labelled pictures.")
-        chip("measured", images.title, *spent)
+    with place.container():
+        if labelled:
+            sample = "These 1,000 are a sample of the 10,000 test images behind the network's test error."
+            card(now, "set_error", partial(figures.error_bars, rows_of(lesions), now.palette), "measured", measured, "Wilson 95 %", *spent,
+                 title=figures.set_sentence(lesions[0]), formula=rf"{GATED},\ g = {gate if deleted else 1:g}", says=figures.rise_sentence(lesions[0]) if deleted else "",
+                 alt="Error before and after, with intervals.", caption=sample if cached.history(entry.name) else "",
+                 of=networks, images=images, python=snippets.set_error(networks))  # fmt: skip
+        else:
+            st.header(f"{lesions[0].changed_pct:.0f} % of predictions change", anchor=False)
+            st.caption(f"{images.title}: they have no labels. The command line takes folders of labelled pictures.")
+            chip("measured", images.title, *spent)
     return lesions
+
+
+def rows_of(lesions: list[Lesion]) -> list[tuple[str, Lesion, bool]]:
+    """Title, lesion, and whether it is plain, for each network."""
+    return [(each.title, lesion, is_plain(each.network)) for each, lesion in zip(networks, lesions, strict=True)]
 
 
 def show_consequences(lesion: Lesion) -> None:

@@ -148,11 +148,16 @@ class ImageSet:
         return ImageSet(self.title, self.pixels[indices], labels, tuple(self.names[i] for i in indices))
 
     def limit(self, count: int) -> "ImageSet":
-        """``count`` images spread evenly: image floor(i * total / count) for i = 0 ... count - 1 (all, if there are fewer)."""
+        """``count`` images spread evenly (all, if there are fewer)."""
         if count >= len(self):
             return self
-        part = self.subset([i * len(self) // count for i in range(count)])
-        return replace(part, title=f"{count:,} of {self.title}")
+        return replace(self.subset(self.spread(count)), title=f"{count:,} of {self.title}")
+
+    def spread(self, count: int) -> list[int]:
+        """The positions of ``count`` images spread evenly: floor(i * total / count) for i = 0 ... count - 1 (all, if there are
+        fewer)."""
+        count = min(count, len(self))
+        return [i * len(self) // count for i in range(count)]
 
 
 def check_pixels(pixels: Tensor) -> None:

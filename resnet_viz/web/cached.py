@@ -43,9 +43,11 @@ from ..networks.device import device
 from ..networks.images import ImageSet, open_photo
 from ..networks.zoo import Entry, LoadedNetwork
 from .kept import Store, digest_of
+from .turns import LONG, SHORT, in_turn
 
 RESULTS = Store(256 * 2**20)
 NETWORKS = Store(512 * 2**20)
+FIRST_IMAGES = 200  # of a labelled set, shown at once: an error within seven points
 MEASURES = {
     measure.__name__: measure
     for measure in (attribution.true_deletion, attribution.first_order, attribution.branch_size)
@@ -73,6 +75,11 @@ def kept(compute: Callable[Given, Result]) -> Callable[Given, Result]:
         return result
 
     return call
+
+
+def is_kept(compute: Callable[Given, Result], *args: Given.args, **kwargs: Given.kwargs) -> bool:
+    """Whether a ``kept`` function has its result for these."""
+    return RESULTS.find((compute.__name__, digest_of(args, kwargs))) is not None
 
 
 def tell_spent(seconds: float) -> None:
@@ -168,6 +175,7 @@ def block_maps(loaded: LoadedNetwork, image: ImageSet, block: str) -> trace.Bloc
 
 
 @kept
+@in_turn(LONG)
 def family(name: str) -> list[dict[str, str | int | float | None]]:
     """A row of facts for each network of a family, recomputed from the models."""
     rows: list[dict[str, str | int | float | None]] = []
@@ -222,7 +230,20 @@ def probabilities(loaded: LoadedNetwork, image: ImageSet, gates: Sequence[float]
 
 @kept
 def set_logits(loaded: LoadedNetwork, images: ImageSet, gates: Sequence[float]) -> np.ndarray:
-    """The logits of a set under gates, (images, classes): from one pass come its error, what flips, and its calibration."""
+    """The logits of a set under gates, (images, classes): from one pass come its error, what flips, and its calibration.
+
+    The first images, spread evenly, are a part of their own, since a page shows them at once."""
+    first = images.spread(FIRST_IMAGES)
+    order = [*first, *sorted(set(range(len(images))) - set(first))]
+    parts = [order[: len(first)], order[len(first) :]]
+    logits = [logits_of_part(loaded, images.subset(part), gates) for part in parts if part]
+    return np.concatenate(logits)[np.argsort(order)]
+
+
+@kept
+@in_turn(SHORT)
+def logits_of_part(loaded: LoadedNetwork, images: ImageSet, gates: Sequence[float]) -> np.ndarray:
+    """Logits under gates, (images, classes)."""
     return deletion.logits_of_each(loaded.network, loaded.entry.preprocessing, images, [gates])[0]
 
 
@@ -243,24 +264,28 @@ def lesion(loaded: LoadedNetwork, images: ImageSet, gates: tuple[float, ...]) ->
 
 
 @kept
+@in_turn(LONG)
 def sweep(loaded: LoadedNetwork, images: ImageSet) -> deletion.Sweep:
     """Every block deleted in turn, over a set or a part of it."""
     return deletion.sweep(loaded.network, loaded.entry.preprocessing, images)
 
 
 @kept
+@in_turn(LONG)
 def random_deletions(loaded: LoadedNetwork, images: ImageSet, count: int, draws: int, seed: int) -> Study:
     """``count`` random blocks deleted, several draws."""
     return lesion_studies.random_deletions(loaded.network, loaded.entry.preprocessing, images, [count], draws, seed)
 
 
 @kept
+@in_turn(LONG)
 def random_swaps(loaded: LoadedNetwork, images: ImageSet, count: int, draws: int, seed: int) -> Study:
     """``count`` random pairs of blocks change places, several draws."""
     return lesion_studies.random_swaps(loaded.network, loaded.entry.preprocessing, images, [count], draws, seed)
 
 
 @kept
+@in_turn(LONG)
 def stops(loaded: LoadedNetwork, images: ImageSet) -> deletion.Sweep:
     """A set in the network stopped after each number of blocks."""
     return early_stop.stop_everywhere(loaded.network, loaded.entry.preprocessing, images)
@@ -273,18 +298,21 @@ def probabilities_by_stop(loaded: LoadedNetwork, image: ImageSet) -> np.ndarray:
 
 
 @kept
+@in_turn(SHORT)
 def importance(loaded: LoadedNetwork, images: ImageSet, labels: tuple[int, ...], measure: str) -> Importance:
     """A measure of experiments.attribution by its function's name."""
     return MEASURES[measure](loaded.network, loaded.inputs(images), label_tensor(labels))
 
 
 @kept
+@in_turn(LONG)
 def shapley_exact(loaded: LoadedNetwork, images: ImageSet, labels: tuple[int, ...]) -> Importance:
     """All subsets of the blocks."""
     return attribution.shapley_exact(loaded.network, loaded.inputs(images), label_tensor(labels))
 
 
 @kept
+@in_turn(LONG)
 def shapley_permutation(
     loaded: LoadedNetwork, images: ImageSet, labels: tuple[int, ...], number: int, seed: int
 ) -> np.ndarray:
@@ -293,6 +321,7 @@ def shapley_permutation(
 
 
 @kept
+@in_turn(SHORT)
 def losses(loaded: LoadedNetwork, images: ImageSet, gates: tuple[float, ...]) -> np.ndarray:
     """Each labelled image's loss under gates, (images,)."""
     return deletion.loss_of_each(loaded.network, loaded.entry.preprocessing, images, [gates])[0]
@@ -313,6 +342,7 @@ def grad_cam(
 
 
 @kept
+@in_turn(LONG)
 def integrated_gradients(
     loaded: LoadedNetwork, image: ImageSet, label: int, gates: tuple[float, ...]
 ) -> image_attribution.Integrated:
@@ -327,6 +357,7 @@ def containment(shallow: Entry, deep: Entry) -> deepening.Containment:
 
 
 @kept
+@in_turn(LONG)
 def gradient_growth(entry: Entry, seed: int, images: ImageSet) -> float:
     """How many times as large the stream's gradient is at the first block as at the last, untrained, over labelled images."""
     loaded = zoo.load(entry, untrained=seed)  # not kept: it is needed once
@@ -348,6 +379,7 @@ def gradient_by_length(
 
 
 @kept
+@in_turn(LONG)
 def sampled_path_norms(
     loaded: LoadedNetwork, images: ImageSet, labels: tuple[int, ...], samples: int, seed: int
 ) -> np.ndarray:
@@ -367,6 +399,7 @@ def path_gradient(loaded: LoadedNetwork, image: ImageSet, label: int, takes_bran
 
 
 @kept
+@in_turn(LONG)
 def recall(loaded: LoadedNetwork, image: ImageSet, label: int) -> tuple[int, int]:
     """How many of the paths found are among the strongest of all, in a network of few blocks."""
     return strongest.recall(loaded.network, loaded.inputs(image), label_tensor((label,)))

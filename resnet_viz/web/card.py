@@ -108,6 +108,11 @@ def card(
                 st.code(shown.python, language="python")
 
 
+def show(figure: "partial[go.Figure]") -> None:
+    """A figure alone, under no fixed key: a part of what is to come."""
+    st.plotly_chart(Drawing(drawn(figure)), theme=None, config={"displayModeBar": False})
+
+
 def chip(*facts: str) -> None:
     """Where the numbers above come from: measured, precomputed or schematic; on what; with which interval; in what time."""
     st.markdown(f":gray-badge[{' · '.join(facts)}]", width="content")

@@ -1,6 +1,5 @@
 """The frame of every page: the sidebar in which network and image are chosen, and the page inside it."""
 
-import gc
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,7 +20,6 @@ from .share import link_to, share
 
 CSS = (Path(__file__).parent / "frame.css").read_text()
 ICON = str(Path(__file__).parent / "icon.svg")  # a named icon would be fetched from the internet
-OBJECTS_BETWEEN_COLLECTIONS = 50_000, 5, 5  # about a rerun's worth; the whole after 25 times as many
 TOLD_FOR = 20.0  # seconds that a notice stays, at least
 
 
@@ -30,7 +28,6 @@ def frame(page: StreamlitPage, pages: Sequence[StreamlitPage]) -> None:
 
     A page that is none of ``pages`` is the first of them, by another address.
     """
-    settle()
     colours, path = palette(), page.url_path if page in pages else pages[0].url_path
     st.html(f"<style>:root {{ --muted: {colours.muted}; --background: {colours.background}; }}\n{CSS}</style>")
     st.session_state["page"], st.session_state["pages"], st.session_state["cards"] = path, pages, []
@@ -60,18 +57,6 @@ def frame(page: StreamlitPage, pages: Sequence[StreamlitPage]) -> None:
     with st.sidebar:
         recorder(path)
         export_button(page, st.session_state["visit"])
-
-
-@st.cache_resource(show_spinner=False)
-def settle() -> None:
-    """Once in a server: spare the garbage collector the half a million objects of the imports, and call it less often.
-
-    Streamlit's own full collection after every run is switched off in .streamlit/config.toml: it took two thirds of what
-    an unchanged rerun cost, and held up every other visitor.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*OBJECTS_BETWEEN_COLLECTIONS)
 
 
 def follow_run() -> None:

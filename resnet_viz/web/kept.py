@@ -4,7 +4,7 @@ import hashlib
 import pickle
 from collections import OrderedDict
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from threading import Lock
 from typing import Any, TypeVar, cast
 
@@ -12,6 +12,7 @@ import numpy as np
 
 from ..networks.images import ImageSet
 from ..networks.zoo import Entry, LoadedNetwork
+from .turns import PATIENCE, leave_if_asked
 
 Result = TypeVar("Result")
 Key = tuple[str, bytes]  # a function, and the digest of what it was given
@@ -37,12 +38,11 @@ class Store:
                 if running is None:
                     mine = self._running[key] = Future()
                     break
-            try:
-                return cast(Result, running.result())
-            except Exception:
-                raise
-            except BaseException:  # whoever computed it was interrupted: that is nothing to the others
-                continue
+            while not running.done():
+                wait([running], PATIENCE)
+                leave_if_asked()
+            if isinstance(running.exception(), Exception | None):
+                return cast(Result, running.result())  # else whoever computed it was interrupted: nothing to the others
         try:
             result = compute()
             size = size_of(result)

@@ -27,12 +27,6 @@ Result = TypeVar("Result")
 
 def visit() -> Visit:
     """What this page works on, as the sidebar left it."""
-    if "visit" not in st.session_state:
-        # Until st.navigation has been called once in the server, Streamlit takes a folder named pages/ for its older kind
-        # of app and runs a page by itself: so it is when the first request after the start is a link to a page.
-        entry = st.Page(PAGES.parent / "app.py", default=True)
-        st.navigation([entry, *(st.Page(path) for path in PAGES.glob("*.py"))], position="hidden")
-        st.rerun()
     return st.session_state["visit"]
 
 

@@ -51,10 +51,12 @@ def bundled(chosen: Choices, images: ImageSet) -> ImageSet:
     """Thumbnails of the set; returns the chosen one."""
     step = max(1, len(images) // THUMBNAILS)
     chosen.position = min(chosen.position, len(images) - 1)
+    key = f"gallery_{chosen.network}"
     positions = [start + chosen.page_of_images % step for start in range(0, len(images), step)][:THUMBNAILS]
 
     def take() -> None:
-        position = st.session_state[f"gallery_{chosen.network}"]["choice"]
+        shown = st.session_state.get(key)  # gone where a click arrives after the network has changed
+        position = shown and shown["choice"]
         if isinstance(position, int) and 0 <= position < len(images):
             chosen.position = position
 
@@ -62,7 +64,7 @@ def bundled(chosen: Choices, images: ImageSet) -> ImageSet:
         chosen.page_of_images += 1
         chosen.position = chosen.page_of_images % step
 
-    gallery(images, positions, chosen.position, key=f"gallery_{chosen.network}", on_change=take)
+    gallery(images, positions, chosen.position, key=key, on_change=take)
     st.caption(f"{images.names[chosen.position]} · image={chosen.position} in links")
     if step > 1:
         st.button("Other images", key="other_images", icon=":material/refresh:", on_click=turn,

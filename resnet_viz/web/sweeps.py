@@ -12,7 +12,7 @@ from .parts import done_in_steps, in_steps, plan_note, relative_bars
 from .session import Visit
 
 GATED = r"y = x + g\,F(x)\text{; plain: }y = g\,F(x) + (1 - g)\,x"
-PARTS = 4  # of the images, so that a click in the middle of it costs at most one of them
+PARTS = 20  # of the images: a click in the middle of it, and whoever waits for a turn, costs at most one of them
 
 
 def known_sweeps(visit: Visit) -> list[Sweep] | None:

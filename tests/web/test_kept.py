@@ -12,9 +12,10 @@ import torch
 from safetensors.torch import load_file, save_file
 from streamlit.testing.v1 import AppTest
 
+from resnet_viz.experiments import deletion
 from resnet_viz.networks.images import ImageSet
 from resnet_viz.networks.zoo import CHECKPOINTS, NETWORKS, load, local_entries
-from resnet_viz.web import cached
+from resnet_viz.web import cached, kept
 from resnet_viz.web.drawing import Drawing, drawn
 from resnet_viz.web.kept import Store, digest_of, size_of
 
@@ -77,6 +78,38 @@ def test_a_failure_is_told_to_all_who_wait_but_an_interruption_is_nobody_elses(e
         thread.join(10)
     assert first == [error] and second == (["answer"] if again else [error])
     assert store.get(("f", b"1"), lambda: "answer") == "answer"  # a failure is not kept
+
+
+def test_a_visitor_who_goes_need_not_wait_for_what_another_computes(monkeypatch) -> None:
+    store, begun, release, left = Store(1000), threading.Event(), threading.Event(), threading.Event()
+
+    class Gone(BaseException):
+        pass
+
+    def leave_if_asked() -> None:
+        raise Gone
+
+    monkeypatch.setattr(kept, "leave_if_asked", leave_if_asked)
+
+    def compute() -> str:
+        begun.set()
+        release.wait(10)
+        return "answer"
+
+    def go() -> None:
+        try:
+            store.get(("f", b"1"), compute)
+        except Gone:
+            left.set()
+
+    computing = threading.Thread(target=store.get, args=(("f", b"1"), compute))
+    computing.start()
+    assert begun.wait(10)
+    threading.Thread(target=go).start()
+    assert left.wait(10) and computing.is_alive()
+    release.set()
+    computing.join(10)
+    assert store.find(("f", b"1")) == "answer"
 
 
 def test_the_store_holds_as_many_bytes_as_it_may() -> None:
@@ -158,3 +191,17 @@ st.plotly_chart(Drawing(drawn(partial(figure_of, np.arange(3.0)))), key="kept")
 def test_a_figure_is_drawn_again_only_for_other_values() -> None:
     texts = [drawn(partial(figure_of, np.array(values))) for values in ([1.0, 2.0], [1.0, 2.0], [1.0, 3.0])]
     assert texts[0] is texts[1] and texts[1] != texts[2]
+
+
+def test_the_logits_of_a_set_are_those_of_one_pass_and_begin_with_the_first_images() -> None:
+    entry = NETWORKS["fashion-resnet20"]
+    loaded, images = cached.network(entry), cached.images(entry).limit(250)
+    gates = tuple(loaded.network.gates_without(["layer2.1"]))
+    first = images.limit(cached.FIRST_IMAGES)
+    expected = deletion.logits_of_each(loaded.network, entry.preprocessing, images, [gates])[0]
+    assert not cached.is_kept(cached.set_logits, loaded, images, gates)
+    of_first = cached.set_logits(loaded, first, gates)
+    assert cached.is_kept(cached.logits_of_part, loaded, first, gates)
+    assert np.allclose(cached.set_logits(loaded, images, gates), expected, atol=1e-4)
+    assert np.allclose(expected[images.spread(cached.FIRST_IMAGES)], of_first, atol=1e-4)
+    assert cached.is_kept(cached.set_logits, loaded, images, gates)

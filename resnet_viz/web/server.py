@@ -1,0 +1,107 @@
+"""The server: what is ready before its port opens, and how the browser's scripts are sent."""
+
+import asyncio
+import gc
+import gzip
+import mimetypes
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from threading import Lock
+
+import streamlit as st
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import Headers
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+from streamlit import file_util, runtime
+from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from streamlit.runtime.session_manager import SessionClient
+
+OBJECTS_BETWEEN_COLLECTIONS = 50_000, 5, 5  # about a rerun's worth; the whole after 25 times as many
+BETWEEN_THREADS = 0.0005  # seconds
+YEAR = 365 * 24 * 3600
+
+
+@asynccontextmanager
+async def ready(_: st.App) -> AsyncIterator[None]:
+    """Before the port opens, the first page has been drawn once, with its imports, network and figures."""
+    started = time.monotonic()
+    await Nobody().see_first_page()
+    settle()
+    print(f"  Ready after {time.monotonic() - started:.1f} s.", flush=True)
+    yield
+
+
+def settle() -> None:
+    """Spare the garbage collector the half a million objects of the imports, and call it less often; let threads take turns
+    more often.
+
+    Streamlit's own full collection after every run is switched off in .streamlit/config.toml: it took two thirds of what
+    an unchanged rerun cost, and held up every other visitor. A forward pass asks for the interpreter once a layer, and
+    waits each time for as long as another visitor's page may hold it.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*OBJECTS_BETWEEN_COLLECTIONS)
+    sys.setswitchinterval(BETWEEN_THREADS)
+
+
+class Nobody(SessionClient):
+    """A visitor without a browser."""
+
+    def __init__(self) -> None:
+        self.seen = asyncio.Event()
+
+    async def see_first_page(self) -> None:
+        """Open the app, and leave when its first page is drawn."""
+        server = runtime.get_instance()
+        session = server.connect_session(self, {})
+        opened = BackMsg()
+        opened.rerun_script.query_string = ""
+        server.handle_backmsg(session, opened)
+        await self.seen.wait()
+        server.close_session(session)
+
+    def write_forward_msg(self, msg: ForwardMsg) -> None:
+        if msg.WhichOneof("type") == "script_finished" and msg.script_finished != ForwardMsg.FINISHED_EARLY_FOR_RERUN:
+            self.seen.set()
+
+
+class CompressedFiles:
+    """Sends Streamlit's scripts and styles compressed, each of them compressed once. Streamlit sends them as they are, 6 MB to
+    each visitor, since it would compress them anew each time."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+        folder = Path(file_util.get_static_dir())
+        self.files = {f"/{path.relative_to(folder).as_posix()}": path for path in folder.rglob("static/**/*") if path.suffix in (".js", ".css")}
+        self.compressed: dict[str, bytes] = {}  # 7 MB, if a browser asks for all
+        self.lock = Lock()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if (
+            scope["type"] == "http"
+            and scope["method"] == "GET"
+            and scope["path"] in self.files
+            and "gzip" in Headers(scope=scope).get("accept-encoding", "")
+        ):
+            body = await run_in_threadpool(self.compress, scope["path"])
+            headers = {
+                "Content-Encoding": "gzip",
+                "Vary": "Accept-Encoding",
+                "Cache-Control": f"public, immutable, max-age={YEAR}",  # its name holds its hash
+            }
+            await Response(body, media_type=mimetypes.guess_type(scope["path"])[0], headers=headers)(scope, receive, send)
+        else:
+            await self.app(scope, receive, send)
+
+    def compress(self, path: str) -> bytes:
+        """A file as it is sent; thirty browsers may ask for it at once."""
+        with self.lock:
+            if path not in self.compressed:
+                self.compressed[path] = gzip.compress(self.files[path].read_bytes(), 9)
+            return self.compressed[path]

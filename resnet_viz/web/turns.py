@@ -1,0 +1,80 @@
+"""What computes for long takes turns, so that thirty sweeps at once do not hold up the thirty-first visitor's click."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from itertools import count
+from threading import Condition
+from typing import ParamSpec, TypeVar
+
+import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+Given = ParamSpec("Given")
+Result = TypeVar("Result")
+SHORT, LONG = 0, 1  # what the visitor waits for now goes before parts of a sweep or a study
+PATIENCE = 0.1  # seconds between two looks at whether the visitor has gone
+
+
+class Turns:
+    """One thread computes at a time: the short before the long, and else in the order in which they came."""
+
+    def __init__(self) -> None:
+        self._waiting: list[tuple[int, int]] = []
+        self._arrivals = count()
+        self._computing = False
+        self._changed = Condition()
+
+    @contextmanager
+    def turn(self, length: int) -> Iterator[None]:
+        """Wait for a turn, and take it. While it waits it raises what ``leave_if_asked`` raises."""
+        with self._changed:
+            me = length, next(self._arrivals)
+            self._waiting.append(me)
+        try:
+            while not self._begins(me):
+                leave_if_asked()
+        except BaseException:
+            with self._changed:
+                self._waiting.remove(me)
+                self._changed.notify_all()
+            raise
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._computing = False
+                self._changed.notify_all()
+
+    def _begins(self, me: tuple[int, int]) -> bool:
+        """Whether it is this one's turn now; waits for a moment if not."""
+        with self._changed:
+            mine = self._changed.wait_for(lambda: not self._computing and min(self._waiting) == me, PATIENCE)
+            if mine:
+                self._waiting.remove(me)
+                self._computing = True
+            return mine
+
+
+TURNS = Turns()
+
+
+def in_turn(length: int) -> Callable[[Callable[Given, Result]], Callable[Given, Result]]:
+    """For a function that takes more than a quarter of a second. It must not ask for kept results: whoever computes those may
+    be waiting for this turn to end."""
+
+    def decorated(compute: Callable[Given, Result]) -> Callable[Given, Result]:
+        @wraps(compute)
+        def call(*args: Given.args, **kwargs: Given.kwargs) -> Result:
+            with TURNS.turn(length):
+                return compute(*args, **kwargs)
+
+        return call
+
+    return decorated
+
+
+def leave_if_asked() -> None:
+    """End this run, by the exception that Streamlit ends runs with, if the visitor has gone or asked for another one."""
+    if get_script_run_ctx(suppress_warning=True):
+        st.session_state.get("")  # Streamlit looks at every access to the state

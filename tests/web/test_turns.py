@@ -1,0 +1,78 @@
+"""Long computations take turns: one at a time, the short first, and nobody computes for a visitor who has gone."""
+
+import threading
+import time
+
+import pytest
+
+from resnet_viz.web import turns
+from resnet_viz.web.turns import LONG, SHORT, Turns
+
+SOON = 10.0  # seconds
+
+
+def wait_until_waiting(queue: Turns, number: int) -> None:
+    deadline = time.monotonic() + SOON
+    while len(queue._waiting) < number:
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+
+
+def test_one_at_a_time_and_the_short_before_the_long() -> None:
+    queue, order, at_once = Turns(), [], []
+    lock = threading.Lock()
+
+    def compute(name: str, length: int) -> None:
+        with queue.turn(length):
+            at_once.append(lock.acquire(blocking=False))
+            order.append(name)
+            lock.release()
+
+    threads = []
+    with queue.turn(LONG):
+        for number, (name, length) in enumerate([("sweep", LONG), ("study", LONG), ("error", SHORT), ("loss", SHORT)], start=1):
+            threads.append(threading.Thread(target=compute, args=(name, length)))
+            threads[-1].start()
+            wait_until_waiting(queue, number)
+        assert order == []
+    for thread in threads:
+        thread.join(SOON)
+    assert order == ["error", "loss", "sweep", "study"] and at_once == [True] * 4
+
+
+def test_a_failure_ends_a_turn() -> None:
+    queue = Turns()
+    with pytest.raises(ValueError, match="no"), queue.turn(SHORT):
+        raise ValueError("no")
+    with queue.turn(LONG):
+        pass
+
+
+def test_whoever_leaves_while_waiting_holds_up_nobody(monkeypatch) -> None:
+    queue, gone, left = Turns(), threading.Event(), threading.Event()
+
+    class Gone(BaseException):
+        pass
+
+    def leave_if_asked() -> None:
+        if gone.is_set() and threading.current_thread().name == "visitor":
+            raise Gone
+
+    monkeypatch.setattr(turns, "leave_if_asked", leave_if_asked)
+
+    def visit() -> None:
+        try:
+            with queue.turn(SHORT):
+                pytest.fail("it had its turn")
+        except Gone:
+            left.set()
+
+    visitor = threading.Thread(target=visit, name="visitor")
+    with queue.turn(LONG):
+        visitor.start()
+        wait_until_waiting(queue, 1)
+        gone.set()
+        assert left.wait(SOON)
+    with queue.turn(LONG):
+        pass
+    visitor.join(SOON)
