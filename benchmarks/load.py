@@ -26,6 +26,7 @@ from resnet_viz.networks import zoo
 from resnet_viz.networks.zoo import LoadedNetwork
 from resnet_viz.web import links
 
+from .browser import Look, first_look
 from .rerun import cpu_seconds
 from .visitor import ROOT, Visitor, serving
 
@@ -33,6 +34,8 @@ THINKING = 2.0, 4.0  # seconds between what a visitor has seen and the next pres
 PAGES = sorted(path.stem for path in (ROOT / "pages").glob("*.py"))
 VERDICT = re.compile(r"(?:This image: |It sees: )(.+?)(?:\*\*|$)")
 SECONDS_A_SAMPLE = 2.0
+SECONDS_UNTIL_BROWSERS = 60.0
+MEGABITS = 2.0  # a second, for each real browser
 
 
 @dataclass
@@ -111,7 +114,9 @@ class Student:
 
     def page(self) -> Answer:
         """Follow one of the links to the pages."""
-        link = self.random.choice(self.controls("page_link"))
+        if not (links := self.controls("page_link")):  # the page is an error
+            return self.arrive()
+        link = self.random.choice(links)
         page = next((name for name in PAGES if link.page == name), "")
         return self.do("page", self.visitor.open(page, link.query_string))
 
@@ -168,6 +173,14 @@ def visit(student: Student, until: float, answers: list[Answer]) -> None:
                 return
             what = student.act
             time.sleep(student.random.uniform(*THINKING))
+
+
+def look_in(port: int, browsers: int, looks: list[Look]) -> None:
+    """Browsers that have never been here come to a class in the midst of its lesson, over a line of MEGABITS."""
+    if browsers:
+        time.sleep(SECONDS_UNTIL_BROWSERS)
+    for _ in range(browsers):
+        looks.append(first_look(port, MEGABITS))
 
 
 def processes_of(process: int) -> list[int]:
@@ -242,15 +255,18 @@ def main() -> None:
     parser.add_argument("--profile", choices=["lesson", "deletion", "storm"], default="lesson")
     parser.add_argument("--visitors", type=int, default=30)
     parser.add_argument("--minutes", type=float, default=5.0)
+    parser.add_argument("--browsers", type=int, default=2, help="real ones, that come one after the other after a minute")
     parser.add_argument("--json", type=Path)
     chosen = parser.parse_args()
     answers: list[Answer] = []
     memory: list[tuple[float, float]] = []
+    looks: list[Look] = []
     with serving() as (port, server):
         started = time.monotonic()
         until = started + 60 * chosen.minutes
         students = [Student(number, port, chosen.profile) for number in range(chosen.visitors)]
         threads = [threading.Thread(target=visit, args=(student, until, answers)) for student in students]
+        threads.append(threading.Thread(target=look_in, args=(port, chosen.browsers, looks)))
         for thread in threads:
             thread.start()
         while any(thread.is_alive() for thread in threads):
@@ -267,10 +283,12 @@ def main() -> None:
     print(f"memory (PSS of all processes), MiB: {memory[-1][1]:.0f} at the end, {max(mib for _, mib in memory):.0f} at most"
           + (f", {memory[-1][1] - early[0]:+.0f} since the first minute" if early else ""))
     print(f"CPU, s: {spent:.0f} the server, {own:.0f} the visitors; {sum(student.visitor.received for student in students) / 2**20:.0f} MiB sent")
+    for look in looks:
+        print(f"a fresh browser at {MEGABITS:g} Mbit/s: first figure after {look.seconds:.1f} s, {look.files / 1e6:.2f} MB of files and {look.messages / 1e6:.2f} MB of messages")
     for told in dict.fromkeys([*faults, *wrong][:10]):
         print(told)
     if chosen.json:
-        chosen.json.write_text(json.dumps({"arguments": {name: str(value) for name, value in vars(chosen).items()}, "answers": [asdict(answer) for answer in answers], "memory": memory, "faults": faults, "wrong": wrong}))
+        chosen.json.write_text(json.dumps({"arguments": {name: str(value) for name, value in vars(chosen).items()}, "answers": [asdict(answer) for answer in answers], "memory": memory, "browsers": [asdict(look) for look in looks], "faults": faults, "wrong": wrong}))
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ def at(page: str, title: str, network: str = "", beside: str = TWIN) -> tuple[st
 
 STAGES, GRADIENTS = at("stage_diagram", "Stage diagram"), at("gradient_flow", "Gradient flow")
 CLAIMS = [
-    ("Degradation", f"Past some depth, adding plain layers raises the *training* error: an optimisation failure, not overfitting. Here, after the same training: {measured}.", [at("degradation", "Degradation")]),
+    ("Degradation", f"Past some depth, adding plain layers raises the **training** error: an optimisation failure, not overfitting. Here, after the same training: {measured}.", [at("degradation", "Degradation")]),
     ("Residual learning", "A block adds its branch to what it is given, $x + F(x)$: to do nothing, it only needs $F(x) = 0$.", [at("learning_identity", "Learning the identity")]),
     ("The shortcut is a gradient highway", "The derivative of $x + F(x)$ is $I + \\partial F / \\partial x$: its identity term hands the gradient on past the branch.", [GRADIENTS]),
     ("Basic and bottleneck blocks", "A bottleneck (1x1 reduces the channels, 3x3, 1x1 restores them) is three layers for about the cost of two: in torchvision, ResNet-50 takes 12 % more multiply-adds than ResNet-34.", [STAGES]),
