@@ -36,8 +36,9 @@ class Seeded(TorchDispatchMode):
         if torch.Tag.nondeterministic_seeded in func.tags and given.get("generator") is None:
             if not isinstance(args[0], Tensor):
                 raise RuntimeError(f"Weights must be drawn in place, as torch.nn.init does; got {func}.")
-            if not args[0].is_meta:
-                given["generator"] = self.generator(args[0].device)
+            if args[0].is_meta:  # it holds no numbers, but torch takes 2 ms to draw none
+                return args[0]
+            given["generator"] = self.generator(args[0].device)
         return func(*args, **given)
 
     def generator(self, device: torch.device) -> torch.Generator:

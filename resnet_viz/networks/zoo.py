@@ -250,8 +250,8 @@ def named_in(path: Path) -> list[Entry]:
 def with_the_same_blocks(entry: Entry, networks: Iterable[Entry]) -> list[Entry]:
     """The other rows whose blocks have the same names and that look at the same images: other weights of one architecture,
     or another kind of block in each place."""
-    alike = block_names(entry), entry.dataset
-    return [row for row in networks if row.name != entry.name and (block_names(row), row.dataset) == alike]
+    others = [row for row in networks if row.name != entry.name and row.dataset == entry.dataset]
+    return [row for row in others if block_names(row) == block_names(entry)]
 
 
 @cache
