@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
@@ -54,10 +54,8 @@ class Visitor:
     """
 
     def __init__(self, port: int) -> None:
-        self.socket: ClientConnection = connect(
-            f"ws://localhost:{port}/_stcore/stream", subprotocols=["streamlit"], origin=f"http://localhost:{port}",
-            max_size=None,
-        )  # fmt: skip
+        self.address = f"ws://localhost:{port}/_stcore/stream"
+        self.connected = ExitStack()
         self.page, self.query, self.received = "", "", 0
         self.elements: dict[tuple[int, ...], Element] = {}
         self.values: dict[str, WidgetState] = {}
@@ -65,10 +63,13 @@ class Visitor:
         self._kept: dict[str, ForwardMsg] = {}
 
     def __enter__(self) -> "Visitor":
+        origin = self.address.removesuffix("/_stcore/stream").replace("ws", "http", 1)
+        connection = connect(self.address, subprotocols=["streamlit"], origin=origin, max_size=None)
+        self.socket: ClientConnection = self.connected.enter_context(connection)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.socket.close()
+        self.connected.close()
 
     def open(self, page: str, query: str = "") -> Iterator[ForwardMsg]:
         """Open a page (its name in the address), or run it again."""

@@ -55,8 +55,7 @@ def bundled(chosen: Choices, images: ImageSet) -> ImageSet:
     positions = [start + chosen.page_of_images % step for start in range(0, len(images), step)][:THUMBNAILS]
 
     def take() -> None:
-        shown = st.session_state.get(key)  # gone where a click arrives after the network has changed
-        position = shown and shown["choice"]
+        position = st.session_state[key]["choice"]  # of the network that was shown: another may be chosen in the same moment
         if isinstance(position, int) and 0 <= position < len(images):
             chosen.position = position
 
