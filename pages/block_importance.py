@@ -11,6 +11,7 @@ from resnet_viz.experiments.attribution import IMAGES, MOST_BLOCKS, PERMUTATIONS
 from resnet_viz.figures.importance import agreement_title, correlation_matrix, importance_by_block, importance_sentences
 from resnet_viz.web import cached, settings, snippets
 from resnet_viz.web.card import card, chip
+from resnet_viz.web.drawing import Drawing
 from resnet_viz.web.gallery import pictures
 from resnet_viz.web.parts import choosing_strip, in_steps, plan_note, question, relative_bars, visit
 from resnet_viz.web.session import LARGEST_SEED
@@ -49,7 +50,8 @@ with st.container(border=True):
         combine, how, key = shapley, f"{PERMUTATIONS} permutations, seed {seed}", (seed,)
 
     def so_far(done: list) -> None:
-        st.plotly_chart(importance_by_block(blocks, {f"{SHAPLEY}, {len(done)} of {len(steps)} parts": combine(done)}, now.palette), theme=None)  # fmt: skip
+        plot = importance_by_block(blocks, {f"{SHAPLEY}, {len(done)} of {len(steps)} parts": combine(done)}, now.palette)
+        st.plotly_chart(Drawing(plot.json()), theme=None)
 
     asked = settings.flag("shapley")  # stands in the link, so that a reload shows them again
     with cached.timed() as spent_more:
