@@ -1,12 +1,14 @@
 """A figure as plain data, in plotly.js's own words: it is made in a hundredth of the time that go.Figure takes to check it."""
 
+from base64 import b64encode
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import orjson
 import plotly.graph_objects as go
-from _plotly_utils.utils import to_typed_array_spec
+
+PACKED = {"i1", "i2", "i4", "u1", "u2", "u4", "f4", "f8"}  # the numbers that plotly.js reads as they lie in memory
 
 
 class Plot:
@@ -80,8 +82,13 @@ def suffix(panel: int) -> str:
 
 def encoded(value: np.ndarray | np.generic) -> Any:
     """An array as plotly.js takes it, packed where it holds numbers; a number of numpy as one of Python."""
-    packed = to_typed_array_spec(value) if isinstance(value, np.ndarray) else None
-    return packed if isinstance(packed, dict) else value.tolist()
+    if value.dtype == np.int64 and value.size:  # plotly.js has none so large
+        value = value.astype(np.min_scalar_type(min(value.min(), -1 - value.max())))
+    kind = value.dtype.str[1:]
+    if not value.ndim or not value.size or kind not in PACKED:
+        return value.tolist()
+    shape = {"shape": str(value.shape)[1:-1]} if value.ndim > 1 else {}
+    return {"dtype": kind, "bdata": b64encode(value.tobytes()).decode(), **shape}
 
 
 def grid(

@@ -9,6 +9,7 @@ from types import ModuleType
 
 import numpy as np
 import plotly.graph_objects as go
+import plotly.io
 import pytest
 from plotly.subplots import make_subplots
 
@@ -30,6 +31,7 @@ from resnet_viz.figures import (
     strongest_paths,
     training,
 )
+from resnet_viz.figures.document import html_figure
 from resnet_viz.figures.palette import DARK, LIGHT, styled
 from resnet_viz.figures.plot import Plot, grid
 from resnet_viz.networks.description import BlockPart, Description, Part
@@ -134,9 +136,22 @@ def test_a_misspelt_word_is_found() -> None:
             plot.figure()
 
 
+def test_it_can_be_shown_and_no_text_ends_the_script_that_draws_it(monkeypatch) -> None:
+    shown: list[go.Figure] = []
+    monkeypatch.setattr(plotly.io, "show", shown.append)
+    scripts = []
+    for name in ("a name", "</script>"):
+        plot = Plot()
+        plot.add("scatter", y=[1], name=name)
+        plot.show()
+        scripts.append(html_figure(plot.json()).count("</script>"))
+    assert scripts[0] == scripts[1]
+    assert [figure.data[0].name for figure in shown] == ["a name", "</script>"]
+
+
 def test_numbers_of_numpy_are_written_as_plotly_writes_them() -> None:
     plot = Plot()
-    for values in (np.arange(3), np.array([1, 2**40]), np.array([]), np.array([True]), np.array([np.nan, 1]), np.ones((2, 2), np.float32),
+    for values in (np.arange(3), np.array([-129, 127]), np.array([-128, 127]), np.array([128]), np.array([1, 2**40]), np.array([]), np.array([True]), np.array([np.nan, 1]), np.ones((2, 2), np.float32),
                    [np.float32(0.1), np.int64(1)], [np.nan, np.inf]):  # fmt: skip
         plot.add("scatter", y=values)
     styled(plot, LIGHT, 100)
