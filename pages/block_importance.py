@@ -10,7 +10,7 @@ import streamlit as st
 from resnet_viz.experiments.attribution import IMAGES, MOST_BLOCKS, PERMUTATIONS, PLAN, Importance, joined, shapley
 from resnet_viz.figures.importance import agreement_title, correlation_matrix, importance_by_block, importance_sentences
 from resnet_viz.web import cached, settings, snippets
-from resnet_viz.web.card import card, chip
+from resnet_viz.web.card import card, chip, show
 from resnet_viz.web.gallery import pictures
 from resnet_viz.web.parts import choosing_strip, in_steps, plan_note, question, relative_bars, visit
 from resnet_viz.web.session import LARGEST_SEED
@@ -49,7 +49,7 @@ with st.container(border=True):
         combine, how, key = shapley, f"{PERMUTATIONS} permutations, seed {seed}", (seed,)
 
     def so_far(done: list) -> None:
-        st.plotly_chart(importance_by_block(blocks, {f"{SHAPLEY}, {len(done)} of {len(steps)} parts": combine(done)}, now.palette), theme=None)  # fmt: skip
+        show(partial(importance_by_block, blocks, {f"{SHAPLEY}, {len(done)} of {len(steps)} parts": combine(done)}, now.palette))
 
     asked = settings.flag("shapley")  # stands in the link, so that a reload shows them again
     with cached.timed() as spent_more:

@@ -9,7 +9,7 @@ from resnet_viz.experiments.paths import is_plain
 from resnet_viz.figures.lesion_studies import errors_by_amount, study_sentences
 from resnet_viz.networks.zoo import LoadedNetwork
 from resnet_viz.web import cached, settings, snippets
-from resnet_viz.web.card import card
+from resnet_viz.web.card import card, show
 from resnet_viz.web.parts import VEIT, choosing_strip, in_steps, plan_note, question, visit
 from resnet_viz.web.session import LARGEST_SEED
 
@@ -42,7 +42,7 @@ def rows_of(results: list[Study]) -> list[tuple[str, Study, bool]]:
 
 
 def show_so_far(done: list[Study]) -> None:
-    st.plotly_chart(errors_by_amount(rows_of(done), chance, now.palette), theme=None)
+    show(partial(errors_by_amount, rows_of(done), chance, now.palette))
 
 
 def show_study() -> None:

@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 
-import plotly.graph_objects as go
 from markdown_it import MarkdownIt
 
 from .citation import CITE
@@ -15,6 +14,7 @@ from .errors import InputError
 from .experiments.plan import Plan
 from .figures.document import html_document, html_figure
 from .figures.palette import LIGHT
+from .figures.plot import Plot
 
 JUDGED = (
     "The verdict is by the number itself. In brackets, where it was not counted exactly, its 95 % interval, and over what: "
@@ -56,7 +56,7 @@ class Finding:
         return all(each.as_expected for each in self.measurements)
 
 
-Answer = tuple[list[Measurement], str, go.Figure | None]
+Answer = tuple[list[Measurement], str, Plot | None]
 
 
 def as_json(findings: Iterable[Finding]) -> str:
@@ -87,14 +87,14 @@ def read(path: Path) -> tuple[Finding, ...]:
     )
 
 
-def as_html(findings: Iterable[Finding], figures: Iterable[go.Figure | None]) -> str:
+def as_html(findings: Iterable[Finding], figures: Iterable[Plot | None]) -> str:
     """The report as one self-contained file."""
     findings = list(findings)
     text = MarkdownIt("commonmark").enable("table").render
     parts = [text(as_table(findings, lambda finding: f"#question-{findings.index(finding)}"))]
     for number, (finding, figure) in enumerate(zip(findings, figures, strict=True)):
         facts = "".join(f"<li>{name}: {html.escape(value)}</li>" for name, value in finding.plan.lines().items())
-        drawn = html_figure(figure) if figure else ""
+        drawn = html_figure(figure.json()) if figure else ""
         parts.append(f"<section id='question-{number}'><h2>{html.escape(finding.plan.question)}</h2><p>{html.escape(finding.notes)}</p>{drawn}"
                      f"<small><ul>{facts}</ul>{finding.seconds:.0f} s</small></section>")  # fmt: skip
     return html_document("What residual networks do when they are trained and when they are damaged", parts, LIGHT)

@@ -7,7 +7,6 @@ from dataclasses import replace
 from functools import cache, partial
 
 import numpy as np
-import plotly.graph_objects as go
 from scipy import stats
 from torch import Tensor
 
@@ -30,6 +29,7 @@ from .figures import importance as importance_figures
 from .figures import lesion_studies as study_figures
 from .figures import paths as path_figures
 from .figures.palette import LIGHT
+from .figures.plot import Plot
 from .figures.training import error_by_epoch
 from .findings import Answer, Finding, Measurement
 from .networks.datasets import bundled_fashion
@@ -435,7 +435,7 @@ QUESTIONS: list[tuple[Plan, str, Callable[[], Answer]]] = [
 ]
 
 
-def report(progress: Progress = no_progress) -> tuple[list[Finding], list[go.Figure | None]]:
+def report(progress: Progress = no_progress) -> tuple[list[Finding], list[Plot | None]]:
     """Ask every question of the bundled networks. Returns the findings and a figure for each that has one."""
     findings, figures = [], []
     for number, (plan, view, answer) in enumerate(QUESTIONS):

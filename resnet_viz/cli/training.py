@@ -97,10 +97,10 @@ def race(html_file: Path | None, **settings: Any) -> None:
                 records.append(record)
                 click.echo(json.dumps(finite(asdict(record)), allow_nan=False))
     if html_file:
-        figures = race_figures(wanted, records, [network.blocks for network in racing.networks], LIGHT)
+        plots = race_figures(wanted, records, [network.blocks for network in racing.networks], LIGHT)
         page = html_document(
             f"{wanted.left} beside {wanted.right}, {wanted.steps} steps, seed {wanted.seed}",
-            map(html_figure, figures),
+            [html_figure(plot.json()) for plot in plots],
             LIGHT,
         )
         training.replace(html_file, lambda path: path.write_text(page))

@@ -21,6 +21,7 @@ from .loss import checked, finite, image_losses
 
 COMPARED = 2  # images, of a set that may have to be taken in small parts
 BATCH_SIZE = 128
+DEVIATIONS = float(stats.norm.ppf(0.975))  # half of a 95 % interval
 Known = TypeVar("Known")
 
 
@@ -61,7 +62,7 @@ class Lesion:
         mended = np.sum(wrong_before & ~wrong_after) + 0.5
         total = self.images + 2
         rise = (broken - mended) / total
-        margin = stats.norm.ppf(0.975) * np.sqrt((broken + mended) / total - rise**2) / np.sqrt(total)
+        margin = DEVIATIONS * np.sqrt((broken + mended) / total - rise**2) / np.sqrt(total)
         return max(-100.0, 100 * float(rise - margin)), min(100.0, 100 * float(rise + margin))
 
     def error_pct_by_class(self, classes: int) -> tuple[np.ndarray, np.ndarray]:
@@ -87,9 +88,11 @@ def known(labelled: Known | None) -> Known:
 
 
 def wilson_interval(wrong: int, images: int) -> tuple[float, float]:
-    """95 % Wilson interval of an error, in per cent (scipy.stats.binomtest)."""
-    interval = stats.binomtest(wrong, images).proportion_ci(method="wilson")
-    return 100 * interval.low, 100 * interval.high
+    """95 % Wilson interval of an error, in per cent. (scipy.stats.binomtest knows it, too, but first tests a hypothesis, in 1 ms.)"""
+    share, square = wrong / images, DEVIATIONS**2 / images
+    half = np.sqrt(square * (share * (1 - share) + square / 4))
+    low, high = ((share + square / 2 + side) / (1 + square) for side in (-half, half))
+    return max(0.0, 100 * float(low)), min(100.0, 100 * float(high))
 
 
 @dataclass(frozen=True)

@@ -1,61 +1,49 @@
 """How deletions look: one image before and after, error over a set, every block in turn, class by class."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
-import plotly.graph_objects as go
 
 from ..experiments.deletion import Lesion, Sweep, known, wilson_interval
 from .palette import Palette, named_line, stage_axis, styled
+from .plot import Plot
 
 
-def prediction_change(classes: Sequence[str], before: np.ndarray, after: np.ndarray, palette: Palette) -> go.Figure:
+def prediction_change(classes: Sequence[str], before: np.ndarray, after: np.ndarray, palette: Palette) -> Plot:
     """The five likeliest classes after the lesion on one axis: hollow intact, filled with the lesion. (classes,) each."""
     order = np.argsort(-np.maximum(after, before * 0.999), kind="stable")[:5][::-1]
     names = [classes[i] for i in order]
-    figure = go.Figure()
+    plot = Plot()
     for name, i in zip(names, order, strict=True):
-        figure.add_scatter(
-            x=[0, 1], y=[name, name], mode="lines", line={"color": palette.line, "width": 1}, hoverinfo="skip"
-        )
-        change_line(figure, name, before[i], after[i], palette)
+        plot.add("scatter", x=[0, 1], y=[name, name], mode="lines", line={"color": palette.line, "width": 1}, hoverinfo="skip")
+        change_line(plot, name, before[i], after[i], palette)
     hover = "%{y}: %{x:.3f}<extra>"
-    figure.add_scatter(
-        x=before[order],
-        y=names,
-        name="intact",
-        mode="markers",
-        hovertemplate=hover + "intact</extra>",
+    plot.add(
+        "scatter", x=before[order], y=names, name="intact", mode="markers", hovertemplate=hover + "intact</extra>",
         marker={"size": 12, "color": palette.background, "line": {"color": palette.ink, "width": 1.5}},
-    )
-    figure.add_scatter(
-        x=after[order],
-        y=names,
-        name="with the lesion",
-        mode="markers",
-        hovertemplate=hover + "with the lesion</extra>",
+    )  # fmt: skip
+    plot.add(
+        "scatter", x=after[order], y=names, name="with the lesion", mode="markers", hovertemplate=hover + "with the lesion</extra>",
         marker={"size": 11, "color": palette.ink},
-    )
+    )  # fmt: skip
     for name, i in zip(names, order, strict=True):
-        figure.add_annotation(x=1, xref="paper", y=name, text=f"{after[i]:.2f}", showarrow=False, xanchor="left")
-    figure.update_xaxes(range=[-0.03, 1.05], tickvals=[0, 0.5, 1], title_text="probability", showgrid=False)
-    figure.update_yaxes(showgrid=False)
-    styled(figure, palette, 230, right=40)
-    return figure.update_yaxes(tickfont={"size": 13, "color": palette.ink})
+        plot.note(f"{after[i]:.2f}", 1, name, xref="paper", xanchor="left")
+    plot.x_axis("probability", range=[-0.03, 1.05], tickvals=[0, 0.5, 1], showgrid=False)
+    plot.y_axis(showgrid=False, tickfont={"size": 13, "color": palette.ink})
+    return styled(plot, palette, 230, right=40)
 
 
-def change_line(figure: go.Figure, name: str, before: float, after: float, palette: Palette) -> None:
+def change_line(plot: Plot, name: str, before: float, after: float, palette: Palette) -> None:
     """Join the dots of one class, before and after."""
-    figure.add_scatter(
-        x=[before, after], y=[name, name], mode="lines", line={"color": palette.ink, "width": 1.5}, hoverinfo="skip"
-    )
+    plot.add("scatter", x=[before, after], y=[name, name], mode="lines", line={"color": palette.ink, "width": 1.5}, hoverinfo="skip")
 
 
-def error_bars(rows: Sequence[tuple[str, Lesion, bool]], palette: Palette) -> go.Figure:
+def error_bars(rows: Sequence[tuple[str, Lesion, bool]], palette: Palette) -> Plot:
     """Error over the set, pale before and full after, with Wilson intervals. ``rows``: title, lesion, whether plain.
 
     Where no prediction of any row has changed, only what is intact is drawn."""
-    figure = go.Figure()
+    plot = Plot()
     gated = any(not np.array_equal(lesion.before, lesion.after) for _, lesion, _ in rows)
     for title, lesion, plain in reversed(rows):
         colour = palette.plain if plain else palette.ink
@@ -63,19 +51,19 @@ def error_bars(rows: Sequence[tuple[str, Lesion, bool]], palette: Palette) -> go
         for predictions, name, opacity in shown if gated else shown[1:]:
             wrong = int(np.sum(predictions != lesion.labels))
             error, (low, high) = 100 * wrong / lesion.images, wilson_interval(wrong, lesion.images)
-            figure.add_bar(
-                x=[error], y=[[title], [name]], name=f"{title}, {name}", orientation="h", width=0.68, marker={"color": colour, "opacity": opacity},
+            plot.add(
+                "bar", x=[error], y=[[title], [name]], name=f"{title}, {name}", orientation="h", width=0.68, marker={"color": colour, "opacity": opacity},
                 error_x={"type": "data", "symmetric": False, "array": [high - error], "arrayminus": [error - low],
                          "color": palette.muted, "thickness": 1.2, "width": 3},
                 hovertemplate=f"{title}, {name}: {error:.1f} % (95 % interval {low:.1f} to {high:.1f})<extra></extra>",
             )  # fmt: skip
-            figure.add_annotation(x=high + 1.5, y=[title, name], text=f"{error:.1f} %", showarrow=False, xanchor="left")
-    figure.update_xaxes(range=[0, 125], tickvals=[0, 25, 50, 75, 100], title_text="error, %")
-    figure.update_yaxes(showgrid=False, showdividers=False)
-    return styled(figure.update_layout(barmode="overlay"), palette, 60 + (62 if gated else 31) * len(rows))
+            plot.note(f"{error:.1f} %", high + 1.5, [title, name], xanchor="left")
+    plot.x_axis("error, %", range=[0, 125], tickvals=[0, 25, 50, 75, 100])
+    plot.y_axis(showgrid=False, showdividers=False)
+    return styled(plot.update(barmode="overlay"), palette, 60 + (62 if gated else 31) * len(rows))
 
 
-def sweep_errors(rows: Sequence[tuple[str, Sweep, bool]], chance_pct: float, palette: Palette) -> go.Figure:
+def sweep_errors(rows: Sequence[tuple[str, Sweep, bool]], chance_pct: float, palette: Palette) -> Plot:
     """Error (or, without labels, changed predictions) when each block in turn is deleted.
 
     ``rows``: title, sweep, whether plain; the first is the network looked at, whose intact error is named; a second one
@@ -83,13 +71,14 @@ def sweep_errors(rows: Sequence[tuple[str, Sweep, bool]], chance_pct: float, pal
     """
     sweep = rows[0][1]
     labelled = sweep.labels is not None
-    figure = go.Figure()
+    plot = Plot()
     for number, (title, swept, plain) in reversed(list(enumerate(rows))):
         percents = [known(lesion.error_pct_after) if labelled else lesion.changed_pct for lesion in swept.lesions]
         colours = [palette.plain if plain else palette.stage(block) for block in swept.blocks]
-        figure.add_scatter(
-            x=list(range(len(swept.blocks))), y=percents, name=title, text=swept.blocks, mode="lines+markers" if plain else "markers",
-            error_y=wilson_bars(swept, palette) if labelled else None, line={"color": palette.plain, "width": 1.2},
+        whiskers: dict[str, Any] = {"error_y": wilson_bars(swept, palette)} if labelled else {}
+        plot.add(
+            "scatter", x=list(range(len(swept.blocks))), y=percents, name=title, text=swept.blocks, mode="lines+markers" if plain else "markers",
+            **whiskers, line={"color": palette.plain, "width": 1.2},
             marker={"symbol": "square" if plain else "circle", "size": 6 if plain else 9, "color": palette.background if number and not plain else colours,
                     "line": {"color": colours, "width": 1.5}},
             hovertemplate="%{text} deleted: %{y:.1f} %<extra>" + title + "</extra>",
@@ -97,14 +86,12 @@ def sweep_errors(rows: Sequence[tuple[str, Sweep, bool]], chance_pct: float, pal
     if labelled:
         intact = known(sweep.error_pct)
         apart = abs(intact - chance_pct) > 6  # an untrained network is at chance: then one name stands under the other
-        named_line(
-            figure, intact, f"intact {intact:.1f} %", palette.ink, "solid", palette, "middle" if apart else "top"
-        )
-        named_line(figure, chance_pct, f"chance {chance_pct:.0f} %", palette.muted, "dot", palette, "middle" if apart else "bottom")  # fmt: skip
-    stage_axis(figure, sweep.blocks)
+        named_line(plot, intact, f"intact {intact:.1f} %", palette.ink, "solid", palette, "middle" if apart else "top")
+        named_line(plot, chance_pct, f"chance {chance_pct:.0f} %", palette.muted, "dot", palette, "middle" if apart else "bottom")  # fmt: skip
+    stage_axis(plot, sweep.blocks)
     quantity = "error, %" if labelled else "changed predictions, %"
-    figure.update_yaxes(range=[-3, 104], tickvals=[0, 25, 50, 75, 100], title_text=quantity)
-    return styled(figure, palette, 300, right=90)
+    plot.y_axis(quantity, range=[-3, 104], tickvals=[0, 25, 50, 75, 100])
+    return styled(plot, palette, 300, right=90)
 
 
 def sweep_caption(rows: Sequence[tuple[str, Sweep, bool]]) -> str:
@@ -116,7 +103,7 @@ def sweep_caption(rows: Sequence[tuple[str, Sweep, bool]]) -> str:
     return "; ".join(marks) + (". Whiskers: 95 % intervals." if rows[0][1].labels is not None else ".")
 
 
-def wilson_bars(sweep: Sweep, palette: Palette) -> dict[str, object]:
+def wilson_bars(sweep: Sweep, palette: Palette) -> dict[str, Any]:
     """Error bars of a labelled sweep."""
     wrong, images = (sweep.predictions != sweep.labels).sum(1), len(sweep.intact)
     intervals = [(100 * count / images, *wilson_interval(int(count), images)) for count in wrong]
@@ -124,25 +111,21 @@ def wilson_bars(sweep: Sweep, palette: Palette) -> dict[str, object]:
             "array": [high - error for error, _, high in intervals], "arrayminus": [error - low for error, low, _ in intervals]}  # fmt: skip
 
 
-def class_errors(classes: Sequence[str], lesion: Lesion, palette: Palette) -> go.Figure:
+def class_errors(classes: Sequence[str], lesion: Lesion, palette: Palette) -> Plot:
     """Error of each class, hollow intact and filled with the lesion, the most harmed on top."""
     before, after = lesion.error_pct_by_class(len(classes))
     order = np.argsort(after - before, kind="stable")
     names = [classes[i] for i in order]
-    figure = go.Figure()
+    plot = Plot()
     for name, i in zip(names, order, strict=True):
-        change_line(figure, name, before[i], after[i], palette)
+        change_line(plot, name, before[i], after[i], palette)
     for values, fill, who in ((before, palette.background, "intact"), (after, palette.ink, "with the lesion")):
-        figure.add_scatter(
-            x=values[order],
-            y=names,
-            name=who,
-            mode="markers",
-            hovertemplate="%{y}: %{x:.0f} %<extra>" + who + "</extra>",
+        plot.add(
+            "scatter", x=values[order], y=names, name=who, mode="markers", hovertemplate="%{y}: %{x:.0f} %<extra>" + who + "</extra>",
             marker={"size": 11, "color": fill, "line": {"color": palette.ink, "width": 1.5}},
-        )
-    figure.update_xaxes(range=[-3, 103], tickvals=[0, 25, 50, 75, 100], title_text="error, %")
-    return styled(figure, palette, 60 + 26 * len(names))
+        )  # fmt: skip
+    plot.x_axis("error, %", range=[-3, 103], tickvals=[0, 25, 50, 75, 100])
+    return styled(plot, palette, 60 + 26 * len(names))
 
 
 def seen_sentence(classes: Sequence[str], before: np.ndarray, after: np.ndarray) -> str:

@@ -6,10 +6,10 @@ from itertools import pairwise
 
 import networkx as nx
 import numpy as np
-import plotly.graph_objects as go
 
 from ..networks.description import BlockPart, Description, Part
 from .palette import Palette, styled
+from .plot import Plot
 
 LONGEST_ROW = 12  # blocks in a row of the stage diagram
 STAGE_STEP, ROW_STEP, BOX_WIDTH, BOX_HEIGHT, ARC = 2.3, 1.35, 0.6, 0.5, 0.5
@@ -86,19 +86,19 @@ def arrange(description: Description) -> dict[str, Point]:
 
 def stage_diagram(
     description: Description, stem: Sequence[Part], head: Sequence[Part], highlight: str, chosen: str, palette: Palette
-) -> go.Figure:
+) -> Plot:
     """The network: a row for the stem, rows for each stage, a row for the head, with the stream's shape at every step.
 
     ``stem``, ``head``: their layers. ``highlight``: 'shortcuts' draws these strong and the blocks pale, 'blocks'
     the blocks strong. Solid arcs are identity shortcuts, dotted ones projections or zero-padding.
     """
-    figure = go.Figure()
+    plot = Plot()
     places = arrange(description)
     shortcuts = highlight == "shortcuts"
     bottom = min(y for _, y in places.values()) - 1.3
     longest = row_length(description)
-    layer_boxes(figure, stem, 0.0, longest, palette.stem, "#1F2430", palette)
-    layer_boxes(figure, head, bottom, longest, palette.background, palette.ink, palette)
+    layer_boxes(plot, stem, 0.0, longest, palette.stem, "#1F2430", palette)
+    layer_boxes(plot, head, bottom, longest, palette.background, palette.ink, palette)
     for solid in (True, False):
         arcs = [
             arc(places[name])
@@ -112,45 +112,24 @@ def stage_diagram(
             "width": 2.6 if shortcuts else 1.2,
             "dash": "solid" if solid else "dot",
         }
-        figure.add_scatter(x=xs, y=ys, mode="lines", line=line, hoverinfo="skip")
-        figure.add_scatter(
-            x=[points[-1][0] for points in arcs], y=[points[-1][1] for points in arcs], mode="markers", hoverinfo="skip",
+        plot.add("scatter", x=xs, y=ys, mode="lines", line=line, hoverinfo="skip")
+        plot.add(
+            "scatter", x=[points[-1][0] for points in arcs], y=[points[-1][1] for points in arcs], mode="markers", hoverinfo="skip",
             marker={"symbol": "triangle-down", "size": 8, "color": line["color"]},
         )  # fmt: skip
     for block in description.blocks:
         x, y = places[block.name]
-        figure.add_shape(
-            type="line",
-            x0=x - 0.5,
-            x1=x + 0.5,
-            y0=y,
-            y1=y,
-            layer="below",
-            line={"color": palette.ink if shortcuts else palette.line, "width": 2},
-        )
-        box = {
-            "type": "rect",
-            "x0": x - BOX_WIDTH / 2,
-            "x1": x + BOX_WIDTH / 2,
-            "y0": y - BOX_HEIGHT / 2,
-            "y1": y + BOX_HEIGHT / 2,
-        }
-        figure.add_shape(
-            **box, fillcolor=palette.background, line={"width": 0}
-        )  # so that the stream does not strike the number out
-        figure.add_shape(
-            **box, fillcolor=palette.stage(block.name), opacity=0.25 if shortcuts else 1,
+        stream = {"color": palette.ink if shortcuts else palette.line, "width": 2}
+        plot.shape("line", x0=x - 0.5, x1=x + 0.5, y0=y, y1=y, layer="below", line=stream)
+        box = {"x0": x - BOX_WIDTH / 2, "x1": x + BOX_WIDTH / 2, "y0": y - BOX_HEIGHT / 2, "y1": y + BOX_HEIGHT / 2}
+        plot.shape("rect", **box, fillcolor=palette.background, line={"width": 0})  # the stream does not strike the number out
+        plot.shape(
+            "rect", **box, fillcolor=palette.stage(block.name), opacity=0.25 if shortcuts else 1,
             line={"color": palette.ink, "width": 3 if block.name == chosen else 0},
         )  # fmt: skip
-        figure.add_annotation(
-            x=x,
-            y=y,
-            text=block.name.split(".")[1],
-            showarrow=False,
-            font={"color": palette.ink if shortcuts else palette.background},
-        )
-    figure.add_scatter(
-        x=[places[block.name][0] for block in description.blocks], y=[places[block.name][1] for block in description.blocks],
+        plot.note(block.name.split(".")[1], x, y, font={"color": palette.ink if shortcuts else palette.background})
+    plot.add(
+        "scatter", x=[places[block.name][0] for block in description.blocks], y=[places[block.name][1] for block in description.blocks],
         mode="markers", marker={"size": 26, "opacity": 0, "symbol": "square"},
         selected={"marker": {"opacity": 0}}, unselected={"marker": {"opacity": 0}},
         customdata=[
@@ -166,19 +145,11 @@ def stage_diagram(
         text = f"<b>{first.stage}</b>: {len(blocks)} {first.kind} blocks, stream {shape_text(blocks[-1].out_shape)}"
         if first.shortcut not in ("identity", "none"):
             text += f"<br>dotted: {shortcut_reason(first)}"
-        figure.add_annotation(
-            x=0,
-            y=y + 1.15,
-            text=text,
-            showarrow=False,
-            xanchor="left",
-            yanchor="middle",
-            align="left",
-            font={"color": palette.stage(first.name), "size": 13},
-        )
-    figure.update_xaxes(visible=False, range=[-0.1, longest + 0.1])
-    figure.update_yaxes(visible=False, range=[bottom - 0.7, 0.7])
-    return styled(figure, palette, int(52 * (1.4 - bottom))).update_layout(clickmode="event+select")
+        font = {"color": palette.stage(first.name), "size": 13}
+        plot.note(text, 0, y + 1.15, xanchor="left", yanchor="middle", align="left", font=font)
+    plot.x_axis(visible=False, range=[-0.1, longest + 0.1])
+    plot.y_axis(visible=False, range=[bottom - 0.7, 0.7])
+    return styled(plot, palette, int(52 * (1.4 - bottom))).update(clickmode="event+select")
 
 
 def arc(place: Point) -> list[Point]:
@@ -189,23 +160,16 @@ def arc(place: Point) -> list[Point]:
 
 
 def layer_boxes(
-    figure: go.Figure, layers: Sequence[Part], y: float, row: int, fill: str, ink: str, palette: Palette
+    plot: Plot, layers: Sequence[Part], y: float, row: int, fill: str, ink: str, palette: Palette
 ) -> None:
     """A row of boxes, one for each layer of a stem or head, with its output shape."""
     width = row / max(3, len(layers)) - 0.2
     for index, layer in enumerate(layers):
         x = index * (width + 0.2)
-        figure.add_shape(
-            type="rect",
-            x0=x,
-            x1=x + width,
-            y0=y - 0.55,
-            y1=y + 0.55,
-            fillcolor=fill,
-            line={"color": palette.muted, "width": 1},
-        )
+        line = {"color": palette.muted, "width": 1}
+        plot.shape("rect", x0=x, x1=x + width, y0=y - 0.55, y1=y + 0.55, fillcolor=fill, line=line)
         text = f"{layer.kind.replace(', ', '<br>', 1)}<br>{shape_text(layer.out_shape)}"
-        figure.add_annotation(x=x + width / 2, y=y, text=text, showarrow=False, font={"color": ink, "size": 12})
+        plot.note(text, x + width / 2, y, font={"color": ink, "size": 12})
 
 
 def block_graph(block: BlockPart, layers: Sequence[Part]) -> nx.DiGraph:
@@ -227,59 +191,48 @@ def block_graph(block: BlockPart, layers: Sequence[Part]) -> nx.DiGraph:
     return graph
 
 
-def block_wiring(block: BlockPart, layers: Sequence[Part], palette: Palette) -> go.Figure:
+def block_wiring(block: BlockPart, layers: Sequence[Part], palette: Palette) -> Plot:
     """The layers of one block from top to bottom, the shortcut on their left."""
     graph = block_graph(block, layers)
     order = list(nx.topological_sort(graph))
     rows = {name: -float(index) for index, name in enumerate(order)}
     colour = palette.stage(block.name)
-    figure = go.Figure()
+    plot = Plot()
     for source, target, kind in graph.edges(data="kind"):
         if kind == "branch":
-            figure.add_shape(
-                type="line",
-                x0=0,
-                x1=0,
-                y0=rows[source],
-                y1=rows[target],
-                line={"color": palette.line, "width": 2},
-                layer="below",
-            )
+            line = {"color": palette.line, "width": 2}
+            plot.shape("line", x0=0, x1=0, y0=rows[source], y1=rows[target], line=line, layer="below")
         else:
             top, bottom = rows[source], rows[target]
             path = f"M 0 {top} C -0.75 {top}, -0.75 {bottom}, -0.06 {bottom}"
             dash = "solid" if block.shortcut == "identity" else "dot"
-            figure.add_shape(
-                type="path", path=path, line={"color": palette.ink, "width": 2.4, "dash": dash}, layer="below"
-            )
-            figure.add_annotation(x=-0.7, y=(top + bottom) / 2, text=shortcut_reason(block), textangle=-90, showarrow=False,
-                                  font={"size": 12, "color": palette.muted})  # fmt: skip
+            plot.shape("path", path=path, line={"color": palette.ink, "width": 2.4, "dash": dash}, layer="below")
+            font = {"size": 12, "color": palette.muted}
+            plot.note(shortcut_reason(block), -0.7, (top + bottom) / 2, textangle=-90, font=font)
     for name in order:
         part = graph.nodes[name].get("part")
         if name == "+":
-            figure.add_scatter(x=[0], y=[rows[name]], mode="markers+text", text=["+"], textfont={"size": 16, "color": palette.ink},
-                               marker={"size": 24, "color": palette.background, "line": {"color": palette.ink, "width": 1.5}}, hoverinfo="skip")  # fmt: skip
+            plot.add("scatter", x=[0], y=[rows[name]], mode="markers+text", text=["+"], textfont={"size": 16, "color": palette.ink},
+                     marker={"size": 24, "color": palette.background, "line": {"color": palette.ink, "width": 1.5}}, hoverinfo="skip")  # fmt: skip
             continue
         weighted = part is not None and part.macs > 0
         title = {"in": "stream in", "out": "stream out"}.get(name, name.split(" ", 1)[1] if part else name)
         shape = block.in_shape if name == "in" else block.out_shape if part is None else part.out_shape
-        figure.add_shape(type="rect", x0=-0.12, x1=0.12, y0=rows[name] - 0.32, y1=rows[name] + 0.32,
-                         fillcolor=colour if weighted else palette.panel, line={"color": palette.muted, "width": 1})  # fmt: skip
+        plot.shape("rect", x0=-0.12, x1=0.12, y0=rows[name] - 0.32, y1=rows[name] + 0.32,
+                   fillcolor=colour if weighted else palette.panel, line={"color": palette.muted, "width": 1})  # fmt: skip
         facts = shape_text(shape)  # short lines, since a phone must hold them
         if part is not None and part.params:
             facts += f" · {part.params:,} parameters" + (
                 f"<br>{part.macs / 1e6:.2f} M multiply-adds" if part.macs else ""
             )
         detail = f"<b>{title}</b><br><span style='color:{palette.muted}'>{facts}</span>"
-        figure.add_annotation(
-            x=0.17, y=rows[name], text=detail, showarrow=False, xanchor="left", align="left", font={"size": 12}
-        )
-    figure.update_xaxes(visible=False, range=[-0.85, 2.6])
-    figure.update_yaxes(visible=False, range=[-len(order) + 0.4, 0.6])
-    return styled(figure, palette, 44 * len(order) + 20)
+        plot.note(detail, 0.17, rows[name], xanchor="left", align="left", font={"size": 12})
+    plot.x_axis(visible=False, range=[-0.85, 2.6])
+    plot.y_axis(visible=False, range=[-len(order) + 0.4, 0.6])
+    return styled(plot, palette, 44 * len(order) + 20)
 
 
-def feature_maps(title: str, maps: np.ndarray, palette: Palette, *, channels: int = 16) -> go.Figure:
+def feature_maps(title: str, maps: np.ndarray, palette: Palette, *, channels: int = 16) -> Plot:
     """The first channels of a tensor (channels, height, width) as a grid of small pictures on one colour scale.
 
     Values of one sign are drawn with an even sequential map, signed ones with a diverging map centred on zero.
@@ -293,14 +246,13 @@ def feature_maps(title: str, maps: np.ndarray, palette: Palette, *, channels: in
         grid[top : top + height, left : left + width] = channel
     signed = bool(np.nanmin(grid) < 0)
     limit = float(np.nanmax(np.abs(grid))) or 1.0
-    figure = go.Figure(
-        go.Heatmap(
-            z=grid, zmin=-limit if signed else 0, zmax=limit, colorscale=palette.diverging if signed else palette.colormap,
-            colorbar={"thickness": 8, "len": 0.9, "tickfont": {"size": 11, "color": palette.muted}, "nticks": 4, "outlinewidth": 0, "exponentformat": "power",
-                      "x": 0, "xanchor": "right"},
-            hovertemplate=f"{title}: %{{z:.3g}}<extra></extra>",
-        )
+    plot = Plot()
+    plot.add(
+        "heatmap", z=grid, zmin=-limit if signed else 0, zmax=limit, colorscale=palette.diverging if signed else palette.colormap,
+        colorbar={"thickness": 8, "len": 0.9, "tickfont": {"size": 11, "color": palette.muted}, "nticks": 4, "outlinewidth": 0, "exponentformat": "power",
+                  "x": 0, "xanchor": "right"},
+        hovertemplate=f"{title}: %{{z:.3g}}<extra></extra>",
     )  # fmt: skip
-    figure.update_xaxes(visible=False, constrain="domain", constraintoward="left")
-    figure.update_yaxes(visible=False, scaleanchor="x", autorange="reversed")
-    return styled(figure, palette, 240)
+    plot.x_axis(visible=False, constrain="domain", constraintoward="left")
+    plot.y_axis(visible=False, scaleanchor="x", autorange="reversed")
+    return styled(plot, palette, 240)

@@ -3,7 +3,8 @@
 import html
 from collections.abc import Iterable
 
-import plotly.graph_objects as go
+import orjson
+from plotly.io import to_html
 from plotly.offline import get_plotlyjs
 
 from ..citation import CITE
@@ -29,6 +30,7 @@ def html_document(title: str, parts: Iterable[str], palette: Palette) -> str:
     ])  # fmt: skip
 
 
-def html_figure(figure: go.Figure) -> str:
-    """A figure as a fragment for ``html_document``."""
-    return figure.to_html(full_html=False, include_plotlyjs=False, config={"displayModeBar": False, "responsive": True})
+def html_figure(text: str) -> str:
+    """A figure, given as JSON, as a fragment for ``html_document``."""
+    config = {"displayModeBar": False, "responsive": True}
+    return to_html(orjson.loads(text), config, full_html=False, include_plotlyjs=False, validate=False)

@@ -4,11 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
 from ..experiments.trace import Trace
 from .palette import Palette, log_axis, short_number, stage_axis, styled
+from .plot import Plot, grid
 
 FLAGGED = 100  # a gradient that fades or grows by more than this factor from the last block to the first is named
 
@@ -26,21 +25,23 @@ class Series:
     crosses: bool = False
 
 
-def along_blocks(series: Sequence[Series], quantity: str, palette: Palette, *, height: int = 340) -> go.Figure:
+def along_blocks(series: Sequence[Series], quantity: str, palette: Palette, *, height: int = 340) -> Plot:
     """Positive values over the blocks on a log axis, each line named at its end."""
-    figure = go.Figure()
+    plot = Plot()
     for line in series:
-        add_line(figure, line, palette)
-    stage_axis(figure, series[0].blocks)
-    end_labels(figure, series, palette, height)
-    figure.update_yaxes(title_text=quantity, **log_axis(np.concatenate([line.values for line in series])))
-    return styled(figure, palette, height, right=max(112, 8 * max(len(line.name) for line in series)))
+        add_line(plot, line, palette)
+    stage_axis(plot, series[0].blocks)
+    end_labels(plot, series, palette, height)
+    plot.y_axis(quantity, **log_axis(np.concatenate([line.values for line in series])))
+    return styled(plot, palette, height, right=max(112, 8 * max(len(line.name) for line in series)))
 
 
-def add_line(figure: go.Figure, line: Series, palette: Palette, **where: int) -> None:
+def add_line(plot: Plot, line: Series, palette: Palette, panel: int = 1) -> None:
     """Draw one series, its markers in the stage colours (a plain network's in grey squares)."""
     colours = [palette.plain if line.plain else palette.stage(block) for block in line.blocks]
-    figure.add_scatter(
+    plot.add(
+        "scatter",
+        panel,
         x=list(range(len(line.blocks))),
         y=np.where(np.isfinite(line.values), line.values, np.nan),
         name=line.name,
@@ -58,11 +59,10 @@ def add_line(figure: go.Figure, line: Series, palette: Palette, **where: int) ->
         },
         text=line.blocks,
         hovertemplate="%{text}: %{y:.3g}<extra>" + line.name + "</extra>",
-        **where,
     )
 
 
-def end_labels(figure: go.Figure, series: Sequence[Series], palette: Palette, height: int) -> None:
+def end_labels(plot: Plot, series: Sequence[Series], palette: Palette, height: int) -> None:
     """Name each line at its right end, pushed apart where they would overlap."""
     usable = [
         (np.log10(line.values[-1]), line) for line in series if np.isfinite(line.values[-1]) and line.values[-1] > 0
@@ -75,23 +75,21 @@ def end_labels(figure: go.Figure, series: Sequence[Series], palette: Palette, he
     previous = -np.inf
     for value, line in sorted(usable, key=lambda pair: pair[0]):
         previous = max(value, previous + gap)
-        figure.add_annotation(
-            x=len(line.blocks) - 0.5, y=previous, text=line.name, showarrow=False, xanchor="left",
-            font={"size": 12, "color": palette.muted if line.plain else palette.ink},
-        )  # fmt: skip
+        font = {"size": 12, "color": palette.muted if line.plain else palette.ink}
+        plot.note(line.name, len(line.blocks) - 0.5, previous, xanchor="left", font=font)
 
 
-def stream_statistics(panels: Sequence[tuple[str, Sequence[Series]]], palette: Palette) -> go.Figure:
+def stream_statistics(panels: Sequence[tuple[str, Sequence[Series]]], palette: Palette) -> Plot:
     """Small panels above one another over the same axis of blocks, each with its own linear scale."""
-    figure = make_subplots(rows=len(panels), cols=1, shared_xaxes=True, vertical_spacing=0.09)
-    for row, (title, lines) in enumerate(panels, start=1):
+    plot = grid(len(panels), vertical_gap=0.09, shared=True)
+    for panel, (title, lines) in enumerate(panels, start=1):
         for line in lines:
-            add_line(figure, line, palette, row=row, col=1)
-        figure.update_yaxes(title_text=title, rangemode="tozero", nticks=4, row=row, col=1)
+            add_line(plot, line, palette, panel)
+        plot.y_axis(title, panel, rangemode="tozero", nticks=4)
         if not any(line.values.any() for line in lines):
-            figure.update_yaxes(range=[0, 1], row=row, col=1)
-    stage_axis(figure, panels[0][1][0].blocks)
-    return styled(figure, palette, 150 * len(panels))
+            plot.y_axis(title, panel, range=[0, 1])
+    stage_axis(plot, panels[0][1][0].blocks)
+    return styled(plot, palette, 150 * len(panels))
 
 
 def span_sentence(line: Series) -> str:
@@ -130,24 +128,23 @@ def conclusion(lines: Sequence[Series]) -> str:
     return " ".join(sentences) or f"In none does it fade or grow more than {FLAGGED}-fold."
 
 
-def growth_by_depth(growth: Mapping[str, Mapping[int, float]], palette: Palette) -> go.Figure:
+def growth_by_depth(growth: Mapping[str, Mapping[int, float]], palette: Palette) -> Plot:
     """How many times as large the gradient is at the first block as at the last, by kind ('plain', 'residual') and depth."""
-    figure = go.Figure()
+    plot = Plot()
     for kind, by_depth in growth.items():
         colour, symbol, side = (palette.plain, "square", "top") if kind == "plain" else (palette.ink, "circle", "bottom")
-        figure.add_scatter(
-            x=list(by_depth), y=list(by_depth.values()), name=kind, mode="lines+markers+text", textposition=f"{side} center",
+        plot.add(
+            "scatter", x=list(by_depth), y=list(by_depth.values()), name=kind, mode="lines+markers+text", textposition=f"{side} center",
             text=[short_number(times) for times in by_depth.values()], line={"color": colour, "width": 1.5},
             marker={"symbol": symbol, "size": 9, "color": colour}, cliponaxis=False, hovertemplate="%{x} layers: %{text}-fold<extra>" + kind + "</extra>",
         )  # fmt: skip
         depth, last = list(by_depth.items())[-1]
-        figure.add_annotation(x=depth, y=np.log10(last), text=kind, showarrow=False, xanchor="left", xshift=34)
+        plot.note(kind, depth, np.log10(last), xanchor="left", xshift=34)
     times = np.array([list(by_depth.values()) for by_depth in growth.values()])
     depths = list(next(iter(growth.values())))
-    figure.update_xaxes(title_text="layers", tickvals=depths, range=[0, 1.08 * max(depths)], showgrid=False)
-    figure.update_yaxes(title_text="first block / last block", **log_axis(times))
-    figure.update_yaxes(range=[0, np.log10(times.max()) + 1])
-    return styled(figure, palette, 280, right=90)
+    plot.x_axis("layers", tickvals=depths, range=[0, 1.08 * max(depths)], showgrid=False)
+    plot.y_axis("first block / last block", **log_axis(times), range=[0, np.log10(times.max()) + 1])
+    return styled(plot, palette, 280, right=90)
 
 
 def growth_sentence(growth: Mapping[str, Mapping[int, float]]) -> str:

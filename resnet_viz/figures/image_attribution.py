@@ -3,11 +3,10 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
 from ..experiments.image_attribution import GradCam, Integrated, correlation
 from .palette import Palette, short_number, styled
+from .plot import Plot, grid, suffix
 
 ROWS = "intact", "with the lesion"
 SIDE = 118  # pixels of a picture in the height of a figure
@@ -16,53 +15,54 @@ STAYS = 0.9  # correlation from which on a map is said to stay where it was
 
 def grad_cam_by_block(
     pixels: np.ndarray, maps: Mapping[str, Sequence[GradCam]], chosen: str, palette: Palette
-) -> go.Figure:
+) -> Plot:
     """The image, uint8 (channels, height, width), and beside it a column for each block of ``maps``: intact above, with the
     lesion (if there is one) below, on one scale from 0 to the larger maximum of the two."""
     rows = max(len(pair) for pair in maps.values())
-    figure = pictures(pixels, [f"<b>{block}</b>" if block == chosen else block for block in maps], rows, palette)
+    plot = pictures(pixels, [f"<b>{block}</b>" if block == chosen else block for block in maps], rows)
     for column, (block, pair) in enumerate(maps.items(), start=2):
         top = max(float(each.picture.max()) for each in pair) or 1.0
-        for row, each in enumerate(pair, start=1):
-            figure.add_heatmap(
-                z=each.picture, zmin=0, zmax=top, colorscale=palette.colormap, showscale=False, name=f"{block}, {ROWS[row - 1]}",
-                hovertemplate=f"{block}, {ROWS[row - 1]}: %{{z:.3g}}<extra></extra>", row=row, col=column,
+        for row, each in enumerate(pair):
+            plot.add(
+                "heatmap", row * (1 + len(maps)) + column, z=each.picture, zmin=0, zmax=top, colorscale=palette.colormap, showscale=False, name=f"{block}, {ROWS[row]}",
+                hovertemplate=f"{block}, {ROWS[row]}: %{{z:.3g}}<extra></extra>",
             )  # fmt: skip
-    return framed(figure, rows, palette)
+    return framed(plot, rows, palette)
 
 
-def integrated_pictures(pixels: np.ndarray, pair: Sequence[Integrated], palette: Palette) -> go.Figure:
+def integrated_pictures(pixels: np.ndarray, pair: Sequence[Integrated], palette: Palette) -> Plot:
     """The image, and beside it the signed attribution of each pixel, intact and (if there is a lesion) with it, on one scale."""
-    figure = pictures(pixels, ROWS[: len(pair)], 1, palette)
+    plot = pictures(pixels, ROWS[: len(pair)], 1)
     top = max(float(np.abs(each.picture).max()) for each in pair) or 1.0
-    for column, (name, each) in enumerate(zip(ROWS, pair, strict=False), start=2):
-        figure.add_heatmap(
-            z=each.picture.astype(np.float32), zmin=-top, zmax=top, colorscale=palette.diverging, name=name, showscale=column == 2,
+    for panel, (name, each) in enumerate(zip(ROWS, pair, strict=False), start=2):
+        plot.add(
+            "heatmap", panel, z=each.picture.astype(np.float32), zmin=-top, zmax=top, colorscale=palette.diverging, name=name, showscale=panel == 2,
             colorbar={"orientation": "h", "thickness": 8, "len": 0.6, "y": -0.02, "yanchor": "top", "nticks": 5, "outlinewidth": 0,
                       "tickfont": {"size": 12, "color": palette.muted}},
-            hovertemplate=f"{name}: %{{z:.3g}}<extra></extra>", row=1, col=column,
+            hovertemplate=f"{name}: %{{z:.3g}}<extra></extra>",
         )  # fmt: skip
-    return framed(figure, 1, palette).update_layout(height=SIDE + 90)
+    return framed(plot, 1, palette).update(height=SIDE + 90)
 
 
-def pictures(pixels: np.ndarray, titles: Sequence[str], rows: int, palette: Palette) -> go.Figure:
+def pictures(pixels: np.ndarray, titles: Sequence[str], rows: int) -> Plot:
     """A grid with the image in its first column, and room for as many columns as there are titles."""
-    figure = make_subplots(
-        rows=rows, cols=1 + len(titles), column_titles=["image", *titles], row_titles=list(ROWS[:rows]) if rows > 1 else None,
-        horizontal_spacing=0.015, vertical_spacing=0.03,
+    plot = grid(
+        rows, 1 + len(titles), horizontal_gap=0.015, vertical_gap=0.03, titles=["image", *titles], row_titles=ROWS[:rows] if rows > 1 else (),
     )  # fmt: skip
     colours = np.repeat(pixels, 3, 0) if len(pixels) == 1 else pixels
-    for row in range(1, rows + 1):
-        figure.add_image(z=colours.transpose(1, 2, 0), hoverinfo="skip", row=row, col=1)
-    return figure.update_annotations(font={"size": 12, "color": palette.ink})
+    for row in range(rows):
+        plot.add("image", row * (1 + len(titles)) + 1, z=colours.transpose(1, 2, 0), hoverinfo="skip")
+    for title in plot.layout["annotations"]:
+        title["font"] = {"size": 12}
+    return plot
 
 
-def framed(figure: go.Figure, rows: int, palette: Palette) -> go.Figure:
+def framed(plot: Plot, rows: int, palette: Palette) -> Plot:
     """Square pixels, no axes."""
-    styled(figure, palette, SIDE * rows + 40, top=24)
-    for axis in figure.select_yaxes():
-        axis.update(visible=False, autorange="reversed", scaleanchor=axis.anchor, constrain="domain")
-    return figure.update_xaxes(visible=False, constrain="domain")
+    plot.x_axis(visible=False, constrain="domain")
+    for panel in range(1, plot.panels + 1):
+        plot.y_axis("", panel, visible=False, autorange="reversed", scaleanchor=f"x{suffix(panel)}", constrain="domain")
+    return styled(plot, palette, SIDE * rows + 40, top=24)
 
 
 def grad_cam_sentence(block: str, class_name: str, pair: Sequence[GradCam]) -> str:

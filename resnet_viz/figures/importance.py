@@ -3,12 +3,11 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
 from ..experiments.attribution import Importance, interval_of, rank_correlation_interval, rank_correlations
 from ..experiments.calibration import Reliability
 from .palette import Palette, stage_axis, styled
+from .plot import Plot, grid
 
 
 def importance_by_block(
@@ -16,41 +15,40 @@ def importance_by_block(
     measures: Mapping[str, Importance],
     palette: Palette,
     beside: Mapping[str, Importance] | None = None,
-) -> go.Figure:
+) -> Plot:
     """A panel for each measure (title -> values), bars with their standard errors in the stage colours; those of a network
     ``beside`` come last, in grey."""
     beside = beside or {}
     measures = {**measures, **beside}
-    figure = make_subplots(rows=len(measures), cols=1, shared_xaxes=True, vertical_spacing=0.06)
-    for row, (title, measure) in enumerate(measures.items(), start=1):
-        figure.add_bar(
-            x=list(range(len(blocks))), y=measure.mean, name=title, text=list(blocks), textposition="none", width=0.75, row=row, col=1,
+    plot = grid(len(measures), vertical_gap=0.06, shared=True)
+    for panel, (title, measure) in enumerate(measures.items(), start=1):
+        plot.add(
+            "bar", panel, x=list(range(len(blocks))), y=measure.mean, name=title, text=list(blocks), textposition="none", width=0.75,
             marker={"color": palette.plain if title in beside else [palette.stage(block) for block in blocks]},
             error_y={"type": "data", "array": measure.standard_error, "arrayminus": measure.standard_error, "symmetric": False,
                      "color": palette.muted, "thickness": 1, "width": 0},
             hovertemplate="%{text}: %{y:.3f} ± %{error_y.array:.3f}<extra>" + title + "</extra>",
         )  # fmt: skip
-        figure.update_yaxes(title_text=title.replace(", ", ",<br>"), nticks=4, row=row, col=1)
-    stage_axis(figure, blocks)
-    styled(figure, palette, 120 * len(measures) + 30)
-    return figure.update_yaxes(zeroline=True, zerolinecolor=palette.line)
+        plot.y_axis(title.replace(", ", ",<br>"), panel, nticks=4)
+    plot.y_axis(zeroline=True, zerolinecolor=palette.line)
+    stage_axis(plot, blocks)
+    return styled(plot, palette, 120 * len(measures) + 30)
 
 
-def correlation_matrix(titles: Sequence[str], measures: Sequence[Importance], palette: Palette) -> go.Figure:
+def correlation_matrix(titles: Sequence[str], measures: Sequence[Importance], palette: Palette) -> Plot:
     """Spearman's rank correlation of each measure with each, as numbers on the middle half of a diverging scale, where
     they can be read."""
     correlations = rank_correlations(list(measures))
     names = [title.split(",")[0] for title in titles]
-    figure = go.Figure(
-        go.Heatmap(
-            z=correlations, x=names, y=names, zmin=-2, zmax=2, colorscale=palette.diverging, reversescale=True, showscale=False,
-            text=np.round(correlations, 2), texttemplate="%{text:.2f}", textfont={"size": 14, "color": palette.ink},
-            hovertemplate="%{y} with %{x}: %{z:.2f}<extra></extra>", name="Spearman's rank correlation",
-        )
+    plot = Plot()
+    plot.add(
+        "heatmap", z=correlations, x=names, y=names, zmin=-2, zmax=2, colorscale=palette.diverging, reversescale=True, showscale=False,
+        text=np.round(correlations, 2), texttemplate="%{text:.2f}", textfont={"size": 14, "color": palette.ink},
+        hovertemplate="%{y} with %{x}: %{z:.2f}<extra></extra>", name="Spearman's rank correlation",
     )  # fmt: skip
-    figure.update_xaxes(side="top", showgrid=False)
-    figure.update_yaxes(autorange="reversed", showgrid=False)
-    return styled(figure, palette, 80 + 46 * len(names))
+    plot.x_axis(side="top", showgrid=False)
+    plot.y_axis(autorange="reversed", showgrid=False)
+    return styled(plot, palette, 80 + 46 * len(names))
 
 
 def importance_sentences(blocks: Sequence[str], measures: Mapping[str, Importance]) -> tuple[str, str]:
@@ -78,24 +76,22 @@ def agreement_title(measures: Sequence[Importance]) -> str:
     return f"Do they agree? Rank correlations of {pairs.min():.2f} to {pairs.max():.2f}"
 
 
-def reliability_diagram(rows: Sequence[tuple[str, Reliability, bool]], palette: Palette) -> go.Figure:
+def reliability_diagram(rows: Sequence[tuple[str, Reliability, bool]], palette: Palette) -> Plot:
     """Accuracy over confidence, a point for each bin, its size by the number of images. ``rows``: name, values, hollow."""
-    figure = go.Figure()
-    figure.add_scatter(x=[0, 1], y=[0, 1], mode="lines", line={"color": palette.muted, "width": 3}, opacity=0.35, hoverinfo="skip", name="calibrated")  # fmt: skip
+    plot = Plot()
+    plot.add("scatter", x=[0, 1], y=[0, 1], mode="lines", line={"color": palette.muted, "width": 3}, opacity=0.35, hoverinfo="skip", name="calibrated")  # fmt: skip
     for name, values, hollow in rows:
         shown = values.images > 0
-        figure.add_scatter(
-            x=values.confidence[shown], y=values.accuracy[shown], name=name, mode="lines+markers", customdata=values.images[shown],
+        plot.add(
+            "scatter", x=values.confidence[shown], y=values.accuracy[shown], name=name, mode="lines+markers", customdata=values.images[shown],
             line={"color": palette.muted if hollow else palette.ink, "width": 1, "dash": "dot" if hollow else "solid"},
             marker={"size": 5 + 22 * np.sqrt(values.images[shown] / values.images.sum()), "color": palette.background if hollow else palette.ink,
                     "line": {"color": palette.ink, "width": 1.5}, "opacity": 1},
             hovertemplate="confidence %{x:.2f}: right on %{y:.0%} of %{customdata} images<extra>" + name + "</extra>",
         )  # fmt: skip
-    figure.update_xaxes(
-        range=[-0.04, 1.06], tickvals=[0, 0.5, 1], title_text="confidence (probability of the predicted class)"
-    )
-    figure.update_yaxes(range=[-0.06, 1.08], tickvals=[0, 0.5, 1], title_text="share that is right")
-    return styled(figure, palette, 300)
+    plot.x_axis("confidence (probability of the predicted class)", range=[-0.04, 1.06], tickvals=[0, 0.5, 1])
+    plot.y_axis("share that is right", range=[-0.06, 1.08], tickvals=[0, 0.5, 1])
+    return styled(plot, palette, 300)
 
 
 def calibration_sentence(title: str, before: Reliability, after: Reliability) -> str:

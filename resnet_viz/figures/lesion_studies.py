@@ -3,54 +3,47 @@
 from collections.abc import Sequence
 
 import numpy as np
-import plotly.graph_objects as go
 
 from ..experiments.deletion import Sweep, known
 from ..experiments.lesion_studies import REORDER, Study
 from .palette import Palette, named_above, named_line, styled
+from .plot import Plot
 
 AMOUNTS = {REORDER: "Kendall's tau of the order, 1 is the network's own"}
 DELETED = "blocks deleted"
 HALF = 50.0  # per cent
 
 
-def errors_by_amount(rows: Sequence[tuple[str, Study, bool]], chance_pct: float, palette: Palette) -> go.Figure:
+def errors_by_amount(rows: Sequence[tuple[str, Study, bool]], chance_pct: float, palette: Palette) -> Plot:
     """Error over the amount: a dot for each draw, a line through the medians. ``rows``: title, study, whether plain."""
-    figure = go.Figure()
+    plot = Plot()
     study = rows[0][1]
     for number, (title, each, plain) in reversed(list(enumerate(rows))):
         colour = palette.plain if plain else palette.stages[0]
         symbol = "square" if plain else "circle"
         hollow = palette.background if number and not plain else colour
-        figure.add_scatter(
-            x=each.amounts, y=each.error_pct, name=f"{title}, each draw", showlegend=False, text=each.sweep.blocks, mode="markers",
+        plot.add(
+            "scatter", x=each.amounts, y=each.error_pct, name=f"{title}, each draw", showlegend=False, text=each.sweep.blocks, mode="markers",
             marker={"size": 6, "symbol": symbol, "color": hollow, "opacity": 0.45, "line": {"color": colour, "width": 1}},
             hovertemplate="%{y:.1f} %<br>%{text}<extra>" + title + "</extra>",
         )  # fmt: skip
         steps, amounts, middle, _, _ = each.medians()
         order = np.argsort(amounts)
         unit = "swaps" if each.kind == REORDER else "deleted"
-        figure.add_scatter(
-            x=amounts[order], y=middle[order], name=f"{title}, median of the draws", text=[f"{step} {unit}" for step in steps[order]],
+        plot.add(
+            "scatter", x=amounts[order], y=middle[order], name=f"{title}, median of the draws", text=[f"{step} {unit}" for step in steps[order]],
             mode="markers" if each.kind == REORDER else "lines+markers", line={"color": colour, "width": 2, "dash": "dot" if number and not plain else "solid"},
             marker={"size": 9, "symbol": symbol, "color": hollow, "line": {"color": colour, "width": 1.5}},
             hovertemplate="%{text}: median %{y:.1f} %<extra>" + title + "</extra>",
         )  # fmt: skip
-    named_line(
-        figure,
-        known(study.sweep.error_pct),
-        f"intact {study.sweep.error_pct:.1f} %",
-        palette.ink,
-        "solid",
-        palette,
-        "middle",
-    )
-    named_line(figure, chance_pct, "chance", palette.muted, "dot", palette, "middle")
-    figure.update_xaxes(title_text=AMOUNTS.get(study.kind, DELETED), showgrid=False)
+    intact = known(study.sweep.error_pct)
+    named_line(plot, intact, f"intact {intact:.1f} %", palette.ink, "solid", palette, "middle")
+    named_line(plot, chance_pct, "chance", palette.muted, "dot", palette, "middle")
+    plot.x_axis(AMOUNTS.get(study.kind, DELETED), showgrid=False)
     if study.kind == REORDER:
-        figure.update_xaxes(autorange="reversed")
-    figure.update_yaxes(range=[-3, 104], tickvals=[0, 25, 50, 75, 100], title_text="error, %")
-    return named_above(styled(figure, palette, 360, right=90))
+        plot.x_axis(autorange="reversed")
+    plot.y_axis("error, %", range=[-3, 104], tickvals=[0, 25, 50, 75, 100])
+    return named_above(styled(plot, palette, 360, right=90))
 
 
 def spread(errors: np.ndarray) -> str:
@@ -91,22 +84,22 @@ def study_sentences(study: Study) -> tuple[str, str]:
     )
 
 
-def error_by_stop(rows: Sequence[tuple[str, Sweep, bool]], chance_pct: float, palette: Palette) -> go.Figure:
+def error_by_stop(rows: Sequence[tuple[str, Sweep, bool]], chance_pct: float, palette: Palette) -> Plot:
     """Error of a set when the network stops after k blocks. ``rows``: title, the sweep of all stops, whether plain."""
-    figure = go.Figure()
+    plot = Plot()
     for number, (title, swept, plain) in reversed(list(enumerate(rows))):
         colour = palette.plain if plain else palette.stages[0]
-        figure.add_scatter(
-            x=list(range(len(swept.blocks))), y=swept.errors, name=title, text=swept.blocks, mode="lines+markers",
+        plot.add(
+            "scatter", x=list(range(len(swept.blocks))), y=swept.errors, name=title, text=swept.blocks, mode="lines+markers",
             line={"color": colour, "width": 2, "dash": "dot" if number and not plain else "solid"},
             marker={"size": 7, "symbol": "square" if plain else "circle", "line": {"color": colour, "width": 1.5},
                     "color": palette.background if number and not plain else colour},
             hovertemplate="%{text}: %{y:.1f} %<extra>" + title + "</extra>",
         )  # fmt: skip
-    named_line(figure, chance_pct, "chance", palette.muted, "dot", palette, "middle")
-    figure.update_xaxes(title_text="blocks walked before the rest is skipped", showgrid=False)
-    figure.update_yaxes(range=[-3, 104], tickvals=[0, 25, 50, 75, 100], title_text="error, %")
-    return named_above(styled(figure, palette, 340, right=60))
+    named_line(plot, chance_pct, "chance", palette.muted, "dot", palette, "middle")
+    plot.x_axis("blocks walked before the rest is skipped", showgrid=False)
+    plot.y_axis("error, %", range=[-3, 104], tickvals=[0, 25, 50, 75, 100])
+    return named_above(styled(plot, palette, 340, right=60))
 
 
 def stop_sentence(swept: Sweep) -> str:
@@ -123,20 +116,20 @@ def stop_sentence(swept: Sweep) -> str:
     )
 
 
-def class_probabilities_by_stop(classes: Sequence[str], probabilities: np.ndarray, palette: Palette) -> go.Figure:
+def class_probabilities_by_stop(classes: Sequence[str], probabilities: np.ndarray, palette: Palette) -> Plot:
     """Probabilities of the five classes that are ever likeliest, over the number of blocks walked; (n + 1, classes)."""
     order = np.argsort(-probabilities.max(0), kind="stable")[:5]
     order = order[np.argsort(-probabilities[-1, order], kind="stable")]
     colours = [palette.ink, *palette.stages]
     dashes = ["solid", "dash", "dot", "dashdot", "longdash"]
-    figure = go.Figure()
+    plot = Plot()
     for index, colour, dash in zip(order, colours, dashes, strict=True):
-        figure.add_scatter(
-            x=list(range(len(probabilities))), y=probabilities[:, index], name=classes[index], mode="lines+markers",
+        plot.add(
+            "scatter", x=list(range(len(probabilities))), y=probabilities[:, index], name=classes[index], mode="lines+markers",
             line={"color": colour, "width": 2, "dash": dash}, marker={"size": 5},
             hovertemplate="after %{x} blocks: %{y:.2f}<extra>" + classes[index] + "</extra>",
         )  # fmt: skip
-    figure.update_xaxes(title_text="blocks walked before the rest is skipped", showgrid=False)
+    plot.x_axis("blocks walked before the rest is skipped", showgrid=False)
     top = float(probabilities.max())  # far below 1 where there are many classes and nothing is known yet
-    figure.update_yaxes(range=[-0.03 * top, 1.05 * top], nticks=4, title_text="probability")
-    return named_above(styled(figure, palette, 340))
+    plot.y_axis("probability", range=[-0.03 * top, 1.05 * top], nticks=4)
+    return named_above(styled(plot, palette, 340))

@@ -5,9 +5,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import plotly.graph_objects as go
+from plotly.colors import get_colorscale, qualitative
 
+from .plot import Plot
+
+Scale = tuple[tuple[float, str], ...]
 FONT = '"Source Sans", "Source Sans 3", "Source Sans Pro", sans-serif'
+
+
+# Colour by colour, since plotly.js has others under these names.
+CIVIDIS, RED_TO_BLUE = (tuple(map(tuple, get_colorscale(name))) for name in ("Cividis", "RdBu"))
 
 
 @dataclass(frozen=True)
@@ -23,8 +30,8 @@ class Palette:
     line: str
     background: str
     panel: str
-    colormap: str = "Cividis"
-    diverging: tuple[tuple[float, str], ...] | str = "RdBu"
+    colormap: Scale = CIVIDIS
+    diverging: Scale = RED_TO_BLUE
     ramp: tuple[float, float] = (0.05, 0.75)
 
     def stage(self, block: str) -> str:
@@ -56,22 +63,11 @@ DARK = Palette(
 )
 
 
-def styled(
-    figure: go.Figure, palette: Palette, height: int, *, top: int = 8, left: int = 8, right: int = 8, bottom: int = 8
-) -> go.Figure:
+def styled(plot: Plot, palette: Palette, height: int, *, top: int = 8, right: int = 8) -> Plot:
     """Give a figure the common style: no fills, one font scale, light grid lines, no legend (labels stand on the data)."""
-    figure.update_layout(
-        height=height,
-        margin={"l": left, "r": right, "t": top, "b": bottom},
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        font={"family": FONT, "size": 13, "color": palette.ink},
-        showlegend=False,
-        hoverlabel={"font": {"family": FONT, "size": 13}},
-        dragmode=False,
-    )
     axis = {
         "gridcolor": palette.line,
+        "showline": True,
         "linecolor": palette.line,
         "zeroline": False,
         "fixedrange": True,
@@ -79,15 +75,24 @@ def styled(
         "title": {"font": {"size": 12, "color": palette.muted}},
         "automargin": True,
     }
-    figure.update_xaxes(**axis)
-    figure.update_yaxes(**axis)
-    return figure
+    return plot.update(
+        height=height,
+        margin={"l": 8, "r": right, "t": top, "b": 8},
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        font={"family": FONT, "size": 13, "color": palette.ink},
+        showlegend=False,
+        hoverlabel={"font": {"family": FONT, "size": 13}},
+        dragmode=False,
+        colorway=qualitative.Plotly,  # of what has no colour of its own, as the label of an invisible point
+        template={"layout": {"xaxis": axis, "yaxis": axis}},  # what a figure sets for its own axes comes before it
+    )
 
 
-def stage_axis(figure: go.Figure, blocks: Sequence[str]) -> None:
+def stage_axis(plot: Plot, blocks: Sequence[str]) -> None:
     """An axis of blocks that names the first of each stage."""
     starts = [i for i, block in enumerate(blocks) if block.endswith(".0")]
-    figure.update_xaxes(
+    plot.x_axis(
         tickvals=starts, ticktext=[blocks[i] for i in starts], showgrid=False, range=[-0.7, len(blocks) - 0.3]
     )
 
@@ -103,26 +108,18 @@ def log_axis(values: Sequence[int] | np.ndarray) -> dict[str, Any]:
     return {"type": "log", "tickvals": ticks, "ticktext": [short_number(tick).replace("1.0 × ", "").replace(".0 ×", " ×") for tick in ticks]}
 
 
-def named_above(figure: go.Figure) -> go.Figure:
+def named_above(plot: Plot) -> Plot:
     """Name the lines in a row above the figure, where labels on the data would lie on each other."""
-    return figure.update_layout(showlegend=True, legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0})
+    return plot.update(showlegend=True, legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0})
 
 
 def named_line(
-    figure: go.Figure, value: float, name: str, colour: str, dash: str, palette: Palette, anchor: str
+    plot: Plot, value: float, name: str, colour: str, dash: str, palette: Palette, anchor: str
 ) -> None:
     """A horizontal line that carries its own name."""
-    figure.add_hline(y=value, line={"color": colour, "width": 1, "dash": dash})
-    figure.add_annotation(
-        x=1.005,
-        xref="paper",
-        y=value,
-        text=name,
-        showarrow=False,
-        xanchor="left",
-        yanchor=anchor,
-        font={"size": 12, "color": palette.muted},
-    )
+    plot.horizontal_line(value, line={"color": colour, "width": 1, "dash": dash})
+    font = {"size": 12, "color": palette.muted}
+    plot.note(name, 1.005, value, xref="paper", xanchor="left", yanchor=anchor, font=font)
 
 
 def power_of_two(exponent: int) -> str:

@@ -4,13 +4,12 @@ from collections.abc import Mapping, Sequence
 from itertools import product
 
 import numpy as np
-import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 from scipy import stats
 
 from ..experiments import paths as computed
 from ..experiments.paths import GradientByLength, carrying_range, share_of_paths
 from .palette import Palette, log_axis, power_of_two, styled
+from .plot import Plot, grid
 
 Path = tuple[bool, ...]
 
@@ -26,44 +25,34 @@ def path_name(path: Path, blocks: Sequence[str]) -> str:
     return " → ".join(taken) if taken else "no branch: shortcuts only"
 
 
-def unravelled(blocks: Sequence[str], chosen: int, palette: Palette) -> go.Figure:
+def unravelled(blocks: Sequence[str], chosen: int, palette: Palette) -> Plot:
     """Every path through a run of blocks, one a line: a square where it takes the branch, a bare line where the shortcut."""
     paths = all_paths(len(blocks))
-    figure = go.Figure()
+    plot = Plot()
     for row, path in enumerate(paths):
         strong = row == chosen
-        figure.add_scatter(
-            x=[-0.6, len(blocks) - 0.4], y=[row, row], mode="lines", hoverinfo="skip",
+        plot.add(
+            "scatter", x=[-0.6, len(blocks) - 0.4], y=[row, row], mode="lines", hoverinfo="skip",
             line={"color": palette.ink if strong else palette.line, "width": 3 if strong else 1.5},
         )  # fmt: skip
         taken = [index for index, branch in enumerate(path) if branch]
-        figure.add_scatter(
-            x=taken, y=[row] * len(taken), mode="markers", hoverinfo="skip",
+        plot.add(
+            "scatter", x=taken, y=[row] * len(taken), mode="markers", hoverinfo="skip",
             marker={"symbol": "square", "size": 15, "color": [palette.stage(blocks[index]) for index in taken],
                     "line": {"color": palette.ink, "width": 2 if strong else 0}},
         )  # fmt: skip
-    figure.add_scatter(
-        x=[column for _ in paths for column in range(len(blocks))], y=[row for row in range(len(paths)) for _ in blocks],
+    plot.add(
+        "scatter", x=[column for _ in paths for column in range(len(blocks))], y=[row for row in range(len(paths)) for _ in blocks],
         mode="markers", marker={"size": 16, "opacity": 0}, selected={"marker": {"opacity": 0}}, unselected={"marker": {"opacity": 0}},
         customdata=[(row, path_name(path, blocks)) for row, path in enumerate(paths) for _ in blocks],
         hovertemplate="%{customdata[1]}<extra></extra>",
     )  # fmt: skip
     lengths = [sum(path) for path in paths]
-    figure.update_xaxes(
-        side="top",
-        tickvals=list(range(len(blocks))),
-        ticktext=list(blocks),
-        range=[-1, len(blocks) - 0.3],
-        showgrid=False,
-    )
+    plot.x_axis(side="top", tickvals=list(range(len(blocks))), ticktext=list(blocks), range=[-1, len(blocks) - 0.3], showgrid=False)
     firsts = [lengths.index(length) for length in range(len(blocks) + 1)]
-    figure.update_yaxes(
-        autorange="reversed",
-        tickvals=firsts,
-        ticktext=[f"length {length}" for length in range(len(blocks) + 1)],
-        showgrid=False,
-    )
-    return styled(figure, palette, 60 + 19 * len(paths)).update_layout(clickmode="event+select")
+    ticktext = [f"length {length}" for length in range(len(blocks) + 1)]
+    plot.y_axis(autorange="reversed", tickvals=firsts, ticktext=ticktext, showgrid=False)
+    return styled(plot, palette, 60 + 19 * len(paths)).update(clickmode="event+select")
 
 
 def length_sentences(exact: GradientByLength) -> tuple[str, str]:
@@ -83,7 +72,7 @@ def length_sentences(exact: GradientByLength) -> tuple[str, str]:
 
 def share_by_length(
     exact: GradientByLength, palette: Palette, beside: tuple[str, GradientByLength] | None = None
-) -> go.Figure:
+) -> Plot:
     """Two sets of bars over the path length: the share of all paths (grey) and the share of the gradient.
 
     ``beside``: the title and the gradient of another network of as many blocks, drawn as hollow circles.
@@ -93,100 +82,86 @@ def share_by_length(
     lengths = list(range(len(paths)))
     shares = [100 * (count / total) for count in paths]
     gradient = 100 * norms / norms.sum()
-    figure = go.Figure()
-    figure.add_bar(
-        x=lengths, y=shares, name="share of the paths, %", marker={"color": palette.plain, "opacity": 0.75}, width=0.9, customdata=[f"{count:,}" for count in paths],
+    plot = Plot()
+    plot.add(
+        "bar", x=lengths, y=shares, name="share of the paths, %", marker={"color": palette.plain, "opacity": 0.75}, width=0.9, customdata=[f"{count:,}" for count in paths],
         hovertemplate="length %{x}: %{customdata} paths, %{y:.2f} % of all<extra></extra>",
     )  # fmt: skip
-    figure.add_bar(
-        x=lengths, y=gradient, name="share of the gradient, %", marker={"color": palette.stages[0]}, width=0.55,
+    plot.add(
+        "bar", x=lengths, y=gradient, name="share of the gradient, %", marker={"color": palette.stages[0]}, width=0.55,
         hovertemplate="length %{x}: %{y:.2f} % of the gradient<extra></extra>",
     )  # fmt: skip
     others = 100 * beside[1].mean_norms / beside[1].mean_norms.sum() if beside else gradient[:0]
     if beside:
-        figure.add_scatter(
-            x=lengths, y=others, name=f"share of the gradient, {beside[0]}, %", mode="lines+markers", line={"color": palette.ink, "width": 1, "dash": "dot"},
+        plot.add(
+            "scatter", x=lengths, y=others, name=f"share of the gradient, {beside[0]}, %", mode="lines+markers", line={"color": palette.ink, "width": 1, "dash": "dot"},
             marker={"size": 6, "color": palette.background, "line": {"color": palette.ink, "width": 1.2}},
             hovertemplate="length %{x}: %{y:.2f} % of the gradient<extra>" + beside[0] + "</extra>",
         )  # fmt: skip
     top = max(*shares, *gradient, *others)
     first, last = carrying_range(norms)
-    figure.add_shape(
-        type="line",
-        x0=first - 0.5,
-        x1=last + 0.5,
-        y0=top * 1.12,
-        y1=top * 1.12,
-        line={"color": palette.ink, "width": 2},
-    )
-    figure.add_annotation(
-        x=(first + last) / 2, y=top * 1.21, text=f"95 % of the gradient: {first} to {last}", showarrow=False
-    )
+    line = {"color": palette.ink, "width": 2}
+    plot.shape("line", x0=first - 0.5, x1=last + 0.5, y0=top * 1.12, y1=top * 1.12, line=line)
+    plot.note(f"95 % of the gradient: {first} to {last}", (first + last) / 2, top * 1.21)
     marks = [("■ gradient", palette.stages[0]), ("■ paths", palette.muted)]
     if beside:
         marks.insert(0, (f"○ gradient, {beside[0]}", palette.ink))
     for above, (text, colour) in enumerate(marks):
-        label_above(figure, above, text, colour)
-    figure.update_layout(barmode="overlay")
-    figure.update_xaxes(
-        title_text="path length: number of branches taken", showgrid=False, range=[-0.8, len(paths) - 0.2]
-    )
-    figure.update_yaxes(title_text="share, %", range=[0, top * 1.32])
-    return styled(figure, palette, 322 + 16 * len(marks), top=8 + 16 * len(marks))
+        label_above(plot, above, text, colour)
+    plot.update(barmode="overlay")
+    plot.x_axis("path length: number of branches taken", showgrid=False, range=[-0.8, len(paths) - 0.2])
+    plot.y_axis("share, %", range=[0, top * 1.32])
+    return styled(plot, palette, 322 + 16 * len(marks), top=8 + 16 * len(marks))
 
 
-def add_single_paths(
-    figure: go.Figure, lengths: Sequence[int], sampled: np.ndarray, palette: Palette, **where: int
-) -> None:
+def add_single_paths(plot: Plot, panel: int, lengths: Sequence[int], sampled: np.ndarray, palette: Palette) -> None:
     """The norms of sampled paths, those above 0, as hollow circles over their lengths."""
     points = [(length, value) for length in lengths for value in sampled[length] if value > 0]
-    figure.add_scatter(
-        x=[x for x, _ in points], y=[y for _, y in points], name="one path", mode="markers",
+    plot.add(
+        "scatter", panel, x=[x for x, _ in points], y=[y for _, y in points], name="one path", mode="markers",
         marker={"size": 5, "color": palette.background, "line": {"color": palette.ink, "width": 1.2}},
-        hovertemplate="one path of length %{x}: %{y:.3g}<extra></extra>", **where,
+        hovertemplate="one path of length %{x}: %{y:.3g}<extra></extra>",
     )  # fmt: skip
 
 
-def label_above(figure: go.Figure, line: int, text: str, colour: str, panel: str = "paper") -> None:
+def label_above(plot: Plot, line: int, text: str, colour: str, panel: str = "paper") -> None:
     """What is what, at the right above a figure or one panel of it; line 0 is the lowest."""
-    figure.add_annotation(
-        x=1, y=1, xref="paper", yref=panel, xanchor="right", yanchor="bottom", yshift=2 + 16 * line, text=text, showarrow=False,
-        font={"color": colour},
-    )  # fmt: skip
+    where = {"xref": "paper", "yref": panel, "xanchor": "right", "yanchor": "bottom", "yshift": 2 + 16 * line}
+    plot.note(text, 1, 1, font={"color": colour}, **where)
 
 
-def count_times_norm(exact: GradientByLength, sampled: np.ndarray, palette: Palette) -> go.Figure:
+def count_times_norm(exact: GradientByLength, sampled: np.ndarray, palette: Palette) -> Plot:
     """Veit et al. 2016 (arXiv:1605.06431), figure 6, in three panels over one axis of lengths: how many paths there are,
     the norm of single ones, and the product of both beside the exact share of the gradient.
 
     ``sampled``: (n + 1, samples), as ``sampled_path_norms`` gives them.
     """
     lengths = [length for length, count in enumerate(exact.paths) if count]
-    figure = make_subplots(rows=3, shared_xaxes=True, vertical_spacing=0.085)
-    figure.add_scatter(
-        x=lengths, y=[float(exact.paths[length]) for length in lengths], name="number of paths", mode="lines+markers",
+    plot = grid(3, vertical_gap=0.085, shared=True)
+    plot.add(
+        "scatter", x=lengths, y=[float(exact.paths[length]) for length in lengths], name="number of paths", mode="lines+markers",
         line={"color": palette.plain, "width": 1.5}, marker={"size": 5}, customdata=[f"{exact.paths[length]:,}" for length in lengths],
-        hovertemplate="length %{x}: %{customdata} paths<extra></extra>", row=1, col=1,
+        hovertemplate="length %{x}: %{customdata} paths<extra></extra>",
     )  # fmt: skip
-    add_single_paths(figure, lengths, sampled, palette, row=2, col=1)
-    figure.add_bar(
-        x=lengths, y=100 * computed.count_times_norm(exact.paths, sampled)[lengths], name="number × norm, share, %", width=0.8,
-        marker={"color": palette.plain, "opacity": 0.75}, hovertemplate="length %{x}: %{y:.2f} % of number × norm<extra></extra>", row=3, col=1,
+    add_single_paths(plot, 2, lengths, sampled, palette)
+    plot.add(
+        "bar", 3, x=lengths, y=100 * computed.count_times_norm(exact.paths, sampled)[lengths], name="number × norm, share, %", width=0.8,
+        marker={"color": palette.plain, "opacity": 0.75}, hovertemplate="length %{x}: %{y:.2f} % of number × norm<extra></extra>",
     )  # fmt: skip
     gradient = exact.mean_norms[lengths]
-    figure.add_scatter(
-        x=lengths, y=100 * gradient / gradient.sum(), name="share of the gradient, exact, %", mode="lines+markers",
+    plot.add(
+        "scatter", 3, x=lengths, y=100 * gradient / gradient.sum(), name="share of the gradient, exact, %", mode="lines+markers",
         line={"color": palette.stages[0], "width": 1.5}, marker={"size": 5},
-        hovertemplate="length %{x}: %{y:.2f} % of the gradient<extra></extra>", row=3, col=1,
+        hovertemplate="length %{x}: %{y:.2f} % of the gradient<extra></extra>",
     )  # fmt: skip
-    figure.update_yaxes(title_text="number of paths", row=1, **log_axis([exact.paths[length] for length in lengths]))
-    figure.update_yaxes(title_text="norm of one path", row=2, **log_axis(sampled[lengths]))
-    figure.update_yaxes(title_text="share, %", rangemode="tozero", row=3)
-    figure.update_xaxes(showgrid=False, range=[-0.8, len(exact.paths) - 0.2])
-    figure.update_xaxes(title_text="path length: number of branches taken", row=3, col=1)
-    label_above(figure, 1, "■ number × norm", palette.muted, "y3 domain")
-    label_above(figure, 0, "─ gradient, exact", palette.stages[0], "y3 domain")
-    return styled(figure, palette, 560)
+    plot.y_axis("number of paths", 1, **log_axis([exact.paths[length] for length in lengths]))
+    plot.y_axis("norm of one path", 2, **log_axis(sampled[lengths]))
+    plot.y_axis("share, %", 3, rangemode="tozero")
+    plot.x_axis(showgrid=False, range=[-0.8, len(exact.paths) - 0.2])
+    plot.x_axis("path length: number of branches taken", 3)
+    label_above(plot, 1, "■ number × norm", palette.muted, "y3 domain")
+    label_above(plot, 0, "─ gradient, exact", palette.stages[0], "y3 domain")
+    return styled(plot, palette, 560)
 
 
 def product_sentence(exact: GradientByLength, sampled: np.ndarray) -> str:
@@ -206,27 +181,22 @@ def stage_sentence(stages: Mapping[str, GradientByLength]) -> str:
     return f"Within the stages, the gradient takes most branches in {longest}: {stages[longest].mean_length:.1f} on average"
 
 
-def lengths_by_stage(stages: Mapping[str, GradientByLength], palette: Palette) -> go.Figure:
+def lengths_by_stage(stages: Mapping[str, GradientByLength], palette: Palette) -> Plot:
     """The share of the gradient by the number of branches taken within each stage, a line in the stage's colour.
 
     ``stages``: 'layer1' -> ``gradient_by_length(..., stage='layer1')``.
     """
-    figure = go.Figure()
+    plot = Plot()
     for above, (stage, exact) in enumerate(reversed(list(stages.items()))):
         lengths, norms = np.flatnonzero(exact.paths), exact.mean_norms
-        figure.add_scatter(
-            x=lengths, y=(100 * norms / norms.sum())[lengths], name=stage, mode="lines+markers",
+        plot.add(
+            "scatter", x=lengths, y=(100 * norms / norms.sum())[lengths], name=stage, mode="lines+markers",
             line={"color": palette.stage(stage), "width": 1.5}, marker={"size": 6},
             hovertemplate="%{x} branches: %{y:.2f} % of the gradient<extra>" + stage + "</extra>",
         )  # fmt: skip
         text = f"─ {stage}: {exact.mean_length:.1f} of {len(exact.paths) - 1} branches on average"
-        label_above(figure, above, text, palette.stage(stage))
+        label_above(plot, above, text, palette.stage(stage))
     longest = max(len(exact.paths) for exact in stages.values())
-    figure.update_xaxes(
-        title_text="branches taken within the stage",
-        showgrid=False,
-        range=[-0.5, longest - 0.5],
-        dtick=-(-longest // 12),
-    )
-    figure.update_yaxes(title_text="share of the gradient, %", rangemode="tozero")
-    return styled(figure, palette, 330, top=10 + 16 * len(stages))
+    plot.x_axis("branches taken within the stage", showgrid=False, range=[-0.5, longest - 0.5], dtick=-(-longest // 12))
+    plot.y_axis("share of the gradient, %", rangemode="tozero")
+    return styled(plot, palette, 330, top=10 + 16 * len(stages))

@@ -3,23 +3,23 @@
 from collections.abc import Sequence
 
 import numpy as np
-import plotly.graph_objects as go
 
 from ..experiments.race import Race, Record
 from .gradients import Series, along_blocks, stream_statistics
 from .palette import Palette, named_above, styled
+from .plot import Plot
 
 SIDES = ("left", "right")
 
 
 def error_by_step(
     records: Sequence[Record], names: Sequence[str], palette: Palette, step: int | None = None
-) -> go.Figure:
+) -> Plot:
     """Errors on the two fixed samples after each recorded step: dashed and hollow on training images, filled on test images.
 
     ``names``: of the left and the right network. ``step``: the one looked at, marked by a vertical line.
     """
-    figure = go.Figure()
+    plot = Plot()
     steps = [record.step for record in records]
     for side, name in zip(SIDES, names, strict=True):
         colour, symbol = (palette.plain, "square") if side == "left" else (palette.ink, "circle")
@@ -27,25 +27,25 @@ def error_by_step(
             ("training images", "train_error_pct", f"{symbol}-open", "dash"),
             ("test images", "test_error_pct", symbol, "solid"),
         ):
-            figure.add_scatter(
-                x=steps, y=[getattr(getattr(record, side), measure) for record in records], mode="lines+markers",
+            plot.add(
+                "scatter", x=steps, y=[getattr(getattr(record, side), measure) for record in records], mode="lines+markers",
                 name=f"{name}, {images}", line={"color": colour, "width": 1.5, "dash": dash},
                 marker={"symbol": marker, "size": 6, "color": colour},
                 hovertemplate="step %{x}: %{y:.1f} %<extra>" + f"{name}, {images}" + "</extra>",
             )  # fmt: skip
     if step is not None:
-        figure.add_vline(x=step, line={"color": palette.muted, "width": 1, "dash": "dot"})
-    figure.update_xaxes(title_text="training steps", showgrid=False, rangemode="tozero")
-    figure.update_yaxes(title_text="error, %", range=[0, 100])
-    return named_above(styled(figure, palette, 340))
+        plot.vertical_line(step, line={"color": palette.muted, "width": 1, "dash": "dot"})
+    plot.x_axis("training steps", showgrid=False, rangemode="tozero")
+    plot.y_axis("error, %", range=[0, 100])
+    return named_above(styled(plot, palette, 340))
 
 
-def gradients_at(record: Record, names: Sequence[str], blocks: Sequence[Sequence[str]], palette: Palette) -> go.Figure:
+def gradients_at(record: Record, names: Sequence[str], blocks: Sequence[Sequence[str]], palette: Palette) -> Plot:
     """The gradient norm at each block of both networks at one step."""
     return along_blocks(series(record, "stream_gradient_norms", names, blocks), "gradient norm, log scale", palette)
 
 
-def rises_at(record: Record, names: Sequence[str], blocks: Sequence[Sequence[str]], palette: Palette) -> go.Figure:
+def rises_at(record: Record, names: Sequence[str], blocks: Sequence[Sequence[str]], palette: Palette) -> Plot:
     """How much the error rises when one block is deleted, for each block of both networks at one step."""
     lines = series(record, "deletion_rises", names, blocks)
     return styled(stream_statistics([("rise in error, points", lines)], palette), palette, 240)
@@ -63,7 +63,7 @@ def series(record: Record, what: str, names: Sequence[str], blocks: Sequence[Seq
 
 def race_figures(
     race: Race, records: Sequence[Record], blocks: Sequence[Sequence[str]], palette: Palette
-) -> list[go.Figure]:
+) -> list[Plot]:
     """All of a race, at its last record. ``blocks``: the names of the left network's blocks and of the right one's."""
     names = race.left, race.right
     return [

@@ -1,14 +1,13 @@
 """How the strongest single paths of an image look, drawn over the blocks."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
-import plotly.graph_objects as go
 
 from ..experiments.strongest_paths import StrongestPaths
 from ..networks.network import stage_of
 from .palette import Palette, short_number, stage_axis, styled
+from .plot import Plot
 
 MOST_ROWS = 24
 
@@ -24,7 +23,7 @@ def branches_by_stage(path: np.ndarray, blocks: Sequence[str]) -> str:
     )
 
 
-def paths_on_blocks(found: StrongestPaths, blocks: Sequence[str], chosen: int, palette: Palette) -> go.Figure:
+def paths_on_blocks(found: StrongestPaths, blocks: Sequence[str], chosen: int, palette: Palette) -> Plot:
     """The strongest paths, one a row, the strongest on top: a box where it takes the branch, a bare line where the shortcut.
 
     At most MOST_ROWS rows; ``chosen`` is a row from 0, drawn strong. At the right of each: its length and its share of the
@@ -32,20 +31,20 @@ def paths_on_blocks(found: StrongestPaths, blocks: Sequence[str], chosen: int, p
     """
     paths, norms, shares = found.takes_branch[:MOST_ROWS], found.norms[:MOST_ROWS], 100 * found.shares[:MOST_ROWS]
     rows, columns = np.nonzero(paths)
-    ranks = np.arange(1, len(paths) + 1)
-    figure = go.Figure()
+    ranks = list(range(1, len(paths) + 1))
+    plot = Plot()
     for rank, path, share in zip(ranks, paths, shares, strict=True):
         line = {"color": palette.ink, "width": 3} if rank == chosen + 1 else {"color": palette.line, "width": 1.5}
-        figure.add_hline(rank, layer="below", line=line)
-        beside_plot(figure, f"{path.sum()}, {signed(share, '.2f')} %", palette.ink, y=rank)
-    beside_plot(figure, "length, share", palette.muted, y=1, yref="paper", yanchor="bottom")
-    figure.add_bar(
-        orientation="h", base=columns - 0.4, x=np.full(len(columns), 0.8), y=rows + 1, width=0.72, hoverinfo="skip",
-        marker={"color": np.array([palette.stage(block) for block in blocks])[columns],
+        plot.horizontal_line(rank, layer="below", line=line)
+        beside_plot(plot, f"{path.sum()}, {signed(share, '.2f')} %", palette.ink, rank)
+    beside_plot(plot, "length, share", palette.muted, 1, yref="paper", yanchor="bottom")
+    plot.add(
+        "bar", orientation="h", base=(columns - 0.4).tolist(), x=np.full(len(columns), 0.8), y=rows + 1, width=0.72, hoverinfo="skip",
+        marker={"color": [palette.stage(blocks[column]) for column in columns.tolist()],
                 "line": {"color": palette.ink, "width": np.where(rows == chosen, 2, 0)}}, unselected={"marker": {"opacity": 1}},
     )  # fmt: skip
-    figure.add_bar(
-        name="path", orientation="h", base=-0.5, x=np.full(len(paths), len(blocks)), y=ranks, width=1,
+    plot.add(
+        "bar", name="path", orientation="h", base=-0.5, x=np.full(len(paths), len(blocks)), y=ranks, width=1,
         marker={"opacity": 0}, selected={"marker": {"opacity": 0}}, unselected={"marker": {"opacity": 0}},
         customdata=[
             (row, f"{branches_by_stage(path, blocks)}<br>length {path.sum()}, norm {short_number(norm)}, {signed(share, '.3g')} % of the gradient")
@@ -53,20 +52,16 @@ def paths_on_blocks(found: StrongestPaths, blocks: Sequence[str], chosen: int, p
         ],
         hovertemplate="%{customdata[1]}<extra></extra>",
     )  # fmt: skip
-    stage_axis(figure, blocks)
-    figure.update_xaxes(side="top")
-    figure.update_yaxes(
-        title_text="rank", showgrid=False, range=[len(paths) + 0.6, 0.4], tick0=1, dtick=1 if len(paths) < 10 else 5
-    )
-    figure.update_layout(barmode="overlay", clickmode="event+select")
-    return styled(figure, palette, 48 + 19 * len(paths), top=26, right=92)
+    stage_axis(plot, blocks)
+    plot.x_axis(side="top")
+    plot.y_axis("rank", showgrid=False, range=[len(paths) + 0.6, 0.4], tick0=1, dtick=1 if len(paths) < 10 else 5)
+    plot.update(barmode="overlay", clickmode="event+select")
+    return styled(plot, palette, 48 + 19 * len(paths), top=26, right=92)
 
 
-def beside_plot(figure: go.Figure, text: str, colour: str, **where: Any) -> None:
+def beside_plot(plot: Plot, text: str, colour: str, y: int, **where: str) -> None:
     """A small text in the right margin."""
-    figure.add_annotation(
-        x=1, xref="paper", xanchor="left", xshift=4, text=text, showarrow=False, font={"size": 12, "color": colour}, **where,
-    )  # fmt: skip
+    plot.note(text, 1, y, xref="paper", xanchor="left", xshift=4, font={"size": 12, "color": colour}, **where)
 
 
 def signed(value: float, form: str) -> str:

@@ -4,36 +4,36 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import plotly.graph_objects as go
 
 from .palette import Palette, named_above, styled
+from .plot import Plot
 
 History = Mapping[str, Any]
 
 
-def error_by_epoch(arms: Mapping[str, Sequence[History]], palette: Palette, which: str = "test_error_pct") -> go.Figure:
+def error_by_epoch(arms: Mapping[str, Sequence[History]], palette: Palette, which: str = "test_error_pct") -> Plot:
     """Error after each epoch on a log axis: the mean over the seeds as a line, from the least to the largest as a band.
 
     ``arms``: the histories (as checkpoints/ holds them) of each recipe, by its name.
     """
-    figure = go.Figure()
+    plot = Plot()
     colours = [palette.ink, *palette.stages]
     symbols = ("circle", "square", "diamond", "cross", "triangle-up")
     for (name, histories), colour, symbol in zip(arms.items(), colours, symbols, strict=False):
         errors = np.array([[epoch[which] for epoch in history["epochs"]] for history in histories])
         epochs = list(range(1, errors.shape[1] + 1))
         if len(errors) > 1:
-            figure.add_scatter(
-                **band(epochs, errors), opacity=0.2, fillcolor=colour, showlegend=False, name=f"{name}, range",
+            plot.add(
+                "scatter", **band(epochs, errors), opacity=0.2, fillcolor=colour, showlegend=False, name=f"{name}, range",
             )  # fmt: skip
-        figure.add_scatter(
-            x=epochs, y=errors.mean(0), name=f"{name} ({len(errors)} seed{'s' if len(errors) > 1 else ''})", mode="lines+markers",
+        plot.add(
+            "scatter", x=epochs, y=errors.mean(0), name=f"{name} ({len(errors)} seed{'s' if len(errors) > 1 else ''})", mode="lines+markers",
             line={"color": colour, "width": 2}, marker={"size": 7, "symbol": symbol},
             hovertemplate="epoch %{x}: %{y:.2f} %<extra>" + name + "</extra>",
         )  # fmt: skip
-    figure.update_xaxes(title_text="epoch", dtick=epoch_step(arms), showgrid=False)
-    figure.update_yaxes(type="log", title_text="test error, %, log scale", tickvals=[5, 7, 10, 20, 50, 100])
-    return named_above(styled(figure, palette, 340))
+    plot.x_axis("epoch", dtick=epoch_step(arms), showgrid=False)
+    plot.y_axis("test error, %, log scale", type="log", tickvals=[5, 7, 10, 20, 50, 100])
+    return named_above(styled(plot, palette, 340))
 
 
 def epoch_step(arms: Mapping[Any, Sequence[History]]) -> int:

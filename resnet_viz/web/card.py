@@ -6,10 +6,10 @@ from functools import partial
 from importlib.resources import files
 from typing import Any
 
-import plotly.graph_objects as go
 import streamlit as st
 
 from ..citation import CITE
+from ..figures.plot import Plot
 from ..networks.images import ImageSet
 from ..networks.zoo import LoadedNetwork
 from .drawing import Drawing, drawn
@@ -47,7 +47,7 @@ class Card:
 def card(
     visit: Visit,
     key: str,
-    figure: "partial[go.Figure]",
+    figure: partial[Plot],
     *facts: str,
     alt: str,
     title: str = "",
@@ -108,7 +108,7 @@ def card(
                 st.code(shown.python, language="python")
 
 
-def show(figure: "partial[go.Figure]") -> None:
+def show(figure: partial[Plot]) -> None:
     """A figure alone, under no fixed key: a part of what is to come."""
     st.plotly_chart(Drawing(drawn(figure)), theme=None, config={"displayModeBar": False})
 

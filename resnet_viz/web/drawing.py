@@ -4,9 +4,9 @@ from functools import partial
 from typing import Any
 
 import orjson
-import plotly.graph_objects as go
 from plotly.basedatatypes import BaseFigure
 
+from ..figures.plot import Plot
 from . import cached
 from .kept import digest_of
 
@@ -23,7 +23,7 @@ class _Text(dict[str, Any]):
 
 
 class Drawing(BaseFigure):
-    """A figure that is text already. To build it again and to serialise it takes 10 to 100 times as long as to send it."""
+    """A figure that is text already, since Streamlit takes no other than plotly's own."""
 
     def __init__(self, text: str) -> None:
         object.__setattr__(self, "_text", text)
@@ -32,7 +32,7 @@ class Drawing(BaseFigure):
         return _Text(self._text)
 
 
-def drawn(draw: "partial[go.Figure]") -> str:
+def drawn(draw: partial[Plot]) -> str:
     """The JSON of the figure that ``draw`` makes; kept under the function and what it is given."""
     key = f"{draw.func.__module__}.{draw.func.__qualname__}", digest_of(draw.args, draw.keywords)
-    return cached.RESULTS.get(key, lambda: draw().to_json(validate=False))
+    return cached.RESULTS.get(key, lambda: draw().json())

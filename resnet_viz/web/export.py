@@ -3,8 +3,6 @@
 import html
 from datetime import date
 
-import orjson
-import plotly.graph_objects as go
 import streamlit as st
 from markdown_it import MarkdownIt
 from streamlit.navigation.page import StreamlitPage
@@ -28,7 +26,7 @@ def page_html(title: str, cards: list[Card], visit: Visit) -> str:
             f"<figure><img src='{uri}' alt=''><figcaption><small>{html.escape(shows)}</small></figcaption></figure>" for uri, shows in card.pictures
         )  # fmt: skip
         if card.figure:
-            figure = html_figure(go.Figure(orjson.loads(card.figure)))
+            figure = html_figure(card.figure)
         python = (
             f"<details><summary>Python</summary><pre>{html.escape(card.python)}</pre></details>" if card.python else ""
         )

@@ -6,6 +6,7 @@ from threading import Barrier, Thread
 import numpy as np
 import pytest
 import torch
+from scipy import stats
 from torch import Tensor
 
 from resnet_viz.experiments.deletion import (
@@ -181,8 +182,9 @@ def test_the_rise_interval_holds_the_rise_and_turns_over_with_it(counts):
 def test_the_wilson_interval_has_its_known_values():
     assert wilson_interval(10, 100) == pytest.approx((5.5229, 17.4366), abs=1e-3)
     assert wilson_interval(0, 100) == pytest.approx((0, 100 * 3.841459 / 103.841459), abs=1e-5)
-    low, high = wilson_interval(90, 100)
-    assert (100 - high, 100 - low) == pytest.approx(wilson_interval(10, 100))
+    for wrong in (0, 1, 499, 1000):
+        expected = stats.binomtest(wrong, 1000).proportion_ci(method="wilson")
+        assert wilson_interval(wrong, 1000) == pytest.approx((100 * expected.low, 100 * expected.high), abs=1e-12)
 
 
 def test_error_by_class():

@@ -35,14 +35,14 @@ def test_fading_and_growing_are_named_from_the_same_factor(first, told):
 def test_each_mark_means_one_thing():
     lines = [line("residual", 1.0), line("plain", 1.0, plain=True), line("beside", 1.0, hollow=True), line("residual without BN", 1.0, crosses=True),
              line("plain without BN", 1.0, plain=True, crosses=True)]  # fmt: skip
-    drawn = along_blocks(lines, "norm", LIGHT).data
+    drawn = along_blocks(lines, "norm", LIGHT).figure().data
     assert [trace.marker.symbol for trace in drawn] == ["circle", "square", "circle", "x", "x"]
     assert [trace.marker.color == LIGHT.background for trace in drawn] == [False, False, True, False, False]
 
 
 def test_the_growth_is_drawn_and_told_by_depth():
     growth = {"residual": {20: 9.26, 110: 72.2}, "plain": {20: 20.9, 110: 1.0e7}}
-    figure = growth_by_depth(growth, LIGHT)
+    figure = growth_by_depth(growth, LIGHT).figure()
     drawn = traces(figure)
     assert list(drawn["plain"].x) == [20, 110] and list(drawn["plain"].y) == [20.9, 1.0e7]
     assert figure.layout.yaxis.type == "log" and titles(figure) == ["layers", "first block / last block"]

@@ -32,7 +32,7 @@ ATTEMPTS = [
 
 @pytest.mark.parametrize("palette", [LIGHT, DARK], ids=["light", "dark"])
 def test_the_mean_error_of_the_best_rate_is_drawn_by_step(palette):
-    figure = error_by_step(ATTEMPTS, 1, palette)
+    figure = error_by_step(ATTEMPTS, 1, palette).figure()
     drawn = traces(figure)
     assert list(drawn) == ["plain", "residual, scale 0"]
     assert list(drawn["plain"].x) == [0, 5]
@@ -41,11 +41,11 @@ def test_the_mean_error_of_the_best_rate_is_drawn_by_step(palette):
     assert list(drawn["residual, scale 0"].y) == [FLOOR, FLOOR]
     assert titles(figure) == ["training steps", "relative error, log scale"]
     assert figure.layout.yaxis.type == "log"
-    assert list(traces(error_by_step(ATTEMPTS, 20, palette))["plain"].y) == [3, 2]
+    assert list(traces(error_by_step(ATTEMPTS, 20, palette).figure())["plain"].y) == [3, 2]
 
 
 def test_the_last_errors_are_drawn_by_depth_with_whiskers_to_the_extremes():
-    figure = error_by_blocks(ATTEMPTS, LIGHT)
+    figure = error_by_blocks(ATTEMPTS, LIGHT).figure()
     plain = traces(figure)["plain"]
     assert list(plain.x) == [0, 1]
     assert list(plain.y) == pytest.approx([0.4, 2])
@@ -57,7 +57,7 @@ def test_the_last_errors_are_drawn_by_depth_with_whiskers_to_the_extremes():
 
 
 def test_every_arm_looks_different():
-    figure = error_by_step([made(arm, 1, 0.01, 0, 1.0, 0.5) for arm in ARMS], 1, LIGHT)
+    figure = error_by_step([made(arm, 1, 0.01, 0, 1.0, 0.5) for arm in ARMS], 1, LIGHT).figure()
     looks = {(trace.line.color, trace.line.dash) for trace in figure.data}
     assert len(looks) == len(ARMS) == len(figure.data)
     assert figure.layout.showlegend is True
@@ -66,11 +66,11 @@ def test_every_arm_looks_different():
 def test_seeds_that_ended_early_are_drawn_as_far_as_all_have_come():
     """Where every rate fails, the attempts of one stack are of unequal length."""
     failed = [made(PLAIN, 1, 0.01, 0, 1.0, 5.0, math.nan), made(PLAIN, 1, 0.01, 1, 3.0, math.inf)]
-    (line,) = error_by_step(failed, 1, LIGHT).data
+    (line,) = error_by_step(failed, 1, LIGHT).figure().data
     assert list(line.x) == [0, 5]
     assert line.y[0] == 2
     assert not np.isfinite(line.y[1])
-    (point,) = error_by_blocks(failed, LIGHT).data
+    (point,) = error_by_blocks(failed, LIGHT).figure().data
     assert not np.isfinite(point.y).any()
 
 

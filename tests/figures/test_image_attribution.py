@@ -30,7 +30,7 @@ def integrated(picture: list[list[float]], rise: float) -> Integrated:
 @pytest.mark.parametrize("palette", [LIGHT, DARK])
 def test_a_block_has_one_scale_before_and_after_and_another_block_another(palette) -> None:
     maps = {"layer1.0": [of_cells(CELLS), of_cells(2 * CELLS)], "layer2.0": [of_cells(CELLS), of_cells(CELLS / 10)]}
-    figure = grad_cam_by_block(PIXELS, maps, "layer2.0", palette)
+    figure = grad_cam_by_block(PIXELS, maps, "layer2.0", palette).figure()
     heats = [trace for trace in figure.data if trace.type == "heatmap"]
     assert [heat.name for heat in heats] == [
         f"{block}, {row}" for block in maps for row in ("intact", "with the lesion")
@@ -40,13 +40,13 @@ def test_a_block_has_one_scale_before_and_after_and_another_block_another(palett
     images = [trace for trace in figure.data if trace.type == "image"]
     assert len(images) == 2 and np.array_equal(np.array(images[0].z)[..., 2], PIXELS[0])
     assert "<b>layer2.0</b>" in [each.text for each in figure.layout.annotations]
-    assert grad_cam_by_block(PIXELS, {"layer1.0": maps["layer1.0"][:1]}, "layer1.0", palette).data[1].zmax == 5
+    assert grad_cam_by_block(PIXELS, {"layer1.0": maps["layer1.0"][:1]}, "layer1.0", palette).figure().data[1].zmax == 5
 
 
 @pytest.mark.parametrize("palette", [LIGHT, DARK])
 def test_signed_attributions_are_drawn_around_zero_on_one_scale(palette) -> None:
     pair = [integrated([[1, -3], [0, 0]], -2), integrated([[4, 0], [0, 0]], 4)]
-    figure = integrated_pictures(np.zeros((3, 2, 2), np.uint8), pair, palette)
+    figure = integrated_pictures(np.zeros((3, 2, 2), np.uint8), pair, palette).figure()
     heats = [trace for trace in figure.data if trace.type == "heatmap"]
     assert [(heat.zmin, heat.zmax, heat.name) for heat in heats] == [(-4, 4, "intact"), (-4, 4, "with the lesion")]
     middle = heats[0].colorscale[len(heats[0].colorscale) // 2]

@@ -21,7 +21,7 @@ def luminance(rgb: np.ndarray) -> float:
 @pytest.mark.parametrize("palette", [LIGHT, DARK], ids=["light", "dark"])
 def test_every_correlation_can_be_read_on_its_colour(palette):
     measures = [Importance(np.arange(4.0)[None], np.ones(4)), Importance(-np.arange(4.0)[None], np.ones(4))]
-    (cells,) = correlation_matrix(["a", "b"], measures, palette).data
+    (cells,) = correlation_matrix(["a", "b"], measures, palette).figure().data
     places, names = zip(*cells.colorscale, strict=True)
     colours = np.array([unlabel_rgb(name) for name in convert_colors_to_same_type(list(names))[0]])
     ink = luminance(np.array(hex_to_rgb(cells.textfont.color)))
@@ -56,6 +56,6 @@ def test_an_interval_says_what_it_is_over() -> None:
 
 
 def test_a_network_beside_stands_below_in_grey() -> None:
-    figure = importance_by_block(BLOCKS, MEASURES, LIGHT, {"in plain, nats": MEASURES["deletion, nats"]})
+    figure = importance_by_block(BLOCKS, MEASURES, LIGHT, {"in plain, nats": MEASURES["deletion, nats"]}).figure()
     assert [trace.name for trace in figure.data] == [*MEASURES, "in plain, nats"]
     assert figure.data[3].marker.color == LIGHT.plain and figure.data[0].marker.color[0] == LIGHT.stages[0]

@@ -31,7 +31,7 @@ def titles(figure: go.Figure) -> list[str]:
 
 
 def test_count_times_norm_draws_number_norm_and_product():
-    figure = count_times_norm(EXACT, SAMPLED, LIGHT)
+    figure = count_times_norm(EXACT, SAMPLED, LIGHT).figure()
     number, one, product, exact = traces(figure).values()
     assert list(number.x) == list(product.x) == list(exact.x) == [0, 1, 2, 3, 4]
     assert list(number.y) == [1, 4, 6, 4, 1]
@@ -40,7 +40,7 @@ def test_count_times_norm_draws_number_norm_and_product():
     np.testing.assert_allclose(product.y, 100 * expected / 1.5**4)
     np.testing.assert_allclose(exact.y, [10, 30, 30, 20, 10])
     assert [axis.type for axis in figure.select_yaxes()] == ["log", "log", None]
-    assert [trace.yaxis for trace in figure.data] == ["y", "y2", "y3", "y3"]
+    assert [trace.yaxis for trace in figure.data] == [None, "y2", "y3", "y3"]
     assert [axis.showticklabels for axis in figure.select_xaxes()] == [False, False, None]  # one axis for all three
     assert titles(figure) == [
         "path length: number of branches taken",
@@ -53,7 +53,7 @@ def test_count_times_norm_draws_number_norm_and_product():
 def test_count_times_norm_of_more_paths_than_int64_holds():
     counts = tuple(comb(333, k) for k in range(334))
     norms = 0.1 ** np.arange(334.0)
-    figure = count_times_norm(GradientByLength(counts, norms[None], 0.0), norms[:, None], LIGHT)
+    figure = count_times_norm(GradientByLength(counts, norms[None], 0.0), norms[:, None], LIGHT).figure()
     assert traces(figure)["number of paths"].y[166] == pytest.approx(float(counts[166]))
     assert np.sum(traces(figure)["number × norm, share, %"].y) == pytest.approx(100)
     assert traces(figure)["number of paths"].customdata[2] == "55,278"
@@ -62,14 +62,14 @@ def test_count_times_norm_of_more_paths_than_int64_holds():
 def test_count_times_norm_of_a_plain_network_draws_its_single_path():
     sampled = np.full((5, 3), np.nan)
     sampled[4] = 3.0
-    named = traces(count_times_norm(PLAIN, sampled, DARK))
+    named = traces(count_times_norm(PLAIN, sampled, DARK).figure())
     assert all(set(trace.x) == {4} for trace in named.values())
     assert list(named["number × norm, share, %"].y) == [100]
 
 
 def test_lengths_by_stage_draws_a_line_in_each_stages_colour():
     short = GradientByLength((1, 2, 1), np.array([[1.0, 2.0, 1.0]]), 0.0)
-    figure = lengths_by_stage({"layer1": EXACT, "layer2": short}, LIGHT)
+    figure = lengths_by_stage({"layer1": EXACT, "layer2": short}, LIGHT).figure()
     named = traces(figure)
     np.testing.assert_allclose(named["layer1"].y, [10, 30, 30, 20, 10])
     np.testing.assert_allclose(named["layer2"].y, [25, 50, 25])
@@ -86,7 +86,7 @@ def test_lengths_by_stage_draws_a_line_in_each_stages_colour():
 
 @pytest.mark.parametrize("beside", [None, ("another network", EXACT)])
 def test_what_the_bars_are_stands_in_lines_above_them(beside):
-    figure = share_by_length(EXACT, LIGHT, beside)
+    figure = share_by_length(EXACT, LIGHT, beside).figure()
     above = {each.text: each.yshift for each in figure.layout.annotations if each.yref == "paper"}
     assert list(above) == ["○ gradient, another network"] * bool(beside) + ["■ gradient", "■ paths"]
     assert np.diff(list(above.values())).min() >= figure.layout.font.size

@@ -22,7 +22,7 @@ RECORDS = [Record(0, LEFT, RIGHT), Record(10, LATER, RIGHT)]
 
 @pytest.mark.parametrize("palette", [LIGHT, DARK], ids=["light", "dark"])
 def test_errors_are_drawn_for_both_networks_and_samples(palette):
-    figure = error_by_step(RECORDS, NAMES, palette)
+    figure = error_by_step(RECORDS, NAMES, palette).figure()
     drawn = {name: list(trace.y) for name, trace in traces(figure).items()}
     assert drawn == {
         "plain8, training images": [90, 40],
@@ -41,9 +41,9 @@ def test_errors_are_drawn_for_both_networks_and_samples(palette):
 
 
 def test_the_step_looked_at_is_marked():
-    (line,) = error_by_step(RECORDS, NAMES, LIGHT, step=10).layout.shapes
+    (line,) = error_by_step(RECORDS, NAMES, LIGHT, step=10).figure().layout.shapes
     assert (line.x0, line.x1) == (10, 10)
-    assert not error_by_step(RECORDS, NAMES, LIGHT).layout.shapes
+    assert not error_by_step(RECORDS, NAMES, LIGHT).figure().layout.shapes
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_the_step_looked_at_is_marked():
     ],
 )
 def test_each_block_has_its_value_the_longer_network_first(draw, what, title, axis):
-    figure = draw(RECORDS[1], NAMES, BLOCKS, LIGHT)
+    figure = draw(RECORDS[1], NAMES, BLOCKS, LIGHT).figure()
     assert [trace.name for trace in figure.data] == ["resnet14", "plain8"]
     long, short = figure.data
     assert list(long.y) == list(getattr(RIGHT, what))
@@ -68,7 +68,7 @@ def test_each_block_has_its_value_the_longer_network_first(draw, what, title, ax
 
 
 def test_two_networks_of_a_kind_are_told_apart():
-    figure = gradients_at(Record(0, LEFT, LATER), ("plain8", "plain8"), (BLOCKS[0], BLOCKS[0]), LIGHT)
+    figure = gradients_at(Record(0, LEFT, LATER), ("plain8", "plain8"), (BLOCKS[0], BLOCKS[0]), LIGHT).figure()
     left, right = figure.data
     assert list(left.y) == list(LEFT.stream_gradient_norms)
     assert list(right.y) == list(LATER.stream_gradient_norms)
@@ -78,13 +78,13 @@ def test_two_networks_of_a_kind_are_told_apart():
 def test_values_that_are_no_numbers_are_gaps():
     broken = Standing((), np.nan, 90.0, np.nan, 90.0, (np.nan, np.inf, 1.0), (0.0, 0.0, 0.0))
     for palette in (LIGHT, DARK):
-        error, gradients, rises = race_figures(Race(*NAMES), [Record(0, broken, broken)], [BLOCKS[0]] * 2, palette)
+        error, gradients, rises = (plot.figure() for plot in race_figures(Race(*NAMES), [Record(0, broken, broken)], [BLOCKS[0]] * 2, palette))
         np.testing.assert_array_equal(gradients.data[0].y, [np.nan, np.nan, 1.0])
         assert list(rises.layout.yaxis.range) == [0, 1]
         assert list(error.data[0].y) == [90]
 
 
 def test_a_race_is_drawn_at_its_last_record():
-    _, gradients, rises = race_figures(Race(*NAMES), RECORDS, BLOCKS, LIGHT)
+    _, gradients, rises = (plot.figure() for plot in race_figures(Race(*NAMES), RECORDS, BLOCKS, LIGHT))
     assert list(traces(gradients)["plain8"].y) == list(LATER.stream_gradient_norms)
     assert list(traces(rises)["plain8"].y) == list(LATER.deletion_rises)

@@ -17,7 +17,7 @@ FOUND = StrongestPaths(
 
 @pytest.mark.parametrize("palette", [LIGHT, DARK], ids=["light", "dark"])
 def test_a_box_stands_where_a_path_takes_the_branch(palette):
-    boxes, _ = paths_on_blocks(FOUND, BLOCKS, 2, palette).data
+    boxes, _ = paths_on_blocks(FOUND, BLOCKS, 2, palette).figure().data
     middles = [round(base + width / 2) for base, width in zip(boxes.base, boxes.x, strict=True)]
     assert list(zip(boxes.y, middles, strict=True)) == [(1, 0), (1, 2), (3, 0), (3, 1), (3, 2)]
     first, second = palette.stages[:2]
@@ -26,13 +26,13 @@ def test_a_box_stands_where_a_path_takes_the_branch(palette):
 
 
 def test_each_path_has_a_wire_and_the_chosen_ones_is_strong():
-    lines = paths_on_blocks(FOUND, BLOCKS, 1, LIGHT).layout.shapes
+    lines = paths_on_blocks(FOUND, BLOCKS, 1, LIGHT).figure().layout.shapes
     assert [(line.y0, line.line.color) for line in lines] == [(1, LIGHT.line), (2, LIGHT.ink), (3, LIGHT.line)]
     assert all(line.layer == "below" for line in lines)  # a box is not struck out
 
 
 def test_a_click_anywhere_on_a_row_tells_its_number():
-    figure = paths_on_blocks(FOUND, BLOCKS, 0, LIGHT)
+    figure = paths_on_blocks(FOUND, BLOCKS, 0, LIGHT).figure()
     rows = figure.data[-1]
     assert [data[0] for data in rows.customdata] == [0, 1, 2]
     assert list(rows.y) == [1, 2, 3]
@@ -44,7 +44,7 @@ def test_a_click_anywhere_on_a_row_tells_its_number():
 
 
 def test_every_path_names_its_branches_length_norm_and_share():
-    figure = paths_on_blocks(FOUND, BLOCKS, 0, LIGHT)
+    figure = paths_on_blocks(FOUND, BLOCKS, 0, LIGHT).figure()
     assert [data[1] for data in figure.data[-1].customdata] == [
         "layer1.0 · layer2.0<br>length 2, norm 2, +50 % of the gradient",
         "no branch: shortcuts only<br>length 0, norm 1.0 × 10⁻⁵, +0.1 % of the gradient",
@@ -58,7 +58,7 @@ def test_at_most_so_many_rows_are_drawn():
     generator = np.random.default_rng(0)
     many = StrongestPaths(generator.random((64, 54)) < 0.2, np.arange(64.0, 0, -1), np.zeros(64))
     blocks = [f"layer{stage}.{index}" for stage in (1, 2, 3) for index in range(18)]
-    boxes, rows = paths_on_blocks(many, blocks, 0, LIGHT).data
+    boxes, rows = paths_on_blocks(many, blocks, 0, LIGHT).figure().data
     assert len(rows.y) == MOST_ROWS
     assert len(boxes.y) == many.takes_branch[:MOST_ROWS].sum()
 

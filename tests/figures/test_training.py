@@ -9,7 +9,7 @@ from .test_paths import traces
 
 
 def test_error_by_epoch_draws_the_mean_of_the_seeds_and_their_range():
-    drawn = traces(error_by_epoch({"usual": FAMILIES["plain"][20], "other": FAMILIES["plain"][56]}, LIGHT))
+    drawn = traces(error_by_epoch({"usual": FAMILIES["plain"][20], "other": FAMILIES["plain"][56]}, LIGHT).figure())
     assert list(drawn["usual (3 seeds)"].y) == [29, 13]
     assert list(drawn["usual, range"].y) == [32, 14, 12, 27]
     assert list(drawn["other (1 seed)"].y) == [52, 21]
@@ -20,8 +20,8 @@ def test_a_long_training_has_a_tick_every_fifth_epoch():
     for epochs, step in ((10, 1), (30, 5)):
         errors = [float(20 - epoch / 2) for epoch in range(epochs)]
         runs = [history(errors, errors, errors[-1])]
-        assert error_by_epoch({"all": runs}, LIGHT).layout.xaxis.dtick == step
-        figure = errors_by_epoch({"plain": {20: runs}, "resnet": {56: runs}}, LIGHT)
+        assert error_by_epoch({"all": runs}, LIGHT).figure().layout.xaxis.dtick == step
+        figure = errors_by_epoch({"plain": {20: runs}, "resnet": {56: runs}}, LIGHT).figure()
         assert [axis.dtick for axis in figure.select_xaxes()] == [step, step]
 
 

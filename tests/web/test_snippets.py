@@ -32,7 +32,7 @@ def test_the_python_under_each_figure_makes_its_numbers(page: str) -> None:
     for card in cards:
         made: dict = {}
         exec(compile(card.python, card.key, "exec"), made)  # what a visitor copies
-        assert same(data_of(made["figure"].to_json()), data_of(card.figure)), card.key
+        assert same(data_of(made["figure"].json()), data_of(card.figure)), card.key
 
 
 def same(one, other) -> bool:
