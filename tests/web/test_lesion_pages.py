@@ -15,10 +15,10 @@ from resnet_viz.figures.importance import calibration_sentence
 from resnet_viz.figures.lesion_studies import study_sentences
 from resnet_viz.networks.device import device
 from resnet_viz.networks.zoo import NETWORKS, images_of
-from resnet_viz.web import cached
+from resnet_viz.web import cached, parts
 from resnet_viz.web.sweeps import bars_of
 
-from .conftest import data_of
+from .conftest import FEW, data_of
 from .test_pages import button, opened, texts
 
 SMALL = {"network": "fashion-resnet20", "beside": "nothing"}
@@ -26,10 +26,11 @@ SMALL = {"network": "fashion-resnet20", "beside": "nothing"}
 
 @pytest.mark.usefixtures("few_images")
 @pytest.mark.parametrize(("study", "compute"), [("delete-at-random", random_deletions), ("swap-places", random_swaps)])
-def test_a_study_says_what_the_library_measures(study, compute) -> None:
+def test_a_study_says_what_the_library_measures(study, compute, monkeypatch) -> None:
+    monkeypatch.setattr(parts, "LONG", 0.0)  # so that it shows how far it is
     page = texts(opened("lesion_studies", {**SMALL, "study": study, "draws": "2", "draw_seed": "3"}))
     loaded = cached.network(NETWORKS["fashion-resnet20"])
-    images = images_of(loaded.entry, limit=250)
+    images = images_of(loaded.entry, limit=FEW)
     expected = compute(loaded.network, loaded.entry.preprocessing, images, ten_counts(9), draws=2, seed=3)
     for sentence in study_sentences(expected):
         assert sentence in page
@@ -42,7 +43,8 @@ def test_a_network_without_blocks_to_swap_says_so() -> None:
     assert "none can change places" in texts(app) and not app.session_state["cards"]
 
 
-def test_shapley_values_come_at_a_press_and_add_up() -> None:
+def test_shapley_values_come_at_a_press_and_add_up(monkeypatch) -> None:
+    monkeypatch.setattr(parts, "LONG", 0.0)  # so that they show how far they are
     app = opened("block_importance", SMALL)
     assert [trace["name"] for trace in data_of(app.session_state["cards"][0].figure)] == ["deletion, nats", "first order, nats", "|F(x)| / |x|"]  # fmt: skip
     button(app, "Add Shapley values").click().run()

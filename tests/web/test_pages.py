@@ -56,8 +56,10 @@ def texts(app: AppTest) -> str:
 @pytest.mark.usefixtures("few_images")
 @pytest.mark.parametrize("network", ["fashion-plain20", "cifar10-resnet20", "imagenet-resnet18"])
 @pytest.mark.parametrize("page", EXPERIMENTS)
-def test_page_opens(page: str, network: str, monkeypatch, tmp_path) -> None:
+def test_page_opens(page: str, network: str, monkeypatch, tmp_path, request) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))  # no cached downloads: what a first visitor without internet sees
+    if page != "stage_diagram":
+        request.getfixturevalue("small_imagenet")
     app = opened(page, QUICK | {"network": network})
     assert app.title[0].value.endswith("?")
     assert app.header
