@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 import networkx as nx
 import numpy as np
@@ -97,8 +98,12 @@ def stage_diagram(
     shortcuts = highlight == "shortcuts"
     bottom = min(y for _, y in places.values()) - 1.3
     longest = row_length(description)
-    layer_boxes(figure, stem, 0.0, longest, palette.stem, "#1F2430", palette)
-    layer_boxes(figure, head, bottom, longest, palette.background, palette.ink, palette)
+    shapes: list[dict[str, Any]] = []  # drawn at once: each that is added alone takes the longer, the more there are
+    annotations: list[dict[str, Any]] = []
+    for layers, y, fill, ink in ((stem, 0.0, palette.stem, "#1F2430"), (head, bottom, palette.background, palette.ink)):
+        boxes, texts = layer_boxes(layers, y, longest, fill, ink, palette)
+        shapes += boxes
+        annotations += texts
     for solid in (True, False):
         arcs = [
             arc(places[name])
@@ -119,15 +124,15 @@ def stage_diagram(
         )  # fmt: skip
     for block in description.blocks:
         x, y = places[block.name]
-        figure.add_shape(
-            type="line",
-            x0=x - 0.5,
-            x1=x + 0.5,
-            y0=y,
-            y1=y,
-            layer="below",
-            line={"color": palette.ink if shortcuts else palette.line, "width": 2},
-        )
+        stream = {
+            "type": "line",
+            "x0": x - 0.5,
+            "x1": x + 0.5,
+            "y0": y,
+            "y1": y,
+            "layer": "below",
+            "line": {"color": palette.ink if shortcuts else palette.line, "width": 2},
+        }
         box = {
             "type": "rect",
             "x0": x - BOX_WIDTH / 2,
@@ -135,20 +140,21 @@ def stage_diagram(
             "y0": y - BOX_HEIGHT / 2,
             "y1": y + BOX_HEIGHT / 2,
         }
-        figure.add_shape(
-            **box, fillcolor=palette.background, line={"width": 0}
-        )  # so that the stream does not strike the number out
-        figure.add_shape(
-            **box, fillcolor=palette.stage(block.name), opacity=0.25 if shortcuts else 1,
-            line={"color": palette.ink, "width": 3 if block.name == chosen else 0},
-        )  # fmt: skip
-        figure.add_annotation(
-            x=x,
-            y=y,
-            text=block.name.split(".")[1],
-            showarrow=False,
-            font={"color": palette.ink if shortcuts else palette.background},
-        )
+        blank = box | {"fillcolor": palette.background, "line": {"width": 0}}  # so that the stream does not strike the number out
+        coloured = box | {
+            "fillcolor": palette.stage(block.name),
+            "opacity": 0.25 if shortcuts else 1,
+            "line": {"color": palette.ink, "width": 3 if block.name == chosen else 0},
+        }
+        shapes += [stream, blank, coloured]
+        number = {
+            "x": x,
+            "y": y,
+            "text": block.name.split(".")[1],
+            "showarrow": False,
+            "font": {"color": palette.ink if shortcuts else palette.background},
+        }
+        annotations.append(number)
     figure.add_scatter(
         x=[places[block.name][0] for block in description.blocks], y=[places[block.name][1] for block in description.blocks],
         mode="markers", marker={"size": 26, "opacity": 0, "symbol": "square"},
@@ -166,16 +172,18 @@ def stage_diagram(
         text = f"<b>{first.stage}</b>: {len(blocks)} {first.kind} blocks, stream {shape_text(blocks[-1].out_shape)}"
         if first.shortcut not in ("identity", "none"):
             text += f"<br>dotted: {shortcut_reason(first)}"
-        figure.add_annotation(
-            x=0,
-            y=y + 1.15,
-            text=text,
-            showarrow=False,
-            xanchor="left",
-            yanchor="middle",
-            align="left",
-            font={"color": palette.stage(first.name), "size": 13},
-        )
+        title = {
+            "x": 0,
+            "y": y + 1.15,
+            "text": text,
+            "showarrow": False,
+            "xanchor": "left",
+            "yanchor": "middle",
+            "align": "left",
+            "font": {"color": palette.stage(first.name), "size": 13},
+        }
+        annotations.append(title)
+    figure.update_layout(shapes=shapes, annotations=annotations)
     figure.update_xaxes(visible=False, range=[-0.1, longest + 0.1])
     figure.update_yaxes(visible=False, range=[bottom - 0.7, 0.7])
     return styled(figure, palette, int(52 * (1.4 - bottom))).update_layout(clickmode="event+select")
@@ -189,23 +197,26 @@ def arc(place: Point) -> list[Point]:
 
 
 def layer_boxes(
-    figure: go.Figure, layers: Sequence[Part], y: float, row: int, fill: str, ink: str, palette: Palette
-) -> None:
-    """A row of boxes, one for each layer of a stem or head, with its output shape."""
+    layers: Sequence[Part], y: float, row: int, fill: str, ink: str, palette: Palette
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """A row of boxes, one for each layer of a stem or head, and their texts with its output shape."""
+    boxes, texts = [], []
     width = row / max(3, len(layers)) - 0.2
     for index, layer in enumerate(layers):
         x = index * (width + 0.2)
-        figure.add_shape(
-            type="rect",
-            x0=x,
-            x1=x + width,
-            y0=y - 0.55,
-            y1=y + 0.55,
-            fillcolor=fill,
-            line={"color": palette.muted, "width": 1},
-        )
+        box = {
+            "type": "rect",
+            "x0": x,
+            "x1": x + width,
+            "y0": y - 0.55,
+            "y1": y + 0.55,
+            "fillcolor": fill,
+            "line": {"color": palette.muted, "width": 1},
+        }
+        boxes.append(box)
         text = f"{layer.kind.replace(', ', '<br>', 1)}<br>{shape_text(layer.out_shape)}"
-        figure.add_annotation(x=x + width / 2, y=y, text=text, showarrow=False, font={"color": ink, "size": 12})
+        texts.append({"x": x + width / 2, "y": y, "text": text, "showarrow": False, "font": {"color": ink, "size": 12}})
+    return boxes, texts
 
 
 def block_graph(block: BlockPart, layers: Sequence[Part]) -> nx.DiGraph:
