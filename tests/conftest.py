@@ -4,6 +4,9 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import deepcopy
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -72,8 +75,20 @@ def case(request) -> Case:
 
 
 @pytest.fixture
+def small_imagenet(monkeypatch) -> None:
+    """imagenet-resnet18 takes pictures of 64 pixels, where a test does not ask for their size."""
+    entry = zoo.NETWORKS["imagenet-resnet18"]
+    small = replace(entry, preprocessing=replace(entry.preprocessing, resize=72, crop=64))
+    monkeypatch.setitem(zoo.NETWORKS, entry.name, small)
+
+
+@pytest.fixture
 def image_set() -> ImageSet:
     """16 images of noise, labelled."""
+    return noise()
+
+
+def noise() -> ImageSet:
     generator = torch.Generator().manual_seed(1)
     pixels = torch.randint(0, 256, (16, 1, 8, 8), dtype=torch.uint8, generator=generator)
     labels = torch.arange(16) % 10
@@ -93,9 +108,14 @@ def labels(image_set, device) -> Tensor:
 
 
 @pytest.fixture
-def network(case, image_set, device) -> ResidualNetwork:
-    """Two stages of two blocks, in eval mode."""
-    return small_network(case, image_set).to(device)
+def network(case, device) -> ResidualNetwork:
+    """Two stages of two blocks, in eval mode; each test may change its own."""
+    return deepcopy(network_of(case)).to(device)
+
+
+@cache
+def network_of(case: Case) -> ResidualNetwork:
+    return small_network(case, noise())
 
 
 def small_network(case: Case, image_set: ImageSet, **changes) -> ResidualNetwork:

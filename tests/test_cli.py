@@ -4,6 +4,7 @@ import csv
 import json
 import math
 import os
+import runpy
 import signal
 import struct
 import subprocess
@@ -166,6 +167,7 @@ def test_describe_says_which_weights_it_was_given(tmp_path):
 
 
 @FAMILIES
+@pytest.mark.usefixtures("small_imagenet")
 def test_gradients_are_those_of_one_pass(network):
     told = answer("gradients", network, "--untrained", 0, *FEW)
     assert says_untrained(told, network) and told["images"] == 3
@@ -182,6 +184,7 @@ def test_gradients_are_those_of_one_pass(network):
 
 
 @FAMILIES
+@pytest.mark.usefixtures("small_imagenet")
 def test_paths_of_every_length(network):
     told = answer("paths", network, "--untrained", 0, "--limit", 1)
     count = BLOCKS[network]
@@ -208,6 +211,7 @@ def test_a_plain_network_has_one_path():
 
 
 @FAMILIES
+@pytest.mark.usefixtures("small_imagenet")
 def test_a_row_of_the_sweep_is_the_deletion_of_that_block(network):
     weights = () if network == FASHION else ("--untrained", 0)
     swept = answer("sweep", network, *weights, "--limit", 40)
@@ -225,6 +229,7 @@ def test_a_row_of_the_sweep_is_the_deletion_of_that_block(network):
 
 
 @FAMILIES
+@pytest.mark.usefixtures("small_imagenet")
 def test_without_labels_there_is_no_error(network, picture):
     image = ("--image", picture) if network == FASHION else ()
     swept = answer("sweep", network, "--untrained", 0, *image)
@@ -304,6 +309,7 @@ def test_another_seed_is_another_network():
 # Folders of pictures. The network sees class 3 (in ImageNet, 281) everywhere, so that the error tells the labels.
 
 
+@pytest.mark.usefixtures("small_imagenet")
 @pytest.mark.parametrize(
     ("network", "label", "classes", "error_pct"),
     [
@@ -568,15 +574,17 @@ def start(*arguments: str) -> subprocess.Popen:
     )
 
 
-def test_a_refusal_as_a_process():
-    with start("describe", "resnet20") as process:
-        output, errors = process.communicate(timeout=60)
-    assert process.returncode == 2 and output == ""
+def test_a_refusal_of_the_module(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["resnet_viz", "describe", "resnet20"])
+    with pytest.raises(SystemExit) as exit:
+        runpy.run_module("resnet_viz", run_name="__main__")
+    output, errors = capsys.readouterr()
+    assert exit.value.code == 2 and output == ""
     assert len(errors.splitlines()) == 1 and errors.startswith("Network must be one of ") and "got 'resnet20'" in errors
 
 
 def test_a_closed_pipe_makes_no_traceback():
-    with start("networks") as process:
+    with start("describe", FASHION) as process:
         process.stdout.close()
         errors = process.stderr.read()
     assert errors == ""

@@ -63,7 +63,8 @@ def test_without_the_relu_the_last_map_of_an_original_network_adds_up_to_the_log
 
 
 @pytest.mark.parametrize("gates", [[1.0] * 4, GATES], ids=["intact", "lesion"])
-def test_integrated_gradients_are_a_sum_along_the_way_from_black(network, image, device, gates) -> None:
+def test_integrated_gradients_are_a_sum_along_the_way_from_black(network, image, device, gates, monkeypatch) -> None:
+    monkeypatch.setattr(image_attribution, "STEPS", (12,))
     found = integrated_gradients(network, SMALL_PREPROCESSING, image, LABEL, gates)
     black = torch.full((1, 1, 8, 8), (0 - 0.5) / 0.25, device=device)
     way = SMALL_PREPROCESSING.normalise(image.pixels).to(device) - black

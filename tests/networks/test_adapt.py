@@ -33,18 +33,30 @@ from ..conftest import everything_about, lived_in, relative_error
 layouts = pytest.mark.parametrize(
     "layout", [torch.contiguous_format, torch.channels_last], ids=["default", "channels_last"]
 )
+CHANNELS = {64: 64, 128: 32, 256: 32, 512: 64}  # of the four stages: the original's, and those here
+
+
+class Narrow(torchvision_resnet.ResNet):
+    """torchvision's, but for CHANNELS."""
+
+    def __init__(self, *settings, **named):
+        super().__init__(*settings, **named)
+        self.fc = nn.Linear(self.inplanes, 10)
+
+    def _make_layer(self, block, channels, *settings, **named):
+        return super()._make_layer(block, CHANNELS[channels], *settings, **named)
+
+
 TORCHVISION = {
     "resnet18": lambda: resnet18(num_classes=10),
-    "resnext": lambda: torchvision_resnet.ResNet(
-        torchvision_resnet.Bottleneck, [1, 2, 1, 1], 10, groups=4, width_per_group=4
-    ),
-    "wide": lambda: torchvision_resnet.ResNet(torchvision_resnet.Bottleneck, [1, 1, 1, 1], 10, width_per_group=128),
+    "resnext": lambda: Narrow(torchvision_resnet.Bottleneck, [1, 2, 1, 1], groups=4, width_per_group=4),
+    "wide": lambda: Narrow(torchvision_resnet.Bottleneck, [1, 1, 1, 1], width_per_group=128),
 }
-ONES = {"layers": (1, 1, 1, 1)}
+ONES = {"layers": (1, 1, 1, 1), "channels": tuple(CHANNELS.values())}
 TIMM = {
     "resnet18": ONES,
     "resnet10t": ONES | {"global_pool": "catavgmax"},  # basic, deep stem, average-pool shortcuts
-    "resnet26d": {"layers": (2, 1, 1, 1)},  # the same with bottlenecks
+    "resnet26d": ONES | {"layers": (2, 1, 1, 1)},  # the same with bottlenecks
     "seresnet18": ONES,
     "ecaresnet26t": ONES,
     "resnetblur18": ONES,
@@ -52,9 +64,10 @@ TIMM = {
     "resnetrs50": ONES,  # attention, and a strided convolution in place of the max pool
     "resnet14t": ONES | {"act_layer": "prelu"},  # activations with weights of their own
     "resnet50_gn": ONES | {"zero_init_last": False},
-    "resnet34": {"layers": (1, 2, 1, 1), "act_layer": "silu", "drop_path_rate": 0.2, "drop_block_rate": 0.1, "drop_rate": 0.3},
+    "resnet34": ONES | {"layers": (1, 2, 1, 1), "act_layer": "silu", "drop_path_rate": 0.2, "drop_block_rate": 0.1, "drop_rate": 0.3},
 }  # fmt: skip
-NOT_ELEMENTWISE = ("seresnet18", "ecaresnet26t", "resnetblur18", "resnet50_gn", "resnet34")
+MODELS = [*(f"torchvision {name}" for name in TORCHVISION), *(f"timm {name}" for name in TIMM)]
+NOT_ELEMENTWISE = [f"timm {name}" for name in ("seresnet18", "ecaresnet26t", "resnetblur18", "resnet50_gn", "resnet34")]
 
 
 def make(name: str) -> nn.Module:
@@ -65,19 +78,19 @@ def make(name: str) -> nn.Module:
     return lived_in(model, torch.randn(4, 3, 64, 64))
 
 
-@pytest.fixture(
-    scope="module", params=[*(f"torchvision {name}" for name in TORCHVISION), *(f"timm {name}" for name in TIMM)]
-)
+@pytest.fixture(scope="module", params=MODELS)
 def model(request) -> nn.Module:
+    """To be read, not changed; so is ``network``."""
     return make(request.param)
 
 
-@pytest.fixture
-def timm_model(request) -> nn.Module:
-    return make(f"timm {request.param}")
+@pytest.fixture(scope="module")
+def network(model) -> ResidualNetwork:
+    """The model, adapted."""
+    return adapt(model)
 
 
-not_elementwise = pytest.mark.parametrize("timm_model", NOT_ELEMENTWISE, indirect=True)
+not_elementwise = pytest.mark.parametrize("model", NOT_ELEMENTWISE, indirect=True)
 
 
 @layouts
@@ -93,9 +106,8 @@ def test_logits_are_the_models_bit_for_bit(model, device, layout):
 
 
 @torch.no_grad()
-def test_deleting_a_block_is_zeroing_its_last_norm(model):
+def test_deleting_a_block_is_zeroing_its_last_norm(model, network):
     images = torch.randn(2, 3, 64, 64)
-    network = adapt(model)
     names = [name for name, module in model.named_modules() if name.count(".") == 1 and name.startswith("layer")]
     assert list(network.blocks) == names
     for name in {names[0], names[1], names[-1]}:
@@ -109,8 +121,7 @@ def test_deleting_a_block_is_zeroing_its_last_norm(model):
         assert not torch.equal(deleted, network(images))
 
 
-def test_each_block_is_the_activation_of_its_sum(model):
-    network = adapt(model)
+def test_each_block_is_the_activation_of_its_sum(model, network):
     stream = network.stem(torch.randn(2, 3, 64, 64))
     for name, block in network.blocks.items():
         shortcut, branch_input = block.split(stream)
@@ -119,8 +130,7 @@ def test_each_block_is_the_activation_of_its_sum(model):
         stream = output
 
 
-def test_the_layers_are_shared_and_only_activations_are_not(model):
-    network = adapt(model)
+def test_the_layers_are_shared_and_only_activations_are_not(model, network):
     assert {id(parameter) for parameter in network.parameters()} == {id(parameter) for parameter in model.parameters()}
     assert {id(buffer) for buffer in network.buffers()} == {id(buffer) for buffer in model.buffers()}
     own = [layer for module in network.modules() if type(module) is nn.Sequential for layer in module]
@@ -168,8 +178,7 @@ def test_branches_are_dropped_in_training_as_the_model_drops_them(name):
 
 
 @not_elementwise
-def test_every_length_is_the_sum_over_its_paths(timm_model):
-    network = adapt(timm_model)
+def test_every_length_is_the_sum_over_its_paths(network):
     images, labels = torch.randn(2, 3, 64, 64), torch.tensor([0, 1])
     blocks = list(network.blocks.values())
     streams = [stream.detach() for stream in network.streams(images)]
@@ -190,13 +199,12 @@ def test_every_length_is_the_sum_over_its_paths(timm_model):
     np.testing.assert_allclose(result.norms, expected, rtol=1e-4, atol=1e-6 * expected.max())
 
 
-def test_all_lengths_together_are_autograds_gradient(model):
+def test_all_lengths_together_are_autograds_gradient(network):
     images, labels = torch.randn(2, 3, 64, 64), torch.tensor([0, 1])
-    assert gradient_by_length(adapt(model), images, labels).sum_relative_error <= 1e-5
+    assert gradient_by_length(network, images, labels).sum_relative_error <= 1e-5
 
 
-def test_what_a_description_counts(model):
-    network = adapt(model)
+def test_what_a_description_counts(model, network):
     description = describe(network, Preprocessing(resize=64, crop=64, mean=(0.5,) * 3, std=(0.25,) * 3))
     assert description.params == sum(parameter.numel() for parameter in model.parameters())
     basic = "Basic" in type(model.layer1[0]).__name__
@@ -208,31 +216,32 @@ def test_what_a_description_counts(model):
 
 
 @torch.no_grad()
-def test_folded_logits_are_the_models(model):
-    double = deepcopy(model).double()
+def test_folded_logits_are_the_models(model, network):
+    model, network = deepcopy((model, network))  # they share their layers
+    model.double(), network.double()
     image = torch.randn(1, 3, 64, 64).double()  # since norms of so few pixels blow rounding up
-    assert relative_error(folded(adapt(double))(image), double(image)) < 1e-12
+    assert relative_error(folded(network)(image), model(image)) < 1e-12
 
 
 @not_elementwise
-def test_a_sweep_predicts_what_the_gates_do(timm_model):
-    network = adapt(timm_model)
+def test_a_sweep_predicts_what_the_gates_do(model, network):
     preprocessing = Preprocessing(resize=64, crop=64, mean=(0.5,) * 3, std=(0.25,) * 3)
     pixels = torch.randint(0, 256, (3, 3, 64, 64), dtype=torch.uint8)
     swept = sweep(network, preprocessing, ImageSet("noise", pixels, None, ("a", "b", "c")))
     inputs = preprocessing.normalise(pixels)
-    assert swept.intact.tolist() == timm_model(inputs).argmax(1).tolist()
+    assert swept.intact.tolist() == model(inputs).argmax(1).tolist()
     for name, predictions in zip(swept.blocks, swept.predictions, strict=True):
         assert predictions.tolist() == network(inputs, network.gates_without([name])).argmax(1).tolist()
 
 
 @not_elementwise
-def test_traced_gradients_are_those_of_the_model(timm_model):
+def test_traced_gradients_are_those_of_the_model(model, network):
     images, labels = torch.randn(2, 3, 64, 64), torch.tensor([0, 1])
-    traced = trace(adapt(timm_model), images, labels)
-    functional.cross_entropy(timm_model(images), labels).backward()
+    traced = trace(network, images, labels)
+    loss = functional.cross_entropy(model(images), labels)
     for name, norm in zip(traced.blocks, traced.parameter_gradient_norm, strict=True):
-        gradients = [parameter.grad.flatten() for parameter in timm_model.get_submodule(name).parameters()]
+        parameters = list(model.get_submodule(name).parameters())
+        gradients = [gradient.flatten() for gradient in torch.autograd.grad(loss, parameters, retain_graph=True)]
         assert norm == pytest.approx(torch.cat(gradients).double().norm().item(), rel=1e-5)
 
 
@@ -397,7 +406,7 @@ def test_another_layout_is_named_with_what_is_missing():
 @pytest.mark.parametrize("name", ["res2net50_26w_4s", "skresnet18", "resnest14d"])
 def test_timms_other_blocks_are_refused_by_name(name):
     with pytest.raises(TypeError, match=r"Block layer\d\.0.* timm\.models\.(res2net|sknet|resnest)\..*adapt takes"):
-        adapt(timm.create_model(name))
+        adapt(timm.create_model(name, layers=(1, 1, 1, 1)))
 
 
 def test_a_subclass_of_torchvisions_is_compared():
@@ -406,7 +415,7 @@ def test_a_subclass_of_torchvisions_is_compared():
             return 2 * super().forward(tensor)
 
     with pytest.raises(TypeError, match=r"Block layer1\.0, a .*Scaled, computes something other"):
-        adapt(torchvision_resnet.ResNet(Scaled, [1, 1, 1, 1]))
+        adapt(Narrow(Scaled, [1, 1, 1, 1]))
 
 
 def test_torchvisions_with_another_activation():
@@ -420,17 +429,17 @@ def test_torchvisions_with_another_activation():
 
 
 def test_branches_of_zero_are_told():
-    model = timm.create_model("resnet18").eval()
-    with pytest.warns(UserWarning, match=r"branches of 8 of 8 blocks \(layer1\.0 \.\.\.\).*add exactly 0") as told:
+    model = timm.create_model("resnet18", **ONES).eval()
+    with pytest.warns(UserWarning, match=r"branches of 4 of 4 blocks \(layer1\.0 \.\.\.\).*add exactly 0") as told:
         network = adapt(model)
     assert told[0].filename == __file__
     images = torch.randn(2, 3, 64, 64)
-    assert torch.equal(network(images, [0.0] * 8), network(images))
+    assert torch.equal(network(images, [0.0] * 4), network(images))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        adapt(timm.create_model("resnet18", zero_init_last=False))
-        adapt(TORCHVISION["resnet18"]())
-        adapt(torchvision_resnet.ResNet(torchvision_resnet.BasicBlock, [1, 1, 1, 1], norm_layer=nn.Identity))
+        adapt(timm.create_model("resnet18", **ONES, zero_init_last=False))
+        adapt(Narrow(torchvision_resnet.BasicBlock, [1, 1, 1, 1]))
+        adapt(Narrow(torchvision_resnet.BasicBlock, [1, 1, 1, 1], norm_layer=nn.Identity))
 
 
 def test_on_the_meta_device_shapes_are_known():

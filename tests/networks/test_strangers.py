@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn import functional
 from torch.nn.utils import parametrizations, prune
 from torch.nn.utils import weight_norm as hooked_weight_norm
-from torchvision.models import resnet18
+from torchvision.models.resnet import BasicBlock
 from torchvision.ops import StochasticDepth
 
 from resnet_viz.errors import InputError
@@ -28,7 +28,7 @@ from resnet_viz.networks.images import ImageSet, Preprocessing
 from resnet_viz.networks.network import ResidualNetwork
 
 from ..conftest import everything_about, lived_in, relative_error
-from .test_adapt import TheirNetwork
+from .test_adapt import Narrow, TheirNetwork
 
 PREPROCESSING = Preprocessing(32, 32, (0.5,) * 3, (0.25,) * 3)
 
@@ -209,7 +209,7 @@ class Relu6Block(nn.Module):
 
 
 def around(change) -> nn.Module:
-    model = resnet18(num_classes=10).eval()
+    model = Narrow(BasicBlock, [2, 2, 2, 2]).eval()
     change(model)
     return model
 
@@ -266,7 +266,7 @@ def test_what_is_done_around_the_blocks_is_refused(kind):
 
 def test_a_compiled_model_is_refused_with_the_cure():
     with pytest.raises(TypeError, match=r"The model must not be compiled; got a .*OptimizedModule: put the original"):
-        adapt(torch.compile(resnet18(num_classes=10), backend="eager"))
+        adapt(torch.compile(Narrow(BasicBlock, [1, 1, 1, 1]), backend="eager"))
 
 
 def test_hooks_that_only_look_on_are_taken():

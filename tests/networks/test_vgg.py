@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional
-from torchvision.models.vgg import VGG, make_layers
+from torchvision.models.vgg import make_layers
 
 from resnet_viz.networks import zoo
 
@@ -22,7 +22,7 @@ def ours():
 
 def theirs(ours) -> nn.Sequential:
     """torchvision's convolutions, filled with our weights."""
-    features = VGG(make_layers(PLAN, batch_norm=True), init_weights=False).features
+    features = make_layers(PLAN, batch_norm=True)
     first = features[0]
     features[0] = nn.Conv2d(1, first.out_channels, 3, padding=1)
     own = [layer for layer in ours.modules() if isinstance(layer, nn.Conv2d | nn.BatchNorm2d)]

@@ -165,12 +165,12 @@ def test_a_plain_network_has_the_depth_and_shapes_of_its_residual_one(name):
         assert plain is None
         return
     residual_blocks = describe(zoo.architecture(entry), entry.preprocessing).blocks
-    plain_blocks = describe(zoo.architecture(plain), plain.preprocessing).blocks
+    network, crop = zoo.architecture(plain), entry.preprocessing.crop
+    plain_blocks = describe(network, plain.preprocessing).blocks
     assert {block.shortcut for block in plain_blocks} == {"none"}
     assert [(block.name, block.out_shape) for block in plain_blocks] == [
         (block.name, block.out_shape) for block in residual_blocks
     ]
-    network, crop = zoo.architecture(plain), entry.preprocessing.crop
     image = torch.zeros(1, entry.preprocessing.channels, crop, crop, device="meta")
     assert network(image, [0.0] * len(plain_blocks)).shape == (1, len(entry.classes)), "every block deleted"
 

@@ -11,12 +11,14 @@ import pytest
 from resnet_viz.networks import zoo
 from resnet_viz.web import cached
 
+FEW = 60  # six of each class
+
 
 @pytest.fixture
 def few_images(monkeypatch) -> Iterator[None]:
-    """The pages measure errors on 250 images (position 200 is that of a link that names none), where a test does not ask what they measure."""
+    """The pages measure errors on so few images, of which a link that names none shows the last."""
     whole = zoo.images_of
-    monkeypatch.setattr(zoo, "images_of", lambda entry, limit=250: whole(entry).limit(250).limit(limit))
+    monkeypatch.setattr(zoo, "images_of", lambda entry, limit=FEW: whole(entry).limit(FEW).limit(limit))
     cached.images.clear()
     yield
     cached.images.clear()

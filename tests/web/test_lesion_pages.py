@@ -15,10 +15,10 @@ from resnet_viz.figures.importance import calibration_sentence
 from resnet_viz.figures.lesion_studies import study_sentences
 from resnet_viz.networks.device import device
 from resnet_viz.networks.zoo import NETWORKS, images_of
-from resnet_viz.web import cached
+from resnet_viz.web import cached, parts
 from resnet_viz.web.sweeps import bars_of
 
-from .conftest import data_of
+from .conftest import FEW, data_of
 from .test_pages import button, opened, texts
 
 SMALL = {"network": "fashion-resnet20", "beside": "nothing"}
@@ -26,10 +26,11 @@ SMALL = {"network": "fashion-resnet20", "beside": "nothing"}
 
 @pytest.mark.usefixtures("few_images")
 @pytest.mark.parametrize(("study", "compute"), [("delete-at-random", random_deletions), ("swap-places", random_swaps)])
-def test_a_study_says_what_the_library_measures(study, compute) -> None:
+def test_a_study_says_what_the_library_measures(study, compute, monkeypatch) -> None:
+    monkeypatch.setattr(parts, "LONG", 0.0)  # so that it shows how far it is
     page = texts(opened("lesion_studies", {**SMALL, "study": study, "draws": "2", "draw_seed": "3"}))
     loaded = cached.network(NETWORKS["fashion-resnet20"])
-    images = images_of(loaded.entry, limit=250)
+    images = images_of(loaded.entry, limit=FEW)
     expected = compute(loaded.network, loaded.entry.preprocessing, images, ten_counts(9), draws=2, seed=3)
     for sentence in study_sentences(expected):
         assert sentence in page
@@ -37,12 +38,15 @@ def test_a_study_says_what_the_library_measures(study, compute) -> None:
     assert "Published:" in page and "Expected:" in page
 
 
+@pytest.mark.usefixtures("few_images")
 def test_a_network_without_blocks_to_swap_says_so() -> None:
     app = opened("lesion_studies", {"network": "fashion-vgg11", "study": "swap-places"})
     assert "none can change places" in texts(app) and not app.session_state["cards"]
 
 
-def test_shapley_values_come_at_a_press_and_add_up() -> None:
+@pytest.mark.usefixtures("few_images")
+def test_shapley_values_come_at_a_press_and_add_up(monkeypatch) -> None:
+    monkeypatch.setattr(parts, "LONG", 0.0)  # so that they show how far they are
     app = opened("block_importance", SMALL)
     assert [trace["name"] for trace in data_of(app.session_state["cards"][0].figure)] == ["deletion, nats", "first order, nats", "|F(x)| / |x|"]  # fmt: skip
     button(app, "Add Shapley values").click().run()
@@ -55,7 +59,7 @@ def test_shapley_values_come_at_a_press_and_add_up() -> None:
         "Shapley value, nats",
     ]
     loaded = cached.network(NETWORKS["fashion-resnet20"])
-    sample = images_of(loaded.entry, limit=100)
+    sample = images_of(loaded.entry, limit=FEW)
     intact, deleted = (cached.losses(loaded, sample, (gate,) * 9).mean() for gate in (1.0, 0.0))
     assert np.sum(traces[3]["y"]) == pytest.approx(deleted - intact, rel=1e-4)
     assert "Shapley values exact, all 512 subsets of the blocks" in texts(app)
@@ -67,6 +71,7 @@ def test_shapley_values_come_at_a_press_and_add_up() -> None:
     assert list(data_of(again.session_state["cards"][0].figure)[3]["y"]) == list(traces[3]["y"])
 
 
+@pytest.mark.usefixtures("few_images")
 def test_a_network_of_many_blocks_offers_permutations_and_their_seed() -> None:
     app = opened("block_importance", {"network": "fashion-resnet56", "beside": "nothing"})
     assert [each.label for each in app.number_input] == ["Seed of the permutations"]
@@ -90,6 +95,7 @@ def test_the_page_says_what_the_network_would_say_after_the_chosen_block() -> No
     assert any(expected in each.value for each in app.header)
 
 
+@pytest.mark.usefixtures("few_images")
 def test_a_path_is_picked_by_hand_and_stands_in_the_link() -> None:
     app = opened("strongest_paths", SMALL)
     loaded = cached.network(NETWORKS["fashion-resnet20"])
@@ -175,12 +181,13 @@ def test_the_first_page_tells_every_finding_also_those_that_were_not_expected() 
     assert ":orange-badge[not as expected]" in page
 
 
+@pytest.mark.usefixtures("few_images")
 def test_calibration_is_told_with_the_lesion_for_both_networks() -> None:
     page = opened("layer_deletion", {"network": "fashion-resnet20", "deleted": "1"})
     for name in ("fashion-resnet20", "fashion-plain20"):
         loaded = cached.network(NETWORKS[name])
         gates = tuple(loaded.network.gates_without(["layer1.1"]))
-        both = [cached.reliability(loaded, images_of(loaded.entry), each) for each in (loaded.intact, gates)]
+        both = [cached.reliability(loaded, images_of(loaded.entry, limit=FEW), each) for each in (loaded.intact, gates)]
         assert calibration_sentence(name, *both) in [each.value for each in page.header]
 
 

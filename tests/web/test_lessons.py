@@ -83,6 +83,7 @@ def test_the_answer_sheet_holds_questions_predictions_and_answers() -> None:
     ]
 
 
+@pytest.mark.usefixtures("few_images")
 def test_the_view_waits_for_the_prediction() -> None:
     app = opened("layer_deletion", {"network": "fashion-resnet20"})
     app.session_state["lesson"] = Running(
