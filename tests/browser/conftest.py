@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Error, Locator, Page, Playwright, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Error, Locator, Page, Playwright, expect, sync_playwright
 
 ROOT = Path(__file__).parents[2]
 SOON = 60_000  # milliseconds: a fresh server computes a page for the first time
@@ -31,11 +31,20 @@ def playwright() -> Iterator[Playwright]:
         yield playwright
 
 
+FOR_TESTS = [
+    "--process-per-site",  # see Profile
+    "--host-resolver-rules=MAP classroom.test 127.0.0.1",
+    "--use-fake-device-for-media-stream",
+    "--use-fake-ui-for-media-stream",
+]
+
+
 @pytest.fixture(scope="session")
 def browser(playwright: Playwright) -> Iterator[Browser]:
     """The system's Chromium, else Playwright's own download; CI must have one."""
+    options = browser_options()
     try:
-        browser = playwright.chromium.launch(**browser_options())
+        browser = playwright.chromium.launch(**options | {"args": [*options["args"], *FOR_TESTS]})
     except Error as error:
         if os.environ.get("CI") == "true":
             raise
@@ -93,16 +102,55 @@ def server() -> Iterator[Server]:
     server.stop()
 
 
+class Profile:
+    """A visitor's browser, whose tabs share one process: it compiles Streamlit's megabytes of JavaScript once, not for each test.
+
+    The process lives as long as a tab with the site is open, so one stays.
+    """
+
+    def __init__(self, browser: Browser, address: str, **options: object) -> None:
+        self.context: BrowserContext = browser.new_context(**options)
+        self.kept = self.context.new_page()
+        self.kept.goto(f"{address}/_stcore/health")
+
+    def tab(self) -> Iterator[Page]:
+        """A tab that fails the test when the page's own script does; afterwards the profile is as new."""
+        page = self.context.new_page()
+        faults: list[str] = []
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        yield page
+        page.close()
+        self.context.clear_cookies()
+        self.kept.evaluate("localStorage.clear()")
+        assert not faults
+
+
+DESK = {"width": 1440, "height": 1000}
+
+
+@pytest.fixture(scope="session")
+def profile(browser: Browser, server: Server) -> Iterator[Profile]:
+    profile = Profile(browser, server.address, viewport=DESK)
+    yield profile
+    profile.context.close()
+
+
 @pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    """A tab that fails the test when the page's own script does."""
-    context = browser.new_context(viewport={"width": 1440, "height": 1000})
-    page = context.new_page()
-    faults: list[str] = []
-    page.on("pageerror", lambda error: faults.append(str(error)))
-    yield page
-    context.close()
-    assert not faults
+def page(profile: Profile) -> Iterator[Page]:
+    yield from profile.tab()
+
+
+@pytest.fixture(scope="session")
+def second_profile(browser: Browser, server: Server) -> Iterator[Profile]:
+    profile = Profile(browser, server.address, viewport=DESK)
+    yield profile
+    profile.context.close()
+
+
+@pytest.fixture
+def second(second_profile: Profile) -> Iterator[Page]:
+    """The browser of somebody else."""
+    yield from second_profile.tab()
 
 
 def heading(page: Page, text: str) -> None:

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from PIL import Image, ImageDraw
-from playwright.sync_api import Browser, Page, Playwright, Route, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from resnet_viz.web.address import own_address
-from tests.browser.conftest import SOON, Server, block, browser_options, finished, heading
+from tests.browser.conftest import SOON, Server, block, finished, heading
 from tests.browser.test_app import FIRST, PAGES
 
 EVERY_PAGE = {"": FIRST, **PAGES, "degradation": "Do more layers make a plain network worse, even on the images it is trained on?",
@@ -38,7 +38,7 @@ def what_it_shows(page: Page) -> list[str]:
     return [re.sub(r"\d+\.\d\d s", "", text) for text in texts]
 
 
-def test_a_link_opened_on_a_fresh_server_shows_the_same(server: Server, page: Page, browser: Browser) -> None:
+def test_a_link_opened_on_a_fresh_server_shows_the_same(server: Server, page: Page, second: Page) -> None:
     opened(page, f"{server.address}/layer_deletion?network=fashion-resnet20")
     for name in ("layer1.2", "layer2.0"):
         block(page, name).click()
@@ -55,12 +55,10 @@ def test_a_link_opened_on_a_fresh_server_shows_the_same(server: Server, page: Pa
     shown = what_it_shows(page)
     other = Server()
     try:
-        second = browser.new_context(viewport={"width": 1440, "height": 1000}).new_page()
         opened(second, shared.replace(server.address, other.address))
         expect(second.get_by_text("Every block deleted in turn")).to_be_visible(timeout=SOON)
         expect(second.get_by_text("the three worst").first).to_be_visible(timeout=SOON)
         assert what_it_shows(second) == shown
-        second.context.close()
     finally:
         other.stop()
 
@@ -158,11 +156,7 @@ def test_a_reload_keeps_what_is_shown(server: Server, page: Page) -> None:
     expect(page.get_by_text("deleted: layer3.1")).to_be_visible(timeout=SOON)
 
 
-def test_a_classroom_name_over_http_has_neither_clipboard_nor_camera(server: Server, playwright: Playwright) -> None:
-    options = browser_options()
-    mapped = [*options["args"], "--host-resolver-rules=MAP classroom.test 127.0.0.1"]
-    browser = playwright.chromium.launch(**options | {"args": mapped})
-    page = browser.new_page()
+def test_a_classroom_name_over_http_has_neither_clipboard_nor_camera(server: Server, page: Page) -> None:
     opened(page, f"{server.address.replace('localhost', 'classroom.test')}/stage_diagram")
     page.get_by_role("button", name="Share").click()
     expect(page.get_by_label("Link to this view")).to_have_value(re.compile("^http://classroom.test:"), timeout=SOON)
@@ -170,7 +164,6 @@ def test_a_classroom_name_over_http_has_neither_clipboard_nor_camera(server: Ser
     page.keyboard.press("Escape")
     page.get_by_role("radio", name="camera").click()
     expect(page.get_by_text("only over https or on this machine itself")).to_be_visible(timeout=SOON)
-    browser.close()
 
 
 def test_a_classroom_server_gives_links_that_others_can_open(page: Page) -> None:
@@ -255,11 +248,7 @@ def test_several_photos_become_a_batch_that_a_reload_forgets(server: Server, pag
     expect(page.get_by_text("as the network sees it")).to_have_count(0)
 
 
-def test_the_camera(server: Server, playwright: Playwright) -> None:
-    options = browser_options()
-    fake = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
-    browser = playwright.chromium.launch(**options | {"args": [*options["args"], *fake]})
-    page = browser.new_context(permissions=["camera"]).new_page()
+def test_the_camera(server: Server, page: Page) -> None:
     opened(page, f"{server.address}/stage_diagram?network=fashion-resnet20")
     page.get_by_role("radio", name="camera").click()
     expect(page.locator("video")).to_be_visible(timeout=SOON)
@@ -272,7 +261,6 @@ def test_the_camera(server: Server, playwright: Playwright) -> None:
             expect(seen).to_be_visible(timeout=10_000)
             break
     expect(seen).to_be_visible(timeout=1000)
-    browser.close()
 
 
 def test_drawing_changes_what_the_network_sees(server: Server, page: Page) -> None:
@@ -420,7 +408,7 @@ def test_a_step_without_a_query_shows_the_defaults(server: Server, page: Page) -
 
 
 def test_a_lesson_is_recorded_saved_reopened_and_stepped_through(
-    server: Server, page: Page, browser: Browser, tmp_path: Path
+    server: Server, page: Page, second: Page, tmp_path: Path
 ) -> None:
     opened(page, f"{server.address}/layer_deletion?network=fashion-resnet20&deleted=1")
     for number, (name, question) in enumerate([("One block", ""), ("Another block", "What happens now?")], start=1):
@@ -446,21 +434,19 @@ def test_a_lesson_is_recorded_saved_reopened_and_stepped_through(
     assert [step["link"] for step in steps] == [
         f"layer_deletion?network=fashion-resnet20&deleted={code}" for code in ("1", "1.4")
     ]
-    other = browser.new_context(viewport={"width": 1440, "height": 1000}).new_page()
-    opened(other, f"{server.address}/lessons")
-    other.locator("input[type=file]").set_input_files(
+    opened(second, f"{server.address}/lessons")
+    second.locator("input[type=file]").set_input_files(
         {"name": "no.json", "mimeType": "application/json", "buffer": b"{}"}
     )
-    expect(other.get_by_text("no.json was not opened. This is not a lesson")).to_be_visible(timeout=SOON)
-    other.locator("input[type=file]").set_input_files(file)
-    other.get_by_role("button", name="Start").nth(3).click(timeout=SOON)
-    heading(other, "One block")
-    expect(other.get_by_text("deleted: layer1.1", exact=True)).to_be_visible(timeout=SOON)
-    other.get_by_role("button", name="Next").click()
-    expect(other.get_by_text("What happens now?")).to_be_visible(timeout=SOON)
-    other.get_by_role("button", name="Show what happens").click()
-    expect(other.get_by_text("deleted: layer1.1, layer2.1", exact=True)).to_be_visible(timeout=SOON)
-    other.context.close()
+    expect(second.get_by_text("no.json was not opened. This is not a lesson")).to_be_visible(timeout=SOON)
+    second.locator("input[type=file]").set_input_files(file)
+    second.get_by_role("button", name="Start").nth(3).click(timeout=SOON)
+    heading(second, "One block")
+    expect(second.get_by_text("deleted: layer1.1", exact=True)).to_be_visible(timeout=SOON)
+    second.get_by_role("button", name="Next").click()
+    expect(second.get_by_text("What happens now?")).to_be_visible(timeout=SOON)
+    second.get_by_role("button", name="Show what happens").click()
+    expect(second.get_by_text("deleted: layer1.1, layer2.1", exact=True)).to_be_visible(timeout=SOON)
 
 
 def faults_seen(page: Page) -> list[tuple[str, str]]:

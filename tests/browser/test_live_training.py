@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import SOON, Server, block, finished, heading
 from tests.browser.test_class import opened
@@ -33,7 +33,7 @@ def losses_shown(page: Page) -> tuple[float, float]:
     return float(left), float(right)
 
 
-def test_a_race_is_watched_paused_left_and_taken_along(server: Server, page: Page, browser: Browser) -> None:
+def test_a_race_is_watched_paused_left_and_taken_along(server: Server, page: Page, second: Page) -> None:
     start(page, server.address, 500)
     expect(page.get_by_role("heading", name=re.compile("^After [0-9]+ steps: plain8 "))).to_be_visible(timeout=SOON)
     assert re.search(r"[?&]training=[0-9a-f]{8}", page.url)
@@ -69,12 +69,10 @@ def test_a_race_is_watched_paused_left_and_taken_along(server: Server, page: Pag
     block(page, "layer2.0").click()
     expect(page.get_by_text("deleted: layer2.0", exact=True)).to_be_visible(timeout=SOON)
     expect(page.get_by_text(re.compile("fashion-resnet8:right-[0-9]+-[0-9a-f]{8}")).first).to_be_visible(timeout=SOON)
-    other = browser.new_context().new_page()
-    for view in (page, other):  # a reload, and the link in another browser
+    for view in (page, second):  # a reload, and the link in another browser
         opened(view, page.url)
         expect(view.get_by_role("combobox", name=re.compile("Network"))).to_have_value(chosen, timeout=SOON)
         expect(view.get_by_text("deleted: layer2.0", exact=True)).to_be_visible(timeout=SOON)
-    other.context.close()
     page.get_by_role("link", name="Live training").click()
     heading(page, "Which of two networks learns faster?")
     finished(page)
@@ -85,10 +83,9 @@ def test_a_race_is_watched_paused_left_and_taken_along(server: Server, page: Pag
     assert "training=" not in page.url
 
 
-def test_a_second_visitor_waits_and_watches(server: Server, page: Page, browser: Browser) -> None:
+def test_a_second_visitor_waits_and_watches(server: Server, page: Page, second: Page) -> None:
     start(page, server.address, 500)
     expect(page.get_by_text(re.compile("· Step [0-9]+ of 500"))).to_be_visible(timeout=SOON)
-    second = browser.new_context().new_page()
     start(second, server.address, 50)
     expect(second.get_by_text("Waiting: it is the next, one is being trained")).to_be_visible(timeout=SOON)
     expect(second.get_by_text("Meanwhile you see the one before yours: plain8 beside resnet8.")).to_be_visible(
@@ -98,13 +95,11 @@ def test_a_second_visitor_waits_and_watches(server: Server, page: Page, browser:
     main(page).get_by_role("button", name="Stop").click()
     expect(second.get_by_text(re.compile("· (Step [0-9]+ of 50|Ended after step 50)"))).to_be_visible(timeout=SOON)
     main(second).get_by_role("button", name="Stop").click()
-    second.context.close()
 
 
-def test_whoever_has_the_address_holds_and_frees_it(server: Server, page: Page, browser: Browser) -> None:
+def test_whoever_has_the_address_holds_and_frees_it(server: Server, page: Page, second: Page) -> None:
     start(page, server.address, 2000)
     expect(page.get_by_text(re.compile("· Step [0-9]+ of 2000, about [0-9]+ (s|min) left"))).to_be_visible(timeout=SOON)
-    second = browser.new_context().new_page()
     opened(second, page.url)
     page.get_by_role("button", name="Pause").click()
     for view in (page, second):
@@ -113,7 +108,6 @@ def test_whoever_has_the_address_holds_and_frees_it(server: Server, page: Page, 
     for view in (page, second):
         expect(view.get_by_text(re.compile("· Step [0-9]+ of 2000"))).to_be_visible(timeout=SOON)
     main(second).get_by_role("button", name="Stop").click()
-    second.context.close()
 
 
 def test_a_link_to_a_run_that_is_gone_is_told(server: Server, page: Page) -> None:
