@@ -7,11 +7,14 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
+
+from tests.browser.conftest import Profile
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.browser
@@ -72,25 +75,30 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     server.wait(20)
 
 
+@pytest.fixture(scope="module")
+def profiles(browser: Browser, address: str) -> Iterator[dict[bool, Profile]]:
+    """A visitor with a mouse (False) and one with a touch screen."""
+    profiles = {touch: Profile(browser, address, has_touch=touch, is_mobile=touch) for touch in (False, True)}
+    yield profiles
+    for profile in profiles.values():
+        profile.context.close()
+
+
 @pytest.fixture
-def strip(browser: Browser, address: str) -> Iterator[Callable[..., Page]]:
+def strip(profiles: dict[bool, Profile], address: str) -> Iterator[Callable[..., Page]]:
     """Open a page with one strip on it."""
-    contexts = []
+    with ExitStack() as tabs:
 
-    def opened(width: int = 1440, theme: str = "light", touch: bool = False, **case: object) -> Page:
-        context = browser.new_context(
-            viewport={"width": width, "height": 900}, color_scheme=theme, has_touch=touch, is_mobile=touch
-        )
-        contexts.append(context)
-        page = context.new_page()
-        page.goto(f"{address}?{urlencode({'case': json.dumps(case)})}")
-        expect(page.get_by_text("chosen: ")).to_be_visible(timeout=60_000)
-        expect(page.locator(".stage").first).to_be_visible()
-        return page
+        def opened(width: int = 1440, theme: str = "light", touch: bool = False, **case: object) -> Page:
+            page = tabs.enter_context(contextmanager(profiles[touch].tab)())
+            page.set_viewport_size({"width": width, "height": 900})
+            page.emulate_media(color_scheme=theme)
+            page.goto(f"{address}?{urlencode({'case': json.dumps(case)})}")
+            expect(page.get_by_text("chosen: ")).to_be_visible(timeout=60_000)
+            expect(page.locator(".stage").first).to_be_visible()
+            return page
 
-    yield opened
-    for context in contexts:
-        context.close()
+        yield opened
 
 
 def block(page: Page, name: str) -> Locator:
