@@ -455,17 +455,22 @@ def faults_seen(page: Page) -> list[tuple[str, str]]:
     return [(each["id"], each["nodes"][0]["html"][:200]) for each in found if each["impact"] in ("serious", "critical")]
 
 
+DRAWN = """() => !document.querySelector("[data-testid='stSkeleton']")
+    && [...document.querySelectorAll(".stPlotlyChart")].every(chart => chart.querySelector(".main-svg"))
+    && document.getAnimations().every(each => each.playState !== "running" || each.effect.getTiming().iterations === Infinity)"""
+
+
 @pytest.mark.parametrize(("width", "theme"), [(390, "dark"), (1920, "light")])
-def test_every_page_fits_its_screen_and_is_accessible(width: int, theme: str, server: Server, browser: Browser) -> None:
-    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=theme)
-    page = context.new_page()
+def test_every_page_fits_its_screen_and_is_accessible(width: int, theme: str, server: Server, page: Page) -> None:
+    page.set_viewport_size({"width": width, "height": 900})
+    page.emulate_media(color_scheme=theme)
     faults: list[str] = []
     page.on("console", lambda message: faults.append(message.text) if message.type in ("error", "warning") else None)
     for name, title in EVERY_PAGE.items():
         page.goto(f"{server.address}/{name}{'&' if '?' in name else '?'}network=fashion-resnet20")
         heading(page, title)
         finished(page)
-        page.wait_for_timeout(700)  # what a new run replaces fades until then
+        page.wait_for_function(DRAWN, timeout=SOON)  # what a new run replaces fades until then
         assert page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth") <= width, name
         if serious := faults_seen(page):  # what is being drawn anew is paler for a moment
             finished(page)
@@ -474,4 +479,3 @@ def test_every_page_fits_its_screen_and_is_accessible(width: int, theme: str, se
         assert not serious, (name, serious)
     # Streamlit itself asks for these two below a page's own address first.
     assert [text for text in faults if "404" not in text] == []
-    context.close()
