@@ -4,6 +4,7 @@ import asyncio
 import gc
 import gzip
 import mimetypes
+import os
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -28,8 +29,13 @@ YEAR = 365 * 24 * 3600
 
 @asynccontextmanager
 async def ready(_: st.App) -> AsyncIterator[None]:
-    """Before the port opens, the first page has been drawn once, with its imports, network and figures."""
+    """Before the port opens, the first page has been drawn once, with its imports, network and figures.
+
+    Torch computes on half of the cores: the others draw pages. Where threads of one operation have to wait for cores, it takes
+    three times as much CPU.
+    """
     started = time.monotonic()
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // 2)))  # read when torch is imported
     await Nobody().see_first_page()
     settle()
     print(f"  Ready after {time.monotonic() - started:.1f} s.", flush=True)
