@@ -21,7 +21,7 @@ from resnet_viz.networks.network import build
 from resnet_viz.networks.vgg import build_vgg11
 from resnet_viz.networks.zoo import NETWORKS, load
 
-THREADS, ROUNDS = 8, 3
+THREADS, ROUNDS = 8, 2
 
 
 @pytest.fixture(scope="module")

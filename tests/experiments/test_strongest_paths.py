@@ -13,7 +13,7 @@ from resnet_viz.experiments.strongest_paths import path_gradient, recall, strong
 from resnet_viz.networks.zoo import NETWORKS, images_of, load
 
 from ..conftest import PLAIN, RESIDUAL_CASES, Case, left_as_it_was, relative_error, small_network
-from .test_paths import gradient_of_each_path
+from .test_paths import gradient_of_each_path, residual_kinds
 
 EVERY = list(product((False, True), repeat=4))
 all_gates = pytest.mark.parametrize("gates", [None, [0.3, 0.0, 1.0, 0.7]], ids=["intact", "gated"])
@@ -125,7 +125,7 @@ def test_recall_counts_the_found_that_are_truly_strongest(network, image, label)
         assert recall(network, image, label, width=width, looked_at=2) == (hits, two)
 
 
-@residual_cases
+@residual_kinds
 @pytest.mark.parametrize("paths_at_once", [1, 3])
 def test_recall_in_portions_is_the_same(network, image, label, monkeypatch, paths_at_once):
     whole = recall(network, image, label, width=4)

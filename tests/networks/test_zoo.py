@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+from functools import cache
 
 import pytest
 import torch
@@ -14,12 +15,17 @@ from resnet_viz.errors import InputError
 from resnet_viz.experiments.deletion import predict
 from resnet_viz.networks import zoo
 from resnet_viz.networks.datasets import bundled_fashion
-from resnet_viz.networks.description import describe
-from resnet_viz.networks.zoo import NETWORKS, load
+from resnet_viz.networks.description import Description, describe
+from resnet_viz.networks.zoo import NETWORKS, Entry, load
 
 from ..conftest import same_state
 
 SMALL = NETWORKS["cifar10-resnet20"]
+
+
+@cache
+def described(entry: Entry) -> Description:
+    return describe(zoo.architecture(entry), entry.preprocessing)
 
 
 # Untrained networks.
@@ -93,27 +99,25 @@ CIFAR_MILLIONS = {20: "0.27", 32: "0.46", 44: "0.66", 56: "0.85", 110: "1.7"}
 def test_the_imagenet_networks_have_the_published_sizes(name):
     depth = int(name.removeprefix("imagenet-resnet").split("-")[0])
     kind, stages, params, giga_macs = IMAGENET_FACTS[depth]
-    network = zoo.architecture(NETWORKS[name])
-    described = describe(network.eval(), NETWORKS[name].preprocessing)
+    network, description = zoo.architecture(NETWORKS[name]), described(NETWORKS[name])
     assert {block.kind for block in network.blocks.values()} == {kind}
     assert list(network.stage_sizes().values()) == stages
-    assert described.params == params == sum(parameter.numel() for parameter in network.parameters())
-    assert round(described.macs / 1e9, 3) == giga_macs
-    assert described.layers == depth
-    assert len(NETWORKS[name].classes) == described.head.out_shape[0] == 1000
+    assert description.params == params == sum(parameter.numel() for parameter in network.parameters())
+    assert round(description.macs / 1e9, 3) == giga_macs
+    assert description.layers == depth
+    assert len(NETWORKS[name].classes) == description.head.out_shape[0] == 1000
 
 
 def test_the_cifar_networks_have_the_published_sizes():
     depths = [int(name.removeprefix("cifar10-resnet")) for name in NETWORKS if name.startswith("cifar10")]
     assert depths == list(CIFAR_MILLIONS)
     for depth, millions in CIFAR_MILLIONS.items():
-        entry = NETWORKS[f"cifar10-resnet{depth}"]
-        described = describe(zoo.architecture(entry), entry.preprocessing)
+        description = described(NETWORKS[f"cifar10-resnet{depth}"])
         digits = len(millions.split(".")[1])
-        assert f"{described.params / 1e6:.{digits}f}" == millions
-        assert described.layers == depth and len(described.blocks) == (depth - 2) // 2
-        assert {block.shortcut for block in described.blocks} == {"identity", "option A"}
-        assert [block.out_shape for block in described.blocks][:: len(described.blocks) // 3] == [
+        assert f"{description.params / 1e6:.{digits}f}" == millions
+        assert description.layers == depth and len(description.blocks) == (depth - 2) // 2
+        assert {block.shortcut for block in description.blocks} == {"identity", "option A"}
+        assert [block.out_shape for block in description.blocks][:: len(description.blocks) // 3] == [
             (16, 32, 32),
             (32, 16, 16),
             (64, 8, 8),
@@ -131,7 +135,7 @@ def test_the_test_errors_are_the_published_ones():
 def test_a_description_needs_no_weights(name):
     entry = NETWORKS[name]
     with_weights = describe(entry.build(seed=0).eval(), entry.preprocessing)
-    assert describe(zoo.architecture(entry), entry.preprocessing) == with_weights
+    assert described(entry) == with_weights
 
 
 def test_every_row_is_complete():
@@ -164,7 +168,7 @@ def test_a_plain_network_has_the_depth_and_shapes_of_its_residual_one(name):
     if "plain" in name or name in ("fashion-vgg11", "fashion-preact110"):
         assert plain is None
         return
-    residual_blocks = describe(zoo.architecture(entry), entry.preprocessing).blocks
+    residual_blocks = described(entry).blocks
     network, crop = zoo.architecture(plain), entry.preprocessing.crop
     plain_blocks = describe(network, plain.preprocessing).blocks
     assert {block.shortcut for block in plain_blocks} == {"none"}

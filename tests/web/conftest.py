@@ -11,7 +11,7 @@ import pytest
 from resnet_viz.networks import zoo
 from resnet_viz.web import cached
 
-FEW = 60  # six of each class
+FEW = 30  # three of each class
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from resnet_viz.web import cached
 from .conftest import data_of
 from .test_pages import button, opened, texts
 
-SMALL = {"network": "fashion-resnet20", "beside": "nothing", "image": "27"}
+SMALL = {"network": "fashion-resnet20", "beside": "nothing", "image": "13"}
 pytestmark = pytest.mark.usefixtures("few_images")
 
 
