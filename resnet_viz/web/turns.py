@@ -77,4 +77,4 @@ def in_turn(length: int) -> Callable[[Callable[Given, Result]], Callable[Given, 
 def leave_if_asked() -> None:
     """End this run, by the exception that Streamlit ends runs with, if the visitor has gone or asked for another one."""
     if get_script_run_ctx(suppress_warning=True):
-        st.session_state.get("")  # Streamlit looks at every access to the state
+        st.session_state.get("visit")  # Streamlit looks at every access to the state

@@ -4,6 +4,7 @@ import threading
 import time
 
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from resnet_viz.web import turns
 from resnet_viz.web.turns import LONG, SHORT, Turns
@@ -76,3 +77,8 @@ def test_whoever_leaves_while_waiting_holds_up_nobody(monkeypatch) -> None:
     with queue.turn(LONG):
         pass
     visitor.join(SOON)
+
+
+def test_a_page_may_always_ask_whether_to_leave() -> None:
+    app = AppTest.from_string("from resnet_viz.web.turns import leave_if_asked; leave_if_asked()").run()
+    assert not app.exception
