@@ -12,6 +12,7 @@ from PIL import Image
 from ..networks.images import ImageSet
 from .cached import kept
 from .card import Card
+from .session import if_shown
 
 CSS = """
 .grid { display: grid; grid-template-columns: repeat(5, 1fr); gap: 6px; }
@@ -61,7 +62,7 @@ def gallery(
             "positions": positions,
             "chosen": positions.index(chosen) if chosen in positions else -1,
         },
-        on_choice_change=on_change,
+        on_choice_change=if_shown(key, on_change),
     )
 
 

@@ -14,7 +14,7 @@ from ..figures.deletion import seen_sentence
 from ..networks.network import stage_of
 from . import cached
 from .kept import digest_of
-from .session import LARGEST_SEED, Visit, change_lesion, choices, redo_lesion, undo_lesion
+from .session import LARGEST_SEED, Visit, change_lesion, choices, if_shown, redo_lesion, undo_lesion
 from .strip import network_strip
 
 HE_2015, HE_2016 = "[He et al., 2015](https://arxiv.org/abs/1512.03385)", "[2016](https://arxiv.org/abs/1603.05027)"
@@ -124,7 +124,7 @@ def deleting_strip(
             random_blocks(name, blocks)
         st.session_state[gate_key] = lesion.gate
         st.slider("Gate of the chosen blocks", 0.0, 1.0, step=0.05, help="The factor g on their branches: 0 deletes them, 1 leaves them intact.", key=gate_key,
-                  on_change=take_gate, width=300)  # fmt: skip
+                  on_change=if_shown(gate_key, take_gate), width=300)  # fmt: skip
     strip_as_table(visit, bars)
     return list(lesion.blocks)
 

@@ -4,6 +4,8 @@ import base64
 
 import streamlit as st
 
+from .session import if_shown
+
 EDITOR = st.components.v2.component(
     "resnet_viz_pixel_editor",
     html="""
@@ -104,5 +106,5 @@ def pixel_editor(start: bytes, *, key: str) -> str:
         except (TypeError, ValueError):
             return
 
-    EDITOR(key=key, data={"pixels": drawings.get(key, encoded), "start": encoded}, on_pixels_change=take)
+    EDITOR(key=key, data={"pixels": drawings.get(key, encoded), "start": encoded}, on_pixels_change=if_shown(key, take))
     return drawings.get(key, encoded)

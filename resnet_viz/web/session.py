@@ -1,7 +1,7 @@
 """What one visitor has chosen: network, weights, image, lesion. It lives in session_state under keys of no widget."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 import streamlit as st
@@ -136,6 +136,11 @@ def choices() -> Choices:
     if "choices" not in st.session_state:
         st.session_state["choices"] = Choices()
     return st.session_state["choices"]
+
+
+def if_shown(key: str, callback: Callable[[], None]) -> Callable[[], None]:
+    """For a control that not every page has: a click can reach the server after the next page has been drawn."""
+    return lambda: callback() if key in st.session_state else None
 
 
 def notice(sentence: str) -> None:

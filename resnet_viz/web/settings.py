@@ -8,7 +8,7 @@ import streamlit as st
 
 from ..networks.images import ImageSet
 from .links import blocks_code, blocks_of_code, whole_number
-from .session import Visit, choices, notice
+from .session import Visit, choices, if_shown, notice
 
 NONE = "none"
 ONE, SEVERAL = "this image", "several images"
@@ -116,4 +116,4 @@ def setting(
     key = f"{page}/{name}"
     st.session_state[key] = value
 
-    return value, key, lambda: set_value(name, st.session_state[key], default, code)
+    return value, key, if_shown(key, lambda: set_value(name, st.session_state[key], default, code))

@@ -7,6 +7,7 @@ import streamlit as st
 
 from ..figures.palette import Palette
 from ..networks.description import Description
+from .session import if_shown
 
 HERE = Path(__file__).parent
 STRIP = st.components.v2.component(
@@ -70,5 +71,5 @@ def network_strip(
                 for block in description.blocks
             ],
         },
-        on_choice_change=on_change,
+        on_choice_change=if_shown(key, on_change),
     )  # fmt: skip
