@@ -55,18 +55,19 @@ class Answer:
 
 
 def watched(messages: Iterator[ForwardMsg], answer: Answer, visitor: Visitor) -> Answer:
-    """Follow what the app sends after an action. A figure counts when the line of files under it names the new view."""
+    """Follow what the app sends after an action. A figure counts when it comes in the run that the action began."""
     for message in messages:
         now = time.monotonic() - answer.at
+        if message.WhichOneof("type") == "new_session":
+            answer.first = answer.last = None
         if message.WhichOneof("type") != "delta" or message.delta.WhichOneof("type") != "new_element":
             continue
         element = message.delta.new_element
         kind = element.WhichOneof("type")
         if kind == "exception":
             answer.faults.append(element.exception.message or element.exception.type)
-        elif kind == "bidi_component" and element.bidi_component.component_name.endswith("resnet_viz_files"):
-            if visitor.query in element.bidi_component.json.replace("\\u0026", "&"):
-                answer.first, answer.last = answer.first or now, now
+        elif kind == "plotly_chart":
+            answer.first, answer.last = answer.first or now, now
         elif kind == "markdown" and (said := VERDICT.search(element.markdown.body)):
             answer.verdict = said[1].rstrip(".")
     answer.done = time.monotonic() - answer.at

@@ -83,7 +83,7 @@ with st.container(border=True):
 with st.container(border=True):
     deep = int(settings.one_of("deep", "Deepened to", ["32", "56", "110"], "56", help="Layers of the plain network that begins as plain20.")) # fmt: skip
     with cached.timed() as spent, st.spinner("Deepening ..."):
-        found = cached.containment(NETWORKS["fashion-plain20"], trainable("plain", deep))
+        found = cached.containment(cached.network(NETWORKS["fashion-plain20"]), trainable("plain", deep))
     st.header(f"The deeper network contains the shallower one: training errors of {found.shallow_error_pct:.2f} % and {found.deep_error_pct:.2f} %", anchor=False)  # fmt: skip
     st.markdown(f"The trained plain20 is deepened to {deep} layers with layers that do nothing: Dirac convolutions, each followed by a batch norm whose scale and offset undo its normalisation. "
                 f"So {deep} layers can do what 20 do.{fresh_training(deep)}\n\n| inserted batch norms | logits differ in eval mode | in train mode |\n|---|---|---|\n"

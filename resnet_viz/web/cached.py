@@ -111,7 +111,7 @@ def timed() -> Iterator[list[str]]:
 def network(entry: Entry, untrained: int | None = None, batch_norm: bool = True) -> LoadedNetwork:
     """A network that every session shares."""
     key = "network", digest_of(entry, untrained, batch_norm)
-    return NETWORKS.get(key, lambda: zoo.load(entry, untrained=untrained, batch_norm=batch_norm))
+    return NETWORKS.get(key, lambda: in_turn(SHORT)(zoo.load)(entry, untrained=untrained, batch_norm=batch_norm))
 
 
 @cache
@@ -145,23 +145,27 @@ def fitted(entry: Entry, name: str, photo: bytes) -> Tensor:
 
 
 @kept
+@in_turn(SHORT)
 def description(loaded: LoadedNetwork) -> Description:
     return describe(loaded.network, loaded.entry.preprocessing)
 
 
 @kept
+@in_turn(SHORT)
 def description_of_row(entry: Entry) -> Description:
     """Of a network without weights."""
     return describe(zoo.architecture(entry), entry.preprocessing)
 
 
 @kept
+@in_turn(SHORT)
 def stem_and_head(entry: Entry) -> tuple[list[Part], list[Part]]:
     """The layers of a network's stem and head."""
     return stem_and_head_of(zoo.architecture(entry), entry.preprocessing)
 
 
 @kept
+@in_turn(SHORT)
 def branch_layers(entry: Entry, block: str) -> list[Part]:
     """The layers of one block's branch."""
     network = zoo.architecture(entry)
@@ -292,6 +296,7 @@ def stops(loaded: LoadedNetwork, images: ImageSet) -> deletion.Sweep:
 
 
 @kept
+@in_turn(SHORT)
 def probabilities_by_stop(loaded: LoadedNetwork, image: ImageSet) -> np.ndarray:
     """Class probabilities of one image after each number of blocks."""
     return early_stop.probabilities_by_stop(loaded.network, loaded.inputs(image))
@@ -351,9 +356,10 @@ def integrated_gradients(
 
 
 @kept
-def containment(shallow: Entry, deep: Entry) -> deepening.Containment:
+@in_turn(SHORT)
+def containment(shallow: LoadedNetwork, deep: Entry) -> deepening.Containment:
     """A trained plain network beside itself, deepened."""
-    return deepening.containment(network(shallow).network, deep)
+    return deepening.containment(shallow.network, deep)
 
 
 @kept
@@ -366,12 +372,14 @@ def gradient_growth(entry: Entry, seed: int, images: ImageSet) -> float:
 
 
 @kept
+@in_turn(SHORT)
 def traced(loaded: LoadedNetwork, images: ImageSet, labels: tuple[int, ...]) -> trace.Trace:
     """One forward and one backward pass over a batch."""
     return trace.trace(loaded.network, loaded.inputs(images), label_tensor(labels))
 
 
 @kept
+@in_turn(SHORT)
 def gradient_by_length(
     loaded: LoadedNetwork, images: ImageSet, labels: tuple[int, ...], stage: str | None = None
 ) -> paths.GradientByLength:
@@ -387,6 +395,7 @@ def sampled_path_norms(
 
 
 @kept
+@in_turn(SHORT)
 def strongest_paths(loaded: LoadedNetwork, image: ImageSet, label: int) -> StrongestPaths:
     """The strongest paths that a search finds for one image."""
     return strongest.strongest_paths(loaded.network, loaded.inputs(image), label_tensor((label,)))
@@ -399,7 +408,7 @@ def path_gradient(loaded: LoadedNetwork, image: ImageSet, label: int, takes_bran
 
 
 @kept
-@in_turn(LONG)
+@in_turn(SHORT)
 def recall(loaded: LoadedNetwork, image: ImageSet, label: int) -> tuple[int, int]:
     """How many of the paths found are among the strongest of all, in a network of few blocks."""
     return strongest.recall(loaded.network, loaded.inputs(image), label_tensor((label,)))

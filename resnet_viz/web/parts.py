@@ -16,6 +16,7 @@ from . import cached
 from .kept import digest_of
 from .session import LARGEST_SEED, Visit, change_lesion, choices, if_shown, redo_lesion, undo_lesion
 from .strip import network_strip
+from .turns import SERVED
 
 HE_2015, HE_2016 = "[He et al., 2015](https://arxiv.org/abs/1512.03385)", "[2016](https://arxiv.org/abs/1603.05027)"
 VEIT = "[Veit, Wilber and Belongie, 2016](https://arxiv.org/abs/1605.06431)"
@@ -243,7 +244,11 @@ def in_steps(
     started, results, bar = time.monotonic(), [], None
     with cached.timed_seconds() as seconds:
         for done, step in enumerate(steps, start=1):
-            results.append(step())
+            served = SERVED.set(done - 1)
+            try:
+                results.append(step())
+            finally:
+                SERVED.reset(served)
             spent = time.monotonic() - started
             if bar is None and spent * len(steps) / done > LONG and done < len(steps):
                 with place.container():

@@ -1,7 +1,8 @@
-"""What computes for long takes turns, so that thirty sweeps at once do not hold up the thirty-first visitor's click."""
+"""What computes takes turns, so that thirty sweeps at once do not hold up the thirty-first visitor's click."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import wraps
 from itertools import count
 from threading import Condition
@@ -13,11 +14,13 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
 SHORT, LONG = 0, 1  # what the visitor waits for now goes before parts of a sweep or a study
+SERVED: ContextVar[int] = ContextVar("parts that this run has had", default=0)
 PATIENCE = 0.1  # seconds between two looks at whether the visitor has gone
 
 
 class Turns:
-    """One thread computes at a time: the short before the long, and else in the order in which they came."""
+    """One thread computes at a time: the short before the long, who has had fewer parts of it before who has had more, and else
+    in the order in which they came."""
 
     def __init__(self) -> None:
         self._waiting: list[tuple[int, int]] = []
@@ -29,7 +32,7 @@ class Turns:
     def turn(self, length: int) -> Iterator[None]:
         """Wait for a turn, and take it. While it waits it raises what ``leave_if_asked`` raises."""
         with self._changed:
-            me = length, next(self._arrivals)
+            me = length + SERVED.get(), next(self._arrivals)
             self._waiting.append(me)
         try:
             while not self._begins(me):
@@ -60,8 +63,8 @@ TURNS = Turns()
 
 
 def in_turn(length: int) -> Callable[[Callable[Given, Result]], Callable[Given, Result]]:
-    """For a function that takes more than a quarter of a second. It must not ask for kept results: whoever computes those may
-    be waiting for this turn to end."""
+    """For a function that takes more than a twentieth of a second. It must not ask for what others compute in turn: they may be
+    waiting for this turn to end."""
 
     def decorated(compute: Callable[Given, Result]) -> Callable[Given, Result]:
         @wraps(compute)

@@ -7,7 +7,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from resnet_viz.web import turns
-from resnet_viz.web.turns import LONG, SHORT, Turns
+from resnet_viz.web.turns import LONG, SERVED, SHORT, Turns
 
 SOON = 10.0  # seconds
 
@@ -39,6 +39,24 @@ def test_one_at_a_time_and_the_short_before_the_long() -> None:
     for thread in threads:
         thread.join(SOON)
     assert order == ["error", "loss", "sweep", "study"] and at_once == [True] * 4
+
+
+def test_who_has_had_fewer_parts_goes_first() -> None:
+    queue, order = Turns(), []
+
+    def compute(parts: int) -> None:
+        SERVED.set(parts)
+        with queue.turn(LONG):
+            order.append(parts)
+
+    threads = [threading.Thread(target=compute, args=(parts,)) for parts in (2, 0, 1)]
+    with queue.turn(SHORT):
+        for number, thread in enumerate(threads, start=1):
+            thread.start()
+            wait_until_waiting(queue, number)
+    for thread in threads:
+        thread.join(SOON)
+    assert order == [0, 1, 2]
 
 
 def test_a_failure_ends_a_turn() -> None:
