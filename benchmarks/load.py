@@ -56,17 +56,17 @@ class Answer:
 
 def watched(messages: Iterator[ForwardMsg], answer: Answer, visitor: Visitor) -> Answer:
     """Follow what the app sends after an action. A figure counts when it comes in the run that the action began."""
+    begun = False
     for message in messages:
         now = time.monotonic() - answer.at
-        if message.WhichOneof("type") == "new_session":
-            answer.first = answer.last = None
+        begun = begun or message.WhichOneof("type") == "new_session"
         if message.WhichOneof("type") != "delta" or message.delta.WhichOneof("type") != "new_element":
             continue
         element = message.delta.new_element
         kind = element.WhichOneof("type")
         if kind == "exception":
             answer.faults.append(element.exception.message or element.exception.type)
-        elif kind == "plotly_chart":
+        elif kind == "plotly_chart" and begun:
             answer.first, answer.last = answer.first or now, now
         elif kind == "markdown" and (said := VERDICT.search(element.markdown.body)):
             answer.verdict = said[1].rstrip(".")
