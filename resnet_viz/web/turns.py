@@ -13,19 +13,18 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
-AT_ONCE = 2
 SHORT, LONG = 0, 1  # what the visitor waits for now goes before parts of a sweep or a study
 SERVED: ContextVar[int] = ContextVar("parts that this run has had", default=0)
 PATIENCE = 0.1  # seconds between two looks at whether the visitor has gone
 
 
 class Turns:
-    """Two threads compute at a time, at most one of them something long: the short before the long, who has had fewer parts of
-    it before who has had more, and else in the order in which they came."""
+    """One thread computes at a time (with two of them, presses took twice as long under load): the short before the long, who
+    has had fewer parts of it before who has had more, and else in the order in which they came."""
 
     def __init__(self) -> None:
         self._waiting: list[tuple[int, int, int]] = []
-        self._computing: list[tuple[int, int, int]] = []
+        self._computing = False
         self._arrivals = count()
         self._changed = Condition()
 
@@ -47,22 +46,16 @@ class Turns:
             yield
         finally:
             with self._changed:
-                self._computing.remove(me)
+                self._computing = False
                 self._changed.notify_all()
 
     def _begins(self, me: tuple[int, int, int]) -> bool:
         """Whether it is this one's turn now; waits for a moment if not."""
-
-        def is_mine() -> bool:
-            beside = [length for length, *_ in self._computing]
-            return min(self._waiting) == me and len(beside) < AT_ONCE and (me[0] == SHORT or LONG not in beside)
-
         with self._changed:
-            mine = self._changed.wait_for(is_mine, PATIENCE)
+            mine = self._changed.wait_for(lambda: not self._computing and min(self._waiting) == me, PATIENCE)
             if mine:
                 self._waiting.remove(me)
-                self._computing.append(me)
-                self._changed.notify_all()
+                self._computing = True
             return mine
 
 
