@@ -43,7 +43,7 @@ from ..networks.device import device
 from ..networks.images import ImageSet, open_photo
 from ..networks.zoo import Entry, LoadedNetwork
 from .kept import Store, digest_of
-from .turns import LONG, SHORT, in_turn
+from .turns import in_turn
 
 RESULTS = Store(256 * 2**20)
 NETWORKS = Store(512 * 2**20)
@@ -108,10 +108,13 @@ def timed() -> Iterator[list[str]]:
     said.append(f"{sum(seconds):.2f} s on {device().type.upper()}")
 
 
+load = in_turn(zoo.load)
+
+
 def network(entry: Entry, untrained: int | None = None, batch_norm: bool = True) -> LoadedNetwork:
     """A network that every session shares."""
     key = "network", digest_of(entry, untrained, batch_norm)
-    return NETWORKS.get(key, lambda: in_turn(SHORT)(zoo.load)(entry, untrained=untrained, batch_norm=batch_norm))
+    return NETWORKS.get(key, lambda: load(entry, untrained=untrained, batch_norm=batch_norm))
 
 
 @cache
@@ -145,27 +148,27 @@ def fitted(entry: Entry, name: str, photo: bytes) -> Tensor:
 
 
 @kept
-@in_turn(SHORT)
+@in_turn
 def description(loaded: LoadedNetwork) -> Description:
     return describe(loaded.network, loaded.entry.preprocessing)
 
 
 @kept
-@in_turn(SHORT)
+@in_turn
 def description_of_row(entry: Entry) -> Description:
     """Of a network without weights."""
     return describe(zoo.architecture(entry), entry.preprocessing)
 
 
 @kept
-@in_turn(SHORT)
+@in_turn
 def stem_and_head(entry: Entry) -> tuple[list[Part], list[Part]]:
     """The layers of a network's stem and head."""
     return stem_and_head_of(zoo.architecture(entry), entry.preprocessing)
 
 
 @kept
-@in_turn(SHORT)
+@in_turn
 def branch_layers(entry: Entry, block: str) -> list[Part]:
     """The layers of one block's branch."""
     network = zoo.architecture(entry)
@@ -179,7 +182,7 @@ def block_maps(loaded: LoadedNetwork, image: ImageSet, block: str) -> trace.Bloc
 
 
 @kept
-@in_turn(LONG)
+@in_turn
 def family(name: str) -> list[dict[str, str | int | float | None]]:
     """A row of facts for each network of a family, recomputed from the models."""
     rows: list[dict[str, str | int | float | None]] = []
@@ -245,7 +248,7 @@ def set_logits(loaded: LoadedNetwork, images: ImageSet, gates: Sequence[float]) 
 
 
 @kept
-@in_turn(SHORT)
+@in_turn
 def logits_of_part(loaded: LoadedNetwork, images: ImageSet, gates: Sequence[float]) -> np.ndarray:
     """Logits under gates, (images, classes)."""
     return deletion.logits_of_each(loaded.network, loaded.entry.preprocessing, images, [gates])[0]
@@ -268,56 +271,56 @@ def lesion(loaded: LoadedNetwork, images: ImageSet, gates: tuple[float, ...]) ->
 
 
 @kept
-@in_turn(LONG)
+@in_turn
 def sweep(loaded: LoadedNetwork, images: ImageSet) -> deletion.Sweep:
     """Every block deleted in turn, over a set or a part of it."""
     return deletion.sweep(loaded.network, loaded.entry.preprocessing, images)
 
 
 @kept
-@in_turn(LONG)
+@in_turn
 def random_deletions(loaded: LoadedNetwork, images: ImageSet, count: int, draws: int, seed: int) -> Study:
     """``count`` random blocks deleted, several draws."""
     return lesion_studies.random_deletions(loaded.network, loaded.entry.preprocessing, images, [count], draws, seed)
 
 
 @kept
-@in_turn(LONG)
+@in_turn
 def random_swaps(loaded: LoadedNetwork, images: ImageSet, count: int, draws: int, seed: int) -> Study:
     """``count`` random pairs of blocks change places, several draws."""
     return lesion_studies.random_swaps(loaded.network, loaded.entry.preprocessing, images, [count], draws, seed)
 
 
 @kept
-@in_turn(LONG)
+@in_turn
 def stops(loaded: LoadedNetwork, images: ImageSet) -> deletion.Sweep:
     """A set in the network stopped after each number of blocks."""
     return early_stop.stop_everywhere(loaded.network, loaded.entry.preprocessing, images)
 
 
 @kept
-@in_turn(SHORT)
+@in_turn
 def probabilities_by_stop(loaded: LoadedNetwork, image: ImageSet) -> np.ndarray:
     """Class probabilities of one image after each number of blocks."""
     return early_stop.probabilities_by_stop(loaded.network, loaded.inputs(image))
 
 
 @kept
-@in_turn(SHORT)
+@in_turn
 def importance(loaded: LoadedNetwork, images: ImageSet, labels: tuple[int, ...], measure: str) -> Importance:
     """A measure of experiments.attribution by its function's name."""
     return MEASURES[measure](loaded.network, loaded.inputs(images), label_tensor(labels))
 
 
 @kept
-@in_turn(LONG)
+@in_turn
 def shapley_exact(loaded: LoadedNetwork, images: ImageSet, labels: tuple[int, ...]) -> Importance:
     """All subsets of the blocks."""
     return attribution.shapley_exact(loaded.network, loaded.inputs(images), label_tensor(labels))
 
 
 @kept
-@in_turn(LONG)
+@in_turn
 def shapley_permutation(
     loaded: LoadedNetwork, images: ImageSet, labels: tuple[int, ...], number: int, seed: int
 ) -> np.ndarray:
@@ -326,7 +329,7 @@ def shapley_permutation(
 
 
 @kept
-@in_turn(SHORT)
+@in_turn
 def losses(loaded: LoadedNetwork, images: ImageSet, gates: tuple[float, ...]) -> np.ndarray:
     """Each labelled image's loss under gates, (images,)."""
     return deletion.loss_of_each(loaded.network, loaded.entry.preprocessing, images, [gates])[0]
@@ -347,7 +350,7 @@ def grad_cam(
 
 
 @kept
-@in_turn(LONG)
+@in_turn
 def integrated_gradients(
     loaded: LoadedNetwork, image: ImageSet, label: int, gates: tuple[float, ...]
 ) -> image_attribution.Integrated:
@@ -356,14 +359,14 @@ def integrated_gradients(
 
 
 @kept
-@in_turn(SHORT)
+@in_turn
 def containment(shallow: LoadedNetwork, deep: Entry) -> deepening.Containment:
     """A trained plain network beside itself, deepened."""
     return deepening.containment(shallow.network, deep)
 
 
 @kept
-@in_turn(LONG)
+@in_turn
 def gradient_growth(entry: Entry, seed: int, images: ImageSet) -> float:
     """How many times as large the stream's gradient is at the first block as at the last, untrained, over labelled images."""
     loaded = zoo.load(entry, untrained=seed)  # not kept: it is needed once
@@ -372,14 +375,14 @@ def gradient_growth(entry: Entry, seed: int, images: ImageSet) -> float:
 
 
 @kept
-@in_turn(SHORT)
+@in_turn
 def traced(loaded: LoadedNetwork, images: ImageSet, labels: tuple[int, ...]) -> trace.Trace:
     """One forward and one backward pass over a batch."""
     return trace.trace(loaded.network, loaded.inputs(images), label_tensor(labels))
 
 
 @kept
-@in_turn(SHORT)
+@in_turn
 def gradient_by_length(
     loaded: LoadedNetwork, images: ImageSet, labels: tuple[int, ...], stage: str | None = None
 ) -> paths.GradientByLength:
@@ -387,7 +390,7 @@ def gradient_by_length(
 
 
 @kept
-@in_turn(LONG)
+@in_turn
 def sampled_path_norms(
     loaded: LoadedNetwork, images: ImageSet, labels: tuple[int, ...], samples: int, seed: int
 ) -> np.ndarray:
@@ -395,7 +398,7 @@ def sampled_path_norms(
 
 
 @kept
-@in_turn(SHORT)
+@in_turn
 def strongest_paths(loaded: LoadedNetwork, image: ImageSet, label: int) -> StrongestPaths:
     """The strongest paths that a search finds for one image."""
     return strongest.strongest_paths(loaded.network, loaded.inputs(image), label_tensor((label,)))
@@ -408,7 +411,7 @@ def path_gradient(loaded: LoadedNetwork, image: ImageSet, label: int, takes_bran
 
 
 @kept
-@in_turn(SHORT)
+@in_turn
 def recall(loaded: LoadedNetwork, image: ImageSet, label: int) -> tuple[int, int]:
     """How many of the paths found are among the strongest of all, in a network of few blocks."""
     return strongest.recall(loaded.network, loaded.inputs(image), label_tensor((label,)))

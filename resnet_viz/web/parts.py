@@ -249,7 +249,7 @@ def in_steps(
                 results.append(step())
             finally:
                 SERVED.reset(served)
-            spent = time.monotonic() - started
+            spent = max(time.monotonic() - started, sum(seconds))  # others may have computed the first parts
             if bar is None and spent * len(steps) / done > LONG and done < len(steps):
                 with place.container():
                     preview = st.empty()

@@ -1,5 +1,6 @@
 """What computes takes turns, so that thirty sweeps at once do not hold up the thirty-first visitor's click."""
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -13,26 +14,25 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
-SHORT, LONG = 0, 1  # what the visitor waits for now goes before parts of a sweep or a study
 SERVED: ContextVar[int] = ContextVar("parts that this run has had", default=0)
 PATIENCE = 0.1  # seconds between two looks at whether the visitor has gone
 
 
 class Turns:
-    """One thread computes at a time (with two of them, presses took twice as long under load): the short before the long, who
-    has had fewer parts of it before who has had more, and else in the order in which they came."""
+    """One thread computes at a time (with two of them, presses took twice as long under load): what is expected to be the
+    shortest goes first."""
 
     def __init__(self) -> None:
-        self._waiting: list[tuple[int, int, int]] = []
+        self._waiting: list[tuple[float, int]] = []
         self._computing = False
         self._arrivals = count()
         self._changed = Condition()
 
     @contextmanager
-    def turn(self, length: int) -> Iterator[None]:
-        """Wait for a turn, and take it. While it waits it raises what ``leave_if_asked`` raises."""
+    def turn(self, seconds: float) -> Iterator[None]:
+        """Wait for a turn, and take it for about so many seconds. While it waits it raises what ``leave_if_asked`` raises."""
         with self._changed:
-            me = length, SERVED.get(), next(self._arrivals)
+            me = seconds, next(self._arrivals)
             self._waiting.append(me)
         try:
             while not self._begins(me):
@@ -49,7 +49,7 @@ class Turns:
                 self._computing = False
                 self._changed.notify_all()
 
-    def _begins(self, me: tuple[int, int, int]) -> bool:
+    def _begins(self, me: tuple[float, int]) -> bool:
         """Whether it is this one's turn now; waits for a moment if not."""
         with self._changed:
             mine = self._changed.wait_for(lambda: not self._computing and min(self._waiting) == me, PATIENCE)
@@ -62,19 +62,23 @@ class Turns:
 TURNS = Turns()
 
 
-def in_turn(length: int) -> Callable[[Callable[Given, Result]], Callable[Given, Result]]:
-    """For a function that takes more than a twentieth of a second. It must not ask for what others compute in turn: they may be
-    waiting for this turn to end."""
+def in_turn(compute: Callable[Given, Result]) -> Callable[Given, Result]:
+    """For a function that takes more than a twentieth of a second: it is expected to take as long as it did last, and who has
+    had parts of it already comes after who has had none. It must not ask for what others compute in turn: they may be waiting
+    for this turn to end."""
+    last = 0.0
 
-    def decorated(compute: Callable[Given, Result]) -> Callable[Given, Result]:
-        @wraps(compute)
-        def call(*args: Given.args, **kwargs: Given.kwargs) -> Result:
-            with TURNS.turn(length):
+    @wraps(compute)
+    def call(*args: Given.args, **kwargs: Given.kwargs) -> Result:
+        nonlocal last
+        with TURNS.turn(last * (1 + SERVED.get())):
+            started = time.perf_counter()
+            try:
                 return compute(*args, **kwargs)
+            finally:
+                last = time.perf_counter() - started
 
-        return call
-
-    return decorated
+    return call
 
 
 def leave_if_asked() -> None:

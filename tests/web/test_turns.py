@@ -1,4 +1,4 @@
-"""Long computations take turns: one at a time, the short first, and nobody computes for a visitor who has gone."""
+"""Computations take turns: one at a time, the short first, and nobody computes for a visitor who has gone."""
 
 import threading
 import time
@@ -7,7 +7,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from resnet_viz.web import turns
-from resnet_viz.web.turns import LONG, SERVED, SHORT, Turns
+from resnet_viz.web.turns import SERVED, TURNS, Turns, in_turn
 
 SOON = 10.0  # seconds
 
@@ -23,17 +23,17 @@ def test_one_at_a_time_and_the_short_before_the_long() -> None:
     queue, order, alone = Turns(), [], []
     lock = threading.Lock()
 
-    def compute(name: str, length: int) -> None:
-        with queue.turn(length):
+    def compute(name: str, seconds: float) -> None:
+        with queue.turn(seconds):
             order.append(name)
             alone.append(lock.acquire(blocking=False))
             time.sleep(0.01)
             lock.release()
 
     threads = []
-    with queue.turn(LONG):
-        for number, (name, length) in enumerate([("sweep", LONG), ("study", LONG), ("error", SHORT), ("loss", SHORT)], start=1):
-            threads.append(threading.Thread(target=compute, args=(name, length)))
+    with queue.turn(1):
+        for number, (name, seconds) in enumerate([("study", 2.0), ("sweep", 1.0), ("error", 0.2), ("loss", 0.2)], start=1):
+            threads.append(threading.Thread(target=compute, args=(name, seconds)))
             threads[-1].start()
             wait_until_waiting(queue, number)
         assert order == []
@@ -43,28 +43,33 @@ def test_one_at_a_time_and_the_short_before_the_long() -> None:
 
 
 def test_who_has_had_fewer_parts_goes_first() -> None:
-    queue, order = Turns(), []
+    order: list[int] = []
 
+    @in_turn
     def compute(parts: int) -> None:
-        SERVED.set(parts)
-        with queue.turn(LONG):
-            order.append(parts)
+        order.append(parts)
+        time.sleep(0.01)
 
-    threads = [threading.Thread(target=compute, args=(parts,)) for parts in (2, 0, 1)]
-    with queue.turn(LONG):
+    def visit(parts: int) -> None:
+        SERVED.set(parts)
+        compute(parts)
+
+    compute(-1)  # from now on it is known how long it takes
+    threads = [threading.Thread(target=visit, args=(parts,)) for parts in (2, 0, 1)]
+    with TURNS.turn(0):
         for number, thread in enumerate(threads, start=1):
             thread.start()
-            wait_until_waiting(queue, number)
+            wait_until_waiting(TURNS, number)
     for thread in threads:
         thread.join(SOON)
-    assert order == [0, 1, 2]
+    assert order == [-1, 0, 1, 2]
 
 
 def test_a_failure_ends_a_turn() -> None:
     queue = Turns()
-    with pytest.raises(ValueError, match="no"), queue.turn(SHORT):
+    with pytest.raises(ValueError, match="no"), queue.turn(0):
         raise ValueError("no")
-    with queue.turn(LONG):
+    with queue.turn(1):
         pass
 
 
@@ -82,18 +87,18 @@ def test_whoever_leaves_while_waiting_holds_up_nobody(monkeypatch) -> None:
 
     def visit() -> None:
         try:
-            with queue.turn(SHORT):
+            with queue.turn(0):
                 pytest.fail("it had its turn")
         except Gone:
             left.set()
 
     visitor = threading.Thread(target=visit, name="visitor")
-    with queue.turn(LONG):
+    with queue.turn(1):
         visitor.start()
         wait_until_waiting(queue, 1)
         gone.set()
         assert left.wait(SOON)
-    with queue.turn(LONG):
+    with queue.turn(1):
         pass
     visitor.join(SOON)
 
