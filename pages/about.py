@@ -1,13 +1,12 @@
 """What do the words mean, and where does everything come from? Glossary, formulas, papers, licences, versions."""
 
-from importlib.metadata import version
-
 import pandas as pd
 import streamlit as st
 
 from resnet_viz.citation import CITE
 from resnet_viz.networks.device import describe_device
 from resnet_viz.networks.zoo import NETWORKS
+from resnet_viz.web import cached
 from resnet_viz.web.parts import visit
 
 visit()
@@ -93,5 +92,5 @@ st.dataframe(pd.DataFrame([{"network": entry.name, "data set": entry.dataset, "w
              hide_index=True)  # fmt: skip
 st.header("This software", anchor=False)
 st.markdown(f"{CITE}. {describe_device()}; "
-            + ", ".join(f"{name} {version(name)}" for name in ("streamlit", "torchvision", "captum", "plotly", "networkx", "scipy", "numpy")) + ". "
+            + ", ".join(f"{name} {cached.version(name)}" for name in ("streamlit", "torchvision", "captum", "plotly", "networkx", "scipy", "numpy")) + ". "
             "Sample photos: scikit-image, under the licences given there.")  # fmt: skip

@@ -13,7 +13,7 @@ from resnet_viz.figures.race import error_by_step as race_by_step
 from resnet_viz.networks.zoo import NETWORKS, trainable
 from resnet_viz.web import cached, settings, snippets
 from resnet_viz.web.card import card, chip
-from resnet_viz.web.parts import HE_2015, PAGES, plan_note, question, visit
+from resnet_viz.web.parts import HE_2015, page_named, plan_note, question, visit
 from resnet_viz.web.run_controls import controls, current, start_button, watch
 from resnet_viz.web.runs import Run
 from resnet_viz.web.session import LARGEST_SEED
@@ -100,6 +100,6 @@ with st.container(border=True):
          formula=r"\gamma = \sqrt{\sigma^2 + \epsilon},\ \beta = \mu:\quad \text{BN}(x) = x", alt=title, origin=f"{race.left} and {race.right}", python=snippets.deepened(rate),
          caption="Squares: deepened; circles: the same depth from fresh initial weights. At 0.05 the values in the deepened network grow without bound within 20 steps, since its inserted batch norms are frozen "
          "and rescale nothing; it is then wrong on 90 %, no better than a guess. At 0.01 its training error stays far below that of the fresh network, which does not find in time what the other was given.")  # fmt: skip
-    st.page_link(PAGES / "live_training.py", label="Race them now", icon=":material/arrow_forward:",
+    st.page_link(page_named("live_training"), label="Race them now", icon=":material/arrow_forward:",
                  query_params={"left_kind": "plain20,-deepened", "left_depth": str(deep), "right_kind": "plain", "right_depth": str(deep), "learning_rate": "0.01"})  # fmt: skip
     plan_note(deepening.PLAN)

@@ -12,7 +12,15 @@ from resnet_viz.figures.deletion import prediction_change, seen_sentence
 from resnet_viz.web import cached, links, snippets
 from resnet_viz.web.card import card, chip
 from resnet_viz.web.gallery import thumbnails
-from resnet_viz.web.parts import PAGES, SOFTMAX, beside_sentence, deleting_strip, lesion_notes, untrained_note, visit
+from resnet_viz.web.parts import (
+    SOFTMAX,
+    beside_sentence,
+    deleting_strip,
+    lesion_notes,
+    page_named,
+    untrained_note,
+    visit,
+)
 from resnet_viz.web.session import TWIN, choices
 
 now = visit()
@@ -62,7 +70,7 @@ with st.container(border=True):
     shown, answer = st.columns([1, 2.2], vertical_alignment="center")
     with shown:
         st.image(thumbnails(now.image, [0], 170)[0], caption=now.image.names[0], alt=now.image.names[0])
-        st.page_link(PAGES / "layer_deletion.py", label="Over 1,000 images, beside a plain network", icon=":material/content_cut:",
+        st.page_link(page_named("layer_deletion"), label="Over 1,000 images, beside a plain network", icon=":material/content_cut:",
                      query_params=links.query_of("layer_deletion", choices()))  # fmt: skip
     with answer:
         card(now, "start_prediction", partial(prediction_change, entry.classes, before, after, now.palette), "measured", "1 image", *spent, formula=SOFTMAX,
@@ -72,7 +80,7 @@ for number, (claim, text, tests) in enumerate(CLAIMS, start=1):
     said, link = st.columns([5, 1], vertical_alignment="center")
     said.markdown(f"**{number}. {claim}.** {text}")
     for page, title, query in tests:
-        link.page_link(PAGES / f"{page}.py", label=title, icon=":material/arrow_forward:", query_params=query)
+        link.page_link(page_named(page), label=title, icon=":material/arrow_forward:", query_params=query)
 chip("precomputed", "training errors: all 60,000 training images, without augmentation, mean of 3 seeds")
 st.header("What was asked of these networks, and what came out", anchor=False)
 st.markdown(
@@ -80,21 +88,15 @@ st.markdown(
     + findings.JUDGED
 )
 for finding in findings.bundled():
-    said, link = st.columns([5, 1], vertical_alignment="center")
     badge = ":green-badge[as expected]" if finding.as_expected else ":orange-badge[not as expected]"
-    said.markdown(f"**{finding.plan.question}** {badge}")
-    said.caption("  \n".join(f"{findings.measured_text(each)}{'' if each.as_expected else ' ✗'}" for each in finding.measurements))  # fmt: skip
-    with said.expander("What was expected, what is published, what was measured"):
-        st.markdown(
-            f"- Expected: {finding.plan.expectation}.\n- Published: {finding.plan.published}.\n- Measured: {finding.plan.measure}; on {finding.plan.images}; seeds: {finding.plan.seeds}.\n- Also: {finding.notes}."
-        )
-    name = next(page.title for page in st.session_state["pages"] if page.url_path == finding.page)
-    link.page_link(
-        PAGES / f"{finding.page}.py",
-        label=name,
-        icon=":material/arrow_forward:",
-        query_params=dict(parse_qsl(finding.view.partition("?")[2])),
-    )
+    with st.expander(f"{finding.plan.question} {badge}"):
+        st.markdown("  \n".join(f"{findings.measured_text(each)}{'' if each.as_expected else ' ✗'}" for each in finding.measurements) + f"""
+- Expected: {finding.plan.expectation}.
+- Published: {finding.plan.published}.
+- Measured: {finding.plan.measure}; on {finding.plan.images}; seeds: {finding.plan.seeds}.
+- Also: {finding.notes}.""")  # fmt: skip
+        view = dict(parse_qsl(finding.view.partition("?")[2]))
+        st.page_link(page_named(finding.page), icon=":material/arrow_forward:", query_params=view)
 chip(
     "precomputed",
     f"python -m resnet_viz report: {sum(finding.seconds for finding in findings.bundled()):.0f} s on two cores",

@@ -6,7 +6,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import cache, wraps
+from functools import cache, lru_cache, wraps
+from importlib import metadata
 from io import BytesIO
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
@@ -48,6 +49,7 @@ from .turns import in_turn
 RESULTS = Store(256 * 2**20)
 NETWORKS = Store(512 * 2**20)
 FIRST_IMAGES = 200  # of a labelled set, shown at once: an error within seven points
+version = cache(metadata.version)  # it parses a file
 MEASURES = {
     measure.__name__: measure
     for measure in (attribution.true_deletion, attribution.first_order, attribution.branch_size)
@@ -133,9 +135,13 @@ def networks() -> dict[str, Entry]:
     return zoo.NETWORKS | local_networks()[0] | st.session_state.get("uploaded_networks", {})
 
 
-@st.cache_resource(max_entries=4, ttl=60, hash_funcs={Entry: lambda entry: f"{entry.dataset} {entry.preprocessing}"}, show_spinner=False)
 def images(entry: Entry) -> ImageSet:
-    """The images that come with a network; looked for again after a minute, since CIFAR-10 may be put in its place."""
+    """The images that come with a network; looked for again each minute, since CIFAR-10 may be put in its place."""
+    return images_at(entry, time.monotonic() // 60)
+
+
+@lru_cache(maxsize=8)
+def images_at(entry: Entry, _minute: float) -> ImageSet:
     return zoo.images_of(entry)
 
 

@@ -2,11 +2,11 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 import streamlit as st
+from streamlit.navigation.page import StreamlitPage
 
 from .. import findings
 from ..experiments.plan import Plan
@@ -21,7 +21,6 @@ from .turns import SERVED
 HE_2015, HE_2016 = "[He et al., 2015](https://arxiv.org/abs/1512.03385)", "[2016](https://arxiv.org/abs/1603.05027)"
 VEIT = "[Veit, Wilber and Belongie, 2016](https://arxiv.org/abs/1605.06431)"
 SOFTMAX = r"p_c = e^{z_c} / \sum_j e^{z_j}"
-PAGES = Path(__file__).parents[2] / "pages"
 LONG = 1.0  # seconds, from which on a computation shows how far it is
 Result = TypeVar("Result")
 
@@ -29,6 +28,11 @@ Result = TypeVar("Result")
 def visit() -> Visit:
     """What this page works on, as the sidebar left it."""
     return st.session_state["visit"]
+
+
+def page_named(name: str) -> StreamlitPage:
+    """A page to link to. (A link to its file would look the file up at every rerun.)"""
+    return next(page for page in st.session_state["pages"] if page.url_path == name)
 
 
 def question(visit: Visit | None, title: str, what_to_do: str, source: str) -> None:

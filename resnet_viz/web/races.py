@@ -12,7 +12,7 @@ from ..networks.datasets import fashion_folder
 from ..networks.zoo import DEPTHS, trainable
 from . import cached, settings
 from .network_choice import add_weights
-from .parts import PAGES, relative_bars
+from .parts import page_named, relative_bars
 from .runs import ENDED, PAUSED, Run, runs, session_id
 from .session import LARGEST_SEED, Visit, choices
 from .strip import network_strip
@@ -130,7 +130,7 @@ def take_along(run: Run[Race]) -> None:
             # A link, since the browser itself then goes to the page: one that the server sends it to may be overtaken by a
             # drawing of this page that the browser has asked for before.
             query = {"network": names["left"], "beside": names["right"], "training": choices().run}
-            st.page_link(PAGES / f"{page}.py", label=title, icon=":material/arrow_forward:", query_params=query,
+            st.page_link(page_named(page), label=title, icon=":material/arrow_forward:", query_params=query,
                          help="They are then in the list of networks; a link finds them as long as this race is kept and not trained on.")  # fmt: skip
         for side, content in run.files.items():
             name = getattr(run.job, side)

@@ -1,9 +1,12 @@
 """What Streamlit runs for a visitor at each click: page config and navigation; nothing else."""
 
+from pathlib import Path
+
 import streamlit as st
 
 from resnet_viz.web.frame import ICON, frame
-from resnet_viz.web.parts import PAGES
+
+PAGES = Path(__file__).parents[2] / "pages"
 
 st.set_page_config(page_icon=ICON, layout="wide")
 pages = [

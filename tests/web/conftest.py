@@ -19,9 +19,9 @@ def few_images(monkeypatch) -> Iterator[None]:
     """The pages measure errors on so few images, of which a link that names none shows the last."""
     whole = zoo.images_of
     monkeypatch.setattr(zoo, "images_of", lambda entry, limit=FEW: whole(entry).limit(FEW).limit(limit))
-    cached.images.clear()
+    cached.images_at.cache_clear()
     yield
-    cached.images.clear()
+    cached.images_at.cache_clear()
 
 
 def data_of(figure: str) -> list[dict[str, Any]]:

@@ -171,14 +171,15 @@ def test_the_histories_of_short_paths_are_of_one_network_whatever_is_chosen() ->
 
 
 def test_the_first_page_tells_every_finding_also_those_that_were_not_expected() -> None:
-    page = texts(opened("start"))
+    app = opened("start")
+    page, labels = texts(app), [each.label for each in app.expander]
     for finding in findings.bundled():
         badge = ":green-badge[as expected]" if finding.as_expected else ":orange-badge[not as expected]"
-        assert f"**{finding.plan.question}** {badge}" in page
+        assert f"{finding.plan.question} {badge}" in labels
         assert f"Expected: {finding.plan.expectation}." in page
         for measured in finding.measurements:
             assert findings.measured_text(measured) in page
-    assert ":orange-badge[not as expected]" in page
+    assert any(":orange-badge[not as expected]" in label for label in labels)
 
 
 @pytest.mark.usefixtures("few_images")
