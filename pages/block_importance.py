@@ -57,7 +57,7 @@ with st.container(border=True):
     settings.set_flag("shapley", drawn is not None)
     if drawn:
         measures[SHAPLEY], spent = combine(drawn), spent_more
-    title, says = importance_sentences(blocks, measures)
+    title, says = cached.kept(importance_sentences)(blocks, measures)
     facts = [measured, *([f"Shapley values {how}"] if drawn else []), *spent]
     python = snippets.importance(
         len(sample), {**MEASURES, **({SHAPLEY: "shapley_exact" if exact else "shapley"} if drawn else {})}, PERMUTATIONS, seed, now.networks

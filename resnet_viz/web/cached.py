@@ -46,7 +46,7 @@ from ..networks.zoo import Entry, LoadedNetwork
 from .kept import Store, digest_of
 from .turns import in_turn
 
-RESULTS = Store(256 * 2**20)
+RESULTS = Store(128 * 2**20)
 NETWORKS = Store(512 * 2**20)
 FIRST_IMAGES = 200  # of a labelled set, shown at once: an error within seven points
 version = cache(metadata.version)  # it parses a file
