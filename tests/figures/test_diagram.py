@@ -10,7 +10,7 @@ def test_every_block_stage_and_layer_is_drawn():
     entry = NETWORKS["fashion-resnet20"]
     description = describe(architecture(entry), entry.preprocessing)
     stem, head = stem_and_head(architecture(entry), entry.preprocessing)
-    layout = stage_diagram(description, stem, head, "blocks", "layer2.1", LIGHT).layout
+    layout = stage_diagram(description, stem, head, "blocks", "layer2.1", LIGHT).figure().layout
     places = arrange(description)
     boxes = [shape for shape in layout.shapes if shape.type == "rect"]
     blocks = [box for box in boxes if box.fillcolor in LIGHT.stages]
