@@ -12,6 +12,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -186,7 +187,10 @@ def look_in(port: int, browsers: int, looks: list[Look]) -> None:
 
 def processes_of(process: int) -> list[int]:
     """A process and all that it has started."""
-    children = [int(child) for task in Path(f"/proc/{process}/task").glob("*") for child in (task / "children").read_text().split()]
+    children: list[int] = []
+    for task in Path(f"/proc/{process}/task").glob("*"):
+        with suppress(OSError):  # the thread has just ended
+            children += map(int, (task / "children").read_text().split())
     return [process, *(each for child in children for each in processes_of(child))]
 
 
