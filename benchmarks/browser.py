@@ -10,6 +10,12 @@ LATENCY = 20  # milliseconds
 PATIENCE = 300_000  # milliseconds
 
 
+def browser_options() -> dict:
+    """The system's Chromium, if there is one."""
+    system = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    return {"executable_path": system, "args": ["--no-sandbox"]}
+
+
 @dataclass
 class Look:
     """``seconds`` to the first figure; until then ``files`` came over http, compressed as they were sent, and ``messages`` over
@@ -24,8 +30,7 @@ def first_look(port: int, megabits: float | None = None) -> Look:
     """Open the app in a fresh profile. ``megabits``: a second; all files together come no faster, the websocket as it can."""
     look = Look(0.0, 0, 0)
     with sync_playwright() as playwright:
-        system = shutil.which("chromium") or shutil.which("google-chrome")
-        browser = playwright.chromium.launch(executable_path=system, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(**browser_options())
         page = browser.new_page(viewport={"width": 1280, "height": 720})
         watch(page.context.new_cdp_session(page), look, megabits)
         started = time.monotonic()

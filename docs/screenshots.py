@@ -4,7 +4,8 @@ from pathlib import Path
 
 from playwright.sync_api import expect, sync_playwright
 
-from tests.browser.conftest import SOON, Server, browser_options, finished
+from benchmarks.browser import browser_options
+from tests.browser.conftest import SOON, Server, finished
 
 HERE = Path(__file__).parent
 VIEWS = {  # file -> address, height

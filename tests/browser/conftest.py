@@ -1,7 +1,6 @@
 """One browser and one server, started by the README's command, for all browser tests."""
 
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -15,14 +14,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Error, Locator, Page, Playwright, expect, sync_playwright
 
+from benchmarks.browser import browser_options
+
 ROOT = Path(__file__).parents[2]
 SOON = 60_000  # milliseconds: a fresh server computes a page for the first time
-
-
-def browser_options() -> dict:
-    """The system's Chromium, if there is one."""
-    system = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    return {"executable_path": system, "args": ["--no-sandbox"]}
 
 
 @pytest.fixture(scope="session")
@@ -128,11 +123,15 @@ class Profile:
 DESK = {"width": 1440, "height": 1000}
 
 
-@pytest.fixture(scope="session")
-def profile(browser: Browser, server: Server) -> Iterator[Profile]:
+def at_a_desk(browser: Browser, server: Server) -> Iterator[Profile]:
     profile = Profile(browser, server.address, viewport=DESK)
     yield profile
     profile.context.close()
+
+
+@pytest.fixture(scope="session")
+def profile(browser: Browser, server: Server) -> Iterator[Profile]:
+    yield from at_a_desk(browser, server)
 
 
 @pytest.fixture
@@ -142,9 +141,7 @@ def page(profile: Profile) -> Iterator[Page]:
 
 @pytest.fixture(scope="session")
 def second_profile(browser: Browser, server: Server) -> Iterator[Profile]:
-    profile = Profile(browser, server.address, viewport=DESK)
-    yield profile
-    profile.context.close()
+    yield from at_a_desk(browser, server)
 
 
 @pytest.fixture
