@@ -50,11 +50,11 @@ def wait_for(port: int, seconds: float = 120.0) -> None:
 class Visitor:
     """One session. Each request yields what the app sends until the run is over, and keeps what a browser would keep.
 
-    ``controls``: the elements of the page by where they stand; ``query``: the address's; ``page``: the page's name in it.
+    ``elements``: those of the page by where they stand; ``query``: the address's; ``page``: the page's name in it.
     """
 
     def __init__(self, port: int) -> None:
-        self.address = f"ws://localhost:{port}/_stcore/stream"
+        self.host = f"localhost:{port}"
         self.connected = ExitStack()
         self.page, self.query, self.received = "", "", 0
         self.elements: dict[tuple[int, ...], Element] = {}
@@ -63,8 +63,9 @@ class Visitor:
         self._kept: dict[str, ForwardMsg] = {}
 
     def __enter__(self) -> "Visitor":
-        origin = self.address.removesuffix("/_stcore/stream").replace("ws", "http", 1)
-        connection = connect(self.address, subprotocols=["streamlit"], origin=origin, max_size=None)
+        connection = connect(
+            f"ws://{self.host}/_stcore/stream", subprotocols=["streamlit"], origin=f"http://{self.host}", max_size=None
+        )
         self.socket: ClientConnection = self.connected.enter_context(connection)
         return self
 
