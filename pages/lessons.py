@@ -25,7 +25,7 @@ def offer(lesson: Lesson, key: str) -> None:
             st.markdown(lesson.teacher)
     if st.button("Start", key=f"start_{key}", type="primary", help="Go to its first view."):
         st.session_state["lesson"] = running = Running(lesson)
-        go(running, 0, pages)
+        go(running, 0)
 
 
 def edit(recorded: Lesson) -> None:

@@ -43,7 +43,7 @@ from ..networks.description import stem_and_head as stem_and_head_of
 from ..networks.device import device
 from ..networks.images import ImageSet, open_photo
 from ..networks.zoo import Entry, LoadedNetwork
-from .kept import Store, digest_of
+from .kept import Key, Store, digest_of
 from .turns import in_turn
 
 RESULTS = Store(128 * 2**20)
@@ -70,7 +70,7 @@ def kept(compute: Callable[Given, Result]) -> Callable[Given, Result]:
 
         inside = SPENT.set([])  # what it computes by means of others is part of its own time
         try:
-            result, seconds = RESULTS.get((compute.__name__, digest_of(args, kwargs)), measured)
+            result, seconds = RESULTS.get(key_of(compute, *args, **kwargs), measured)
         finally:
             SPENT.reset(inside)
         tell_spent(seconds)
@@ -81,7 +81,12 @@ def kept(compute: Callable[Given, Result]) -> Callable[Given, Result]:
 
 def is_kept(compute: Callable[Given, Result], *args: Given.args, **kwargs: Given.kwargs) -> bool:
     """Whether a ``kept`` function has its result for these."""
-    return RESULTS.find((compute.__name__, digest_of(args, kwargs))) is not None
+    return RESULTS.find(key_of(compute, *args, **kwargs)) is not None
+
+
+def key_of(compute: Callable[Given, Result], *args: Given.args, **kwargs: Given.kwargs) -> Key:
+    """What the result of a ``kept`` function stands under."""
+    return compute.__name__, digest_of(args, kwargs)
 
 
 def tell_spent(seconds: float) -> None:

@@ -45,7 +45,7 @@ def frame(page: StreamlitPage, pages: Sequence[StreamlitPage]) -> None:
         st.error(str(error))
         st.stop()
     show_notices(told)
-    if not presenter(pages):
+    if not presenter():
         return
     page.run()
     for name in sorted(choices().unread):

@@ -10,10 +10,10 @@ from pathlib import Path
 from urllib.parse import parse_qsl, urlencode
 
 import streamlit as st
-from streamlit.navigation.page import StreamlitPage
 
 from ..errors import InputError
 from . import links
+from .parts import page_named
 from .session import choices
 
 BUNDLED_LESSONS = Path(__file__).parents[1] / "lessons"
@@ -120,7 +120,7 @@ def plain(text: str) -> str:
     return re.sub(r"([\\`*_{}\[\]()#+!|<>$:~-])", r"\\\1", text)
 
 
-def presenter(pages: Sequence[StreamlitPage]) -> bool:
+def presenter() -> bool:
     """Above the page: the running lesson's step in large type, with its question. Returns whether the view may be shown."""
     running: Running | None = st.session_state.get("lesson")
     if running is None:
@@ -150,20 +150,20 @@ def presenter(pages: Sequence[StreamlitPage]) -> bool:
                 disabled=running.step == 0,
                 help="The view of the step before.",
             ):
-                go(running, running.step - 1, pages)
+                go(running, running.step - 1)
             if st.button(
                 "Next",
                 icon=":material/arrow_forward:",
                 disabled=running.step + 1 == len(steps),
                 help="The view of the next step.",
             ):
-                go(running, running.step + 1, pages)
+                go(running, running.step + 1)
             if st.button(
                 "This step's view again",
                 icon=":material/replay:",
                 help="Undo what you have changed since the step began.",
             ):
-                go(running, running.step, pages)
+                go(running, running.step)
             st.download_button("Answer sheet", answer_sheet(running), "answers.csv", "text/csv", on_click="ignore",
                                help="Questions, your predictions and the answers as a CSV file.")  # fmt: skip
             if st.button("End the lesson", help="The view stays; the lesson's box goes."):
@@ -183,12 +183,12 @@ def waits_for_prediction() -> bool:
     )
 
 
-def go(running: Running, step: int, pages: Sequence[StreamlitPage]) -> None:
+def go(running: Running, step: int) -> None:
     """Show the view of a step."""
     running.step = step
     wanted = running.lesson.steps[step]
     links.forget()
-    st.switch_page(next(page for page in pages if page.url_path == wanted.page), query_params=wanted.query)
+    st.switch_page(page_named(wanted.page), query_params=wanted.query)
 
 
 def recorder(page: str) -> None:
