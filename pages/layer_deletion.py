@@ -36,7 +36,7 @@ def show_prediction() -> None:
     verdict.markdown(f"**This image: {seen}**")
     figure = partial(figures.prediction_change, entry.classes, before, after, now.palette)
     truth = f"its label: {now.class_name}" if now.label_is_true else "no label"
-    card(now, "prediction", figure, "measured", "1 image", *spent, title=f"This image: {seen}", formula=parts.SOFTMAX, says=other, alt=f"The five likeliest classes: {seen}.",
+    card(now, "prediction", figure, "measured", "1 image", *spent, title=f"This image: {seen}", formula=r"p_c = e^{z_c} / \sum_j e^{z_j}", says=other, alt=f"The five likeliest classes: {seen}.",
          caption=f"{'○ intact ● with the lesion' if deleted else '● intact'} · {truth}", python=snippets.PREDICTION)  # fmt: skip
 
 

@@ -13,7 +13,6 @@ from resnet_viz.web import cached, links, snippets
 from resnet_viz.web.card import card, chip
 from resnet_viz.web.gallery import thumbnails
 from resnet_viz.web.parts import (
-    SOFTMAX,
     beside_sentence,
     deleting_strip,
     lesion_notes,
@@ -38,14 +37,14 @@ def at(page: str, title: str, network: str = "", beside: str = TWIN) -> tuple[st
 
 
 STAGES, GRADIENTS = at("stage_diagram", "Stage diagram"), at("gradient_flow", "Gradient flow")
-CLAIMS = [
+CLAIMS = [  # set in roman: KaTeX, or an italic font, would be another 130 kB before a visitor's first figure
     ("Degradation", f"Past some depth, adding plain layers raises the **training** error: an optimisation failure, not overfitting. Here, after the same training: {measured}.", [at("degradation", "Degradation")]),
-    ("Residual learning", "A block adds its branch to what it is given, $x + F(x)$: to do nothing, it only needs $F(x) = 0$.", [at("learning_identity", "Learning the identity")]),
-    ("The shortcut is a gradient highway", "The derivative of $x + F(x)$ is $I + \\partial F / \\partial x$: its identity term hands the gradient on past the branch.", [GRADIENTS]),
+    ("Residual learning", "A block adds its branch to what it is given, x + F(x): to do nothing, it only needs F(x) = 0.", [at("learning_identity", "Learning the identity")]),
+    ("The shortcut is a gradient highway", "The derivative of x + F(x) is I + ∂F/∂x: its identity term hands the gradient on past the branch.", [GRADIENTS]),
     ("Basic and bottleneck blocks", "A bottleneck (1x1 reduces the channels, 3x3, 1x1 restores them) is three layers for about the cost of two: in torchvision, ResNet-50 takes 12 % more multiply-adds than ResNet-34.", [STAGES]),
     ("Stages", "A stem, three or four stages, a head. From stage to stage the channels double and the resolution halves; only where the shape changes is a shortcut more than an identity.", [STAGES]),
     ("Pre-activation", "With batch norm and ReLU moved into the branch, neither stands on the shortcut: it is an identity, or where the shape changes zero-padding.", [at("gradient_flow", "Gradient flow", "fashion-preact56", "fashion-resnet56")]),
-    ("An ensemble of paths", "$n$ blocks make $2^n$ paths of different lengths, most of the gradient in the shorter ones: so most blocks can be deleted, one at a time, at little cost.",
+    ("An ensemble of paths", "n blocks make 2ⁿ paths of different lengths, most of the gradient in the shorter ones: so most blocks can be deleted, one at a time, at little cost.",
      [at("path_unrolling", "Path unrolling", "fashion-resnet110"), at("strongest_paths", "Strongest paths", "fashion-resnet20")]),
 ]  # fmt: skip
 
@@ -73,7 +72,7 @@ with st.container(border=True):
         st.page_link(page_named("layer_deletion"), label="Over 1,000 images, beside a plain network", icon=":material/content_cut:",
                      query_params=links.query_of("layer_deletion", choices()))  # fmt: skip
     with answer:
-        card(now, "start_prediction", partial(prediction_change, entry.classes, before, after, now.palette), "measured", "1 image", *spent, formula=SOFTMAX,
+        card(now, "start_prediction", partial(prediction_change, entry.classes, before, after, now.palette), "measured", "1 image", *spent,
              alt=f"The five likeliest classes before and after: {seen}.", caption="○ intact ● with the lesion", python=snippets.PREDICTION)  # fmt: skip
 st.header("Seven claims, and where to test them", anchor=False)
 for number, (claim, text, tests) in enumerate(CLAIMS, start=1):

@@ -217,4 +217,4 @@ def recorder(page: str) -> None:
                 link = f"{page}?{urlencode(view)}"
                 recorded.steps.append(Step(heading or f"View {len(recorded.steps) + 1}", note, link, asked, answer))
                 st.rerun()
-        st.caption("Saved, reordered and stepped through on the page *Lessons*.")
+        st.caption("Saved, reordered and stepped through on the page **Lessons**.")

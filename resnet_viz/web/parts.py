@@ -20,7 +20,6 @@ from .turns import SERVED
 
 HE_2015, HE_2016 = "[He et al., 2015](https://arxiv.org/abs/1512.03385)", "[2016](https://arxiv.org/abs/1603.05027)"
 VEIT = "[Veit, Wilber and Belongie, 2016](https://arxiv.org/abs/1605.06431)"
-SOFTMAX = r"p_c = e^{z_c} / \sum_j e^{z_j}"
 LONG = 1.0  # seconds, from which on a computation shows how far it is
 Result = TypeVar("Result")
 

@@ -2,6 +2,7 @@
 
 import html
 import io
+import re
 from pathlib import Path
 from shutil import copyfile
 
@@ -169,7 +170,6 @@ def test_a_figure_names_the_networks_and_images_it_was_made_from() -> None:
 @pytest.mark.parametrize(
     ("page", "formulas"),
     [
-        ("start", {"start_prediction": "e^{z_c}"}),
         ("stage_diagram", {"stages": "F(x)"}),
         ("gradient_flow", {"trained": r"\partial L", "untrained": r"\partial L", "statistics": r"\lVert F(x) \rVert"}),
         ("path_unrolling", {"share_by_length": "d_{k-1}", "count_times_norm": r"J_F^\top d", "unravelled": "2^n"}),
@@ -190,6 +190,12 @@ def test_formulas_stand_at_their_figures_and_in_the_saved_page(
         assert part in cards[key].formula
         assert f"${cards[key].formula}$" in written
         assert f"<code>{cards[key].formula}</code>" in saved
+
+
+def test_the_first_page_needs_neither_typesetter_nor_italics() -> None:
+    app = opened("start", {})
+    written = [*app.markdown, *app.caption, *app.header]
+    assert not [each.value for each in written if "$" in each.value or re.search(r"(?<!\*)\*\w[^*]*\*(?!\*)", each.value)]
 
 
 def test_the_saved_page_has_its_figures_and_pictures_in_their_order() -> None:
