@@ -7,7 +7,7 @@ from resnet_viz.citation import CITE
 from resnet_viz.networks.device import describe_device
 from resnet_viz.networks.zoo import NETWORKS
 from resnet_viz.web import cached
-from resnet_viz.web.parts import visit
+from resnet_viz.web.session import visit
 
 visit()
 WORDS = {

@@ -8,12 +8,14 @@ import numpy as np
 import streamlit as st
 
 from resnet_viz.experiments.attribution import IMAGES, MOST_BLOCKS, PERMUTATIONS, PLAN, Importance, joined, shapley
+from resnet_viz.figures.bars import relative_bars
 from resnet_viz.figures.importance import agreement_title, correlation_matrix, importance_by_block, importance_sentences
+from resnet_viz.recipes.shown import Shown
 from resnet_viz.web import cached, settings, snippets
 from resnet_viz.web.card import card, chip, show
 from resnet_viz.web.gallery import pictures
-from resnet_viz.web.parts import choosing_strip, in_steps, plan_note, question, relative_bars, visit
-from resnet_viz.web.session import LARGEST_SEED
+from resnet_viz.web.parts import choosing_strip, in_steps, plan_note, question
+from resnet_viz.web.session import LARGEST_SEED, visit
 
 MEASURES = {"deletion, nats": "true_deletion", "first order, nats": "first_order", "|F(x)| / |x|": "branch_size"}
 SHAPLEY, MOST = "Shapley value, nats", 8
@@ -33,7 +35,7 @@ with cached.timed() as spent, st.spinner("Measuring every block ..."):
     }
 with st.container(border=True):
     rises = dict(zip(blocks, measures["deletion, nats"].mean, strict=True))
-    chosen = choosing_strip(now, relative_bars(rises, "nats more loss", 3), "bars: rise of the mean loss when this block alone is deleted")  # fmt: skip
+    chosen = choosing_strip(now, Shown(bars=relative_bars(rises, "nats more loss", 3), bars_title="bars: rise of the mean loss when this block alone is deleted"))  # fmt: skip
 with st.container(border=True):
     exact, seed = len(blocks) <= MOST_BLOCKS, 0
     steps: list[Callable[[], Any]]
@@ -82,6 +84,6 @@ with st.container(border=True):
                 loaded, now.images, loaded.intact
             )
         worst = np.argsort(-rise, kind="stable")[:MOST]
-        pictures(now.images, worst, [f"{now.images.names[i].split(',')[0]}: +{rise[i]:.1f} nats" for i in worst])
+        pictures(now.images, [int(i) for i in worst], [f"{now.images.names[i].split(',')[0]}: +{rise[i]:.1f} nats" for i in worst])
         st.markdown(f"Without it the loss rises for {100 * np.mean(rise > 0):.0f} % of {len(rise):,} images; over all of them by {np.mean(rise):.2f} nats on average.")  # fmt: skip
         chip("measured", f"{len(rise):,} images", *spent)

@@ -24,7 +24,8 @@ from resnet_viz.figures.degradation import errors_by_depth, errors_by_epoch, gra
 from resnet_viz.networks.zoo import CHECKPOINTS, NETWORKS
 from resnet_viz.web import cached, settings, snippets
 from resnet_viz.web.card import card, chip
-from resnet_viz.web.parts import HE_2015, plan_note, question, visit
+from resnet_viz.web.parts import HE_2015, plan_note, question
+from resnet_viz.web.session import visit
 
 IMAGES = ("60,000 training and 10,000 test images", "by epoch: on 10,000 training images")
 now = visit()

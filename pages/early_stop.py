@@ -6,11 +6,14 @@ import streamlit as st
 
 from resnet_viz.experiments.early_stop import PLAN, REFINING_PLAN
 from resnet_viz.experiments.paths import is_plain
+from resnet_viz.figures.bars import relative_bars
 from resnet_viz.figures.lesion_studies import class_probabilities_by_stop, error_by_stop, stop_sentence
 from resnet_viz.figures.palette import short_number
+from resnet_viz.recipes.shown import Shown
 from resnet_viz.web import cached, snippets
 from resnet_viz.web.card import card
-from resnet_viz.web.parts import VEIT, choosing_strip, plan_note, question, relative_bars, visit
+from resnet_viz.web.parts import VEIT, choosing_strip, plan_note, question
+from resnet_viz.web.session import visit
 
 FORMULA = r"g = (1, \dots, 1, 0, \dots, 0)"
 now = visit()
@@ -22,7 +25,7 @@ with cached.timed() as spent:
 with st.container(border=True):
     label = int(by_stop[-1].argmax())
     bars = {name: 100 * float(value) for name, value in zip(blocks, by_stop[1:, label], strict=True)}
-    chosen = choosing_strip(now, relative_bars(bars, f"% {classes[label]}", 1, least=100), f"bars: probability of {classes[label]} if it stopped after this block")  # fmt: skip
+    chosen = choosing_strip(now, Shown(bars=relative_bars(bars, f"% {classes[label]}", 1, least=100), bars_title=f"bars: probability of {classes[label]} if it stopped after this block"))  # fmt: skip
     walked = blocks.index(chosen) + 1
     said = by_stop[walked]
     title = f"Stopped after {chosen}, it would say {classes[int(said.argmax())]} ({short_number(said.max())})"

@@ -8,12 +8,14 @@ import streamlit as st
 
 from resnet_viz.experiments.paths import is_plain
 from resnet_viz.figures import gradients as figures
+from resnet_viz.figures.bars import log_bars
 from resnet_viz.figures.gradients import Series
 from resnet_viz.networks.zoo import LoadedNetwork, counterpart, trainable
+from resnet_viz.recipes.shown import Shown
 from resnet_viz.web import cached, settings, snippets
 from resnet_viz.web.card import card
-from resnet_viz.web.parts import HE_2015, HE_2016, choosing_strip, in_steps, log_bars, question, visit
-from resnet_viz.web.session import choices
+from resnet_viz.web.parts import HE_2015, HE_2016, choosing_strip, in_steps, question
+from resnet_viz.web.session import choices, visit
 
 BATCH = 32
 DEPTHS = (20, 56, 110)
@@ -104,7 +106,7 @@ with strip:
     trace = cached.traced(loaded, images, labels)
     bars = log_bars(dict(zip(trace.blocks, trace.stream_gradient_norm, strict=True)), "gradient norm")
     position = trace.blocks.index(
-        choosing_strip(now, bars, "bars: norm of the gradient entering the block's stream, log scale")
+        choosing_strip(now, Shown(bars=bars, bars_title="bars: norm of the gradient entering the block's stream, log scale"))
     )
     weights = "trained" if loaded.trained else loaded.weights
     st.markdown(f"{figures.block_sentence(trace, position)} ({loaded.entry.name}, {weights}; {measured})")

@@ -13,10 +13,10 @@ from resnet_viz.figures.race import error_by_step as race_by_step
 from resnet_viz.networks.zoo import NETWORKS, trainable
 from resnet_viz.web import cached, settings, snippets
 from resnet_viz.web.card import card, chip
-from resnet_viz.web.parts import HE_2015, page_named, plan_note, question, visit
+from resnet_viz.web.parts import HE_2015, page_named, plan_note, question
 from resnet_viz.web.run_controls import controls, current, start_button, watch
 from resnet_viz.web.runs import Run
-from resnet_viz.web.session import LARGEST_SEED
+from resnet_viz.web.session import LARGEST_SEED, visit
 
 RATES = "best of the learning rates " + ", ".join(f"{rate:g}" for rate in LEARNING_RATES)
 ALL = len(identity.ARMS) * len(LEARNING_RATES)

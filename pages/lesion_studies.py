@@ -10,8 +10,8 @@ from resnet_viz.figures.lesion_studies import errors_by_amount, study_sentences
 from resnet_viz.networks.zoo import LoadedNetwork
 from resnet_viz.web import cached, settings, snippets
 from resnet_viz.web.card import card, show
-from resnet_viz.web.parts import VEIT, choosing_strip, in_steps, plan_note, question, visit
-from resnet_viz.web.session import LARGEST_SEED
+from resnet_viz.web.parts import VEIT, choosing_strip, in_steps, plan_note, question
+from resnet_viz.web.session import LARGEST_SEED, visit
 
 KINDS = {"delete at random": RANDOM, "swap places": REORDER}
 COMPUTE = {RANDOM: cached.random_deletions, REORDER: cached.random_swaps}

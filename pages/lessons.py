@@ -4,7 +4,7 @@ import streamlit as st
 
 from resnet_viz.errors import InputError
 from resnet_viz.web.lessons import BUNDLED_LESSONS, HELP, LONGEST_FILE, Lesson, Running, go, read_lesson
-from resnet_viz.web.parts import visit
+from resnet_viz.web.session import visit
 
 visit()
 pages = st.session_state["pages"]

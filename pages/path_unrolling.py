@@ -9,13 +9,13 @@ from resnet_viz.figures import paths as figures
 from resnet_viz.figures.palette import power_of_two
 from resnet_viz.web import cached, parts, settings, snippets
 from resnet_viz.web.card import card
-from resnet_viz.web.session import LARGEST_SEED
+from resnet_viz.web.session import LARGEST_SEED, visit
 
 LONGEST_RUN, BATCH, DEEP = 5, 8, 27
 BY_LENGTH = r"d_k \leftarrow J_s^\top d_k + J_F^\top d_{k-1},\quad\text{share}_k = \lVert d_k \rVert / \textstyle\sum_j \lVert d_j \rVert"
 ONE_PATH = r"d \leftarrow J_F^\top d\text{ at the }k\text{ blocks drawn, }d \leftarrow J_s^\top d\text{ at the others}"
 UNRAVELLED = r"n\text{ blocks: }2^n\text{ paths, }\tbinom{n}{k}\text{ of them of length }k"
-now = parts.visit()
+now = visit()
 loaded, blocks = now.loaded, list(now.loaded.network.blocks)
 plain = is_plain(loaded.network)
 what_to_do, source = (
@@ -92,7 +92,7 @@ def unravel(start: str) -> None:
 
 
 with st.container(border=True):
-    start = parts.choosing_strip(now, bars_title="" if plain else "the run further below begins at the chosen block")
+    start = parts.choosing_strip(now, hint="" if plain else "the run further below begins at the chosen block")
 if plain:
     st.header("The whole gradient flows through one path", anchor=False)
     st.markdown(

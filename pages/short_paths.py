@@ -13,7 +13,8 @@ from resnet_viz.figures.training import difference_sentence, error_by_epoch
 from resnet_viz.networks.zoo import NETWORKS
 from resnet_viz.web import cached, snippets
 from resnet_viz.web.card import card
-from resnet_viz.web.parts import VEIT, plan_note, question, visit
+from resnet_viz.web.parts import VEIT, plan_note, question
+from resnet_viz.web.session import visit
 
 FACTS = ("precomputed", "10,000 test images", "3 seeds each", "Welch 95 %")
 BANDS = "The lines are means over the seeds, the bands reach from the best to the worst. "

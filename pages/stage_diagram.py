@@ -6,6 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from resnet_viz.experiments.paths import is_plain
+from resnet_viz.figures.bars import relative_bars
 from resnet_viz.figures.diagram import (
     block_wiring,
     built_like,
@@ -14,10 +15,11 @@ from resnet_viz.figures.diagram import (
     shortcut_reason,
     stage_diagram,
 )
+from resnet_viz.recipes.shown import Shown
 from resnet_viz.web import cached, settings, snippets
 from resnet_viz.web.card import card, chip
-from resnet_viz.web.parts import HE_2015, choosing_strip, question, relative_bars, visit
-from resnet_viz.web.session import choices
+from resnet_viz.web.parts import HE_2015, choosing_strip, question
+from resnet_viz.web.session import choices, visit
 
 TENSORS = {"stream_in": "stream in, x", "branch": "branch, F(x)", "shortcut": "shortcut", "stream_out": "stream out, y"}
 THIS, BESIDE = "this network", "the one beside it"
@@ -30,7 +32,7 @@ what_to_do, source = (
 question(now, "What is a residual network made of?", what_to_do, source)
 with st.container(border=True):
     bars = relative_bars({block.name: block.params for block in description.blocks}, "parameters", 0)
-    chosen = choosing_strip(now, bars, "bars: parameters of the block")
+    chosen = choosing_strip(now, Shown(bars=bars, bars_title="bars: parameters of the block"))
 
 
 def open_clicked() -> None:
@@ -69,7 +71,7 @@ with st.container(border=True):
             )
             == BESIDE
         ):
-            networks.append(now.beside)
+            networks.append(now.beside.loaded)
         with cached.timed() as spent:
             inside = cached.block_maps(networks[-1], now.image, chosen)
         for cell, (field, title) in zip([*st.columns(2), *st.columns(2)], TENSORS.items(), strict=True):

@@ -1,29 +1,20 @@
 """The first screen: a real network to touch, and the seven claims with the page that tests each."""
 
 from dataclasses import replace
-from functools import partial
 from urllib.parse import parse_qsl
 
 import streamlit as st
 
 from resnet_viz import findings
 from resnet_viz.experiments.degradation import mean_train_error
-from resnet_viz.figures.deletion import prediction_change, seen_sentence
-from resnet_viz.web import cached, links, snippets
-from resnet_viz.web.card import card, chip
+from resnet_viz.recipes.start import first_look
+from resnet_viz.web import cached, links
+from resnet_viz.web.card import chip, draw
 from resnet_viz.web.gallery import thumbnails
-from resnet_viz.web.parts import (
-    beside_sentence,
-    deleting_strip,
-    lesion_notes,
-    page_named,
-    untrained_note,
-    visit,
-)
-from resnet_viz.web.session import TWIN, choices
+from resnet_viz.web.parts import deleting_strip, page_named, untrained_note
+from resnet_viz.web.session import TWIN, choices, visit
 
 now = visit()
-entry = now.loaded.entry
 measured = ", ".join(
     f"{kind}{depth} {mean_train_error(cached.histories_by_depth(kind)[depth]):.1f} %"
     for kind, depth in (("plain", 20), ("plain", 56), ("resnet", 56))
@@ -55,25 +46,16 @@ st.markdown(
 )
 untrained_note(now)
 with st.container(border=True):
-    verdict = st.empty()
-    deleted = deleting_strip(now)
-    with cached.timed() as spent:
-        gates = now.gates(deleted, choices().lesion(entry.name).gate)
-        before, after = cached.before_and_after(now.loaded, now.image, gates)
-        other = beside_sentence(now, gates)
-    seen = seen_sentence(entry.classes, before, after)
-    counts = f"{len(deleted)} of {len(gates)} blocks deleted" if deleted else "Nothing deleted: the network is intact"
-    verdict.markdown(f"**{counts}. It sees: {seen}.** {other}")
-    if deleted:
-        lesion_notes(now, deleted)
+    seen = first_look(*now.subjects)
+    st.markdown(f"**{seen.title}.** {seen.says}")
+    deleting_strip(now)
     shown, answer = st.columns([1, 2.2], vertical_alignment="center")
     with shown:
         st.image(thumbnails(now.image, [0], 170)[0], caption=now.image.names[0], alt=now.image.names[0])
         st.page_link(page_named("layer_deletion"), label="Over 1,000 images, beside a plain network", icon=":material/content_cut:",
                      query_params=links.query_of("layer_deletion", choices()))  # fmt: skip
     with answer:
-        card(now, "start_prediction", partial(prediction_change, entry.classes, before, after, now.palette), "measured", "1 image", *spent,
-             alt=f"The five likeliest classes before and after: {seen}.", caption="○ intact ● with the lesion", python=snippets.PREDICTION)  # fmt: skip
+        draw(seen, words=False)
 st.header("Seven claims, and where to test them", anchor=False)
 for number, (claim, text, tests) in enumerate(CLAIMS, start=1):
     said, link = st.columns([5, 1], vertical_alignment="center")

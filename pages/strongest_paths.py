@@ -7,13 +7,16 @@ import streamlit as st
 
 from resnet_viz.experiments.paths import is_plain
 from resnet_viz.experiments.strongest_paths import MOST_BLOCKS, PLAN, WIDTH
+from resnet_viz.figures.bars import relative_bars
 from resnet_viz.figures.diagram import feature_maps
 from resnet_viz.figures.palette import power_of_two, short_number
 from resnet_viz.figures.strongest_paths import MOST_ROWS, branches_by_stage, paths_on_blocks
+from resnet_viz.recipes.shown import Shown
 from resnet_viz.web import cached, settings, snippets
 from resnet_viz.web.card import card
 from resnet_viz.web.gallery import thumbnails
-from resnet_viz.web.parts import VEIT, choosing_strip, plan_note, question, relative_bars, visit
+from resnet_viz.web.parts import VEIT, choosing_strip, plan_note, question
+from resnet_viz.web.session import visit
 
 SHARE = r"\text{share of } p = \frac{\langle g_p, g\rangle}{\langle g, g\rangle},\quad g = \sum_p g_p"
 now = visit()
@@ -29,7 +32,7 @@ with cached.timed() as spent, st.spinner("Searching for the strongest paths ..."
 best = [block for block, branch in zip(blocks, found.takes_branch[0], strict=True) if branch]
 with st.container(border=True):
     through = dict(zip(blocks, 100 * found.takes_branch.mean(0), strict=True))
-    choosing_strip(now, relative_bars(through, "% of these paths take its branch", 0, least=100), f"bars: share of the {len(found.norms)} paths found that take the branch")  # fmt: skip
+    choosing_strip(now, Shown(bars=relative_bars(through, "% of these paths take its branch", 0, least=100), bars_title=f"bars: share of the {len(found.norms)} paths found that take the branch"))  # fmt: skip
 with st.container(border=True):
     taken = settings.blocks(
         "branches",

@@ -71,14 +71,18 @@ class Entry:
 class LoadedNetwork:
     """A network ready for use, in eval mode on ``device()``. It is shared: nothing may change it.
 
-    ``digest`` names the weights: the SHA-256 of their file, or how the untrained ones were made.
+    ``digest`` names the weights: the SHA-256 of their file, or how the untrained ones were made. ``seed``: of untrained ones.
     """
 
     entry: Entry
     network: ResidualNetwork
-    trained: bool
     weights: str
     digest: str
+    seed: int | None = None
+
+    @property
+    def trained(self) -> bool:
+        return self.seed is None
 
     @property
     def title(self) -> str:
@@ -325,12 +329,12 @@ def load(
         network = entry.build(seed=seed, **({} if batch_norm else {"batch_norm": False}))
         calibrate(network, entry)
         norm = "" if batch_norm else ", without batch norm"
-        return ready(entry, network, False, f"untrained, seed {seed}{norm}", f"untrained-{seed}{norm}")
+        return ready(entry, network, f"untrained, seed {seed}{norm}", f"untrained-{seed}{norm}", seed)
     network = entry.build(seed=0)
     path = checkpoint or weights_file(entry, progress)
     fill(network, read_state(path), path)
     source = f"from {path.name}" if checkpoint else entry.provenance
-    loaded = ready(entry, network, True, source, hashlib.sha256(path.read_bytes()).hexdigest())
+    loaded = ready(entry, network, source, hashlib.sha256(path.read_bytes()).hexdigest())
     if checkpoint or "://" not in str(entry.weights):  # what is downloaded is known by its hash
         black = torch.zeros(1, *entry.preprocessing.shape, dtype=torch.uint8, device=device())
         with torch.no_grad():
@@ -342,9 +346,11 @@ def load(
     return loaded
 
 
-def ready(entry: Entry, network: ResidualNetwork, trained: bool, weights: str, digest: str) -> LoadedNetwork:
+def ready(
+    entry: Entry, network: ResidualNetwork, weights: str, digest: str, seed: int | None = None
+) -> LoadedNetwork:
     network = network.to(memory_format=torch.channels_last).to(device()).eval()
-    return LoadedNetwork(entry, network, trained, weights, digest)
+    return LoadedNetwork(entry, network, weights, digest, seed)
 
 
 def calibrate(network: ResidualNetwork, entry: Entry) -> None:

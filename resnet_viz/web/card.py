@@ -1,19 +1,22 @@
 """A figure as a page shows it: with what it says, where its numbers come from, its files, and the Python that recomputes it."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from importlib.resources import files
 from typing import Any
 
+import pandas as pd
 import streamlit as st
 
 from ..citation import CITE
+from ..figures.palette import Palette
 from ..figures.plot import Plot
 from ..networks.images import ImageSet
 from ..networks.zoo import LoadedNetwork
+from ..recipes import recipe_named
+from ..recipes.shown import Shown
 from .drawing import Drawing, drawn
-from .session import Visit
+from .session import Visit, palette, visit
 
 FILES = st.components.v2.component(
     "resnet_viz_files",
@@ -21,96 +24,78 @@ FILES = st.components.v2.component(
     css=(files(__package__) / "card.css").read_text(),
     js=(files(__package__) / "card.js").read_text(),
 )
+WIDTH = 84  # pixels of a small picture
 
 
-@dataclass(frozen=True)
-class Card:
-    """A figure of this page with all that belongs to it, as the export of the page needs it. Texts are Markdown.
-
-    ``figure``: as JSON; ``pictures``: in place of a figure, data URIs with what each shows; ``origin``: what it was made from, where that is neither
-    the visit's network nor its image.
-    """
-
-    key: str
-    title: str
-    formula: str
-    says: str
-    figure: str | None
-    caption: str
-    facts: tuple[str, ...]
-    provenance: tuple[str, ...]
-    python: str
-    pictures: tuple[tuple[str, str], ...] = ()
-    origin: str = ""
-
-
-def card(
-    visit: Visit,
-    key: str,
-    figure: partial[Plot],
-    *facts: str,
-    alt: str,
-    title: str = "",
-    formula: str = "",
-    says: str = "",
-    caption: str = "",
-    python: str = "",
-    of: Sequence[LoadedNetwork] = (),
-    images: ImageSet | None = None,
-    origin: str = "",
+def draw(
+    shown: Shown,
+    key: str = "",
+    *,
+    words: bool = True,
+    preview: bool = False,
     on_select: Callable[[], None] | None = None,
 ) -> None:
-    """Show the figure that ``figure`` draws (it is drawn once for all visitors): its title (an answer), the formula that its numbers follow, what it says, the caption that says what to see, and below it a chip.
+    """Show an answer: its title, the formula that its numbers follow, what it says, the figure, the caption that says what to
+    see, and below it a chip with its files and its Python. The files (SVG, PNG, CSV) are made in the visitor's browser.
 
-    ``facts``: 'measured', 'precomputed' or 'schematic', on what, with which interval, in what time. ``alt``: the figure
-    for those who cannot see it. ``formula``: LaTeX. ``of``, ``images``: the networks and images it was made from, where these are not the
-    visit's own network and image; ``origin``: what it was made from, where that is neither. ``on_select``: called when a point is clicked. ``python``: the lines that make
-    ``figure`` from what ``Visit.python`` loads. The files (SVG, PNG, CSV) are made in the visitor's browser.
+    ``key``: of the figure on this page; its recipe's name, unless the page asks the recipe twice. ``words``: whether its title
+    and what it says are drawn, too. ``preview``: a part of what is to come, without files. ``on_select``: called when a point is clicked.
     """
-    if title:
-        st.header(title, anchor=False)
-    if formula:
-        st.markdown(f"${formula}$")
-    if says:
-        st.markdown(says)
-    text = drawn(figure)
+    key = key or shown.recipe.partition(".")[2]
+    if shown.title and words:
+        st.header(shown.title, anchor=False)
+    if shown.formula:
+        st.markdown(f"${shown.formula}$")
+    if shown.says and words:
+        st.markdown(shown.says)
+    if shown.draw:
+        show_figure(shown, None if preview else key, on_select)
+    if shown.rows:
+        st.dataframe(pd.DataFrame(shown.rows), hide_index=True)
+    if shown.pictures:
+        with st.container(horizontal=True):
+            for each in shown.pictures:
+                st.image(each.png, width=WIDTH, caption=each.caption, alt=each.alt)
+    if shown.caption:
+        st.caption(shown.caption)
+    if preview:
+        chip(*shown.facts)
+        return
+    st.session_state["cards"][key] = shown
+    if shown.draw or shown.facts:
+        show_foot(shown, key)
+
+
+def show_figure(shown: Shown, key: str | None, on_select: Callable[[], None] | None) -> None:
+    """The figure alone; a preview has no key."""
+    assert shown.draw
     selection: dict[str, Any] = {"on_select": on_select, "selection_mode": "points"} if on_select else {}
-    st.plotly_chart(
-        Drawing(text), theme=None, key=key, config={"displayModeBar": False}, alt=alt.replace("**", ""), **selection
-    )
-    if caption:
-        st.caption(caption)
-    shown = Card(
-        key,
-        title,
-        formula,
-        says,
-        text,
-        caption,
-        facts,
-        provenance(visit, facts, of or [visit.loaded], images or visit.image, origin),
-        visit.python(python) if python else "",
-        origin=origin,
-    )
-    cards: list[Card] = st.session_state["cards"]
-    cards[:] = [*(each for each in cards if each.key != key), shown]  # a part of the page may be drawn again by itself
+    figure, alt = Drawing(drawn(partial(shown.draw, palette=palette()))), shown.alt.replace("**", "")
+    st.plotly_chart(figure, theme=None, key=key, config={"displayModeBar": False}, alt=alt, **selection)
+
+
+def show_foot(shown: Shown, key: str) -> None:
+    """Where the numbers come from, the figure's files, and its Python."""
+    colours = palette()
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        if facts:
-            chip(*facts)
-        FILES(
-            key=f"{key}_files",
-            data={"figure": key, "name": key if origin else f"{visit.loaded.entry.name}-{key}", "title": title, "provenance": shown.provenance,
-                  "background": visit.palette.background, "ink": visit.palette.muted},
-            width=158,
-        )  # fmt: skip
-        if python:
+        if shown.facts:
+            chip(*shown.facts)
+        if not shown.draw:
+            return
+        data = {
+            "figure": key,
+            "name": f"{shown.of}-{key}" if shown.of else key,
+            "title": shown.title,
+            "provenance": provenance(shown),
+            "background": colours.background,
+            "ink": colours.muted,
+        }
+        FILES(key=f"{key}_files", data=data, width=158)
+        if shown.python:
             with st.popover("Python", type="tertiary", help="The lines that recompute this figure with the library"):
                 st.code(shown.python, language="python")
-
-
-def show(figure: partial[Plot]) -> None:
-    """A figure alone, under no fixed key: a part of what is to come."""
-    st.plotly_chart(Drawing(drawn(figure)), theme=None, config={"displayModeBar": False})
+                if source := recipe_named(shown.recipe):
+                    st.code(source.source, language="python")
 
 
 def chip(*facts: str) -> None:
@@ -118,18 +103,33 @@ def chip(*facts: str) -> None:
     st.markdown(f":gray-badge[{' · '.join(facts)}]", width="content")
 
 
-def provenance(
-    visit: Visit, facts: tuple[str, ...], networks: Sequence[LoadedNetwork], images: ImageSet, origin: str
-) -> tuple[str, ...]:
+def provenance(shown: Shown) -> tuple[str, ...]:
     """What every exported file says of itself, in lines."""
-    if origin:
-        return origin, " · ".join(facts), f"{visit.link} · {CITE}"
-    seen = images.names[0] if len(images) == 1 else images.title
-    return (
-        *(
-            f"{each.entry.name}, {each.weights}" + (f", weights {each.digest[:12]}" if each.trained else "")
-            for each in networks
-        ),
-        f"images: {seen} · {' · '.join(facts)}".replace("**", ""),
-        f"{visit.link} · {CITE}",
+    return *shown.sources, " · ".join(shown.facts).replace("**", ""), f"{visit().link} · {CITE}"
+
+
+# Until every page asks recipes:
+
+
+def card(
+    now: Visit, key: str, figure: partial[Plot], *facts: str, alt: str, title: str = "", formula: str = "", says: str = "", caption: str = "", python: str = "",
+    of: Sequence[LoadedNetwork] = (), images: ImageSet | None = None, origin: str = "", on_select: Callable[[], None] | None = None,
+) -> None:  # fmt: skip
+    seen = images or now.image
+    networks = (
+        f"{each.entry.name}, {each.weights}" + (f", weights {each.digest[:12]}" if each.trained else "")
+        for each in of or [now.loaded]
     )
+    lines = (origin,) if origin else (*networks, f"images: {seen.names[0] if len(seen) == 1 else seen.title}")
+    made = Shown(title=title, draw=partial(_of_old, figure), says=says, formula=formula, caption=caption, alt=alt, facts=facts, sources=lines,
+                 of="" if origin else now.loaded.entry.name, python=now.python(python) if python else "")  # fmt: skip
+    draw(made, key, on_select=on_select)
+
+
+def _of_old(figure: partial[Plot], palette: Palette) -> Plot:  # noqa: ARG001  (the figure has its own)
+    return figure()
+
+
+def show(figure: partial[Plot]) -> None:
+    """A figure alone, under no fixed key: a part of what is to come."""
+    st.plotly_chart(Drawing(drawn(figure)), theme=None, config={"displayModeBar": False})

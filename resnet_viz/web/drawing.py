@@ -6,9 +6,8 @@ from typing import Any
 import orjson
 from plotly.basedatatypes import BaseFigure
 
+from ..engine.kept import RESULTS, key_of
 from ..figures.plot import Plot
-from . import cached
-from .kept import digest_of
 
 
 class _Text(dict[str, Any]):
@@ -34,5 +33,4 @@ class Drawing(BaseFigure):
 
 def drawn(draw: partial[Plot]) -> str:
     """The JSON of the figure that ``draw`` makes; kept under the function and what it is given."""
-    key = f"{draw.func.__module__}.{draw.func.__qualname__}", digest_of(draw.args, draw.keywords)
-    return cached.RESULTS.get(key, lambda: draw().json())
+    return RESULTS.get(key_of(draw.func, *draw.args, **draw.keywords), lambda: draw().json())

@@ -2,14 +2,19 @@
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import streamlit as st
 from streamlit.navigation.page import StreamlitPage
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
+from ..engine.turns import Waiting
 from ..errors import InputError
 from ..networks.device import describe_device
-from . import cached, links, races
+from ..recipes import measures
+from ..recipes.subject import Subject
+from . import links, races
 from .export import export_button
 from .lessons import presenter, recorder
 from .network_choice import choose_network
@@ -23,6 +28,15 @@ ICON = str(Path(__file__).parent / "icon.svg")  # a named icon would be fetched 
 TOLD_FOR = 20.0  # seconds that a notice stays, at least
 
 
+def leave_if_asked() -> None:
+    """End this run, by the exception that Streamlit ends runs with, if the visitor has gone or asked for another one."""
+    if get_script_run_ctx(suppress_warning=True):
+        st.session_state.get("visit")  # Streamlit looks at every access to the state
+
+
+Waiting.leave_if_asked = staticmethod(leave_if_asked)
+
+
 def frame(page: StreamlitPage, pages: Sequence[StreamlitPage]) -> None:
     """Draw the sidebar, work out the visit, and run the page. What cannot be used is told in a sentence, never a traceback.
 
@@ -30,7 +44,7 @@ def frame(page: StreamlitPage, pages: Sequence[StreamlitPage]) -> None:
     """
     colours, path = palette(), page.url_path if page in pages else pages[0].url_path
     st.html(f"<style>:root {{ --muted: {colours.muted}; --background: {colours.background}; }}\n{CSS}</style>")
-    st.session_state["page"], st.session_state["pages"], st.session_state["cards"] = path, pages, []
+    st.session_state["page"], st.session_state["pages"], st.session_state["cards"] = path, pages, {}
     races.bring(st.query_params.to_dict())
     for fault in links.receive(path):
         notice(f"The link could not be used as it is: {fault}.")
@@ -86,16 +100,14 @@ def sidebar(path: str) -> Visit:
     """The choice of network, weights and image; returns what the page works on."""
     chosen = choices()
     loaded, compared = choose_network(chosen)
-    entry = loaded.entry
-    images = cached.images(entry)
-    image, own = choose_image(chosen, loaded, images)
-    predicted = int(cached.probabilities(loaded, image, loaded.intact).argmax())
-    if image.labels is None:
-        st.caption(
-            f"This image has no label: the predicted class, {entry.classes[predicted]}, stands in for it."
-        )
+    images = measures.images(loaded.entry)
+    image, own, position = choose_image(chosen, loaded, images)
+    lesion = chosen.lesion(loaded.entry.name)
+    subject = Subject.of(loaded, image=image, images=images, deleted=lesion.blocks, gate=lesion.gate)
+    subject = replace(subject, own=own, position=position)
+    if not subject.label_is_true:
+        st.caption(f"This image has no label: the predicted class, {subject.class_name}, stands in for it.")
     link = link_to(path, links.query_of(path, chosen))
-    share(link, image.names[0] not in images.names)
+    share(link, position is None)
     st.caption(describe_device())
-    label = predicted if image.labels is None else int(image.labels[0])
-    return Visit(loaded, images, compared, image, own, label, image.labels is not None, palette(), link)
+    return Visit(subject, replace(subject, loaded=compared) if compared else None, palette(), link)

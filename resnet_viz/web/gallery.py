@@ -1,17 +1,15 @@
 """Thumbnails to choose one image from, by mouse or keyboard."""
 
 import base64
-import io
 from collections.abc import Callable, Sequence
 
-import numpy as np
 import streamlit as st
-import torch
-from PIL import Image
 
+from ..engine.kept import kept
+from ..figures.pictures import thumbnail
 from ..networks.images import ImageSet
-from .cached import kept
-from .card import Card
+from ..recipes.shown import Picture, Shown
+from .card import draw
 from .session import if_shown
 
 CSS = """
@@ -66,43 +64,18 @@ def gallery(
     )
 
 
-def flipped(images: ImageSet, classes: Sequence[str], before: np.ndarray, after: np.ndarray, most: int = 12) -> None:
-    """Images whose predicted class has changed, spread over all of them; predicted classes (images,)."""
-    changed = np.flatnonzero(before != after)
-    more = f", {most} of them:" if len(changed) > most else "."
-    shown = changed[[i * len(changed) // most for i in range(most)]] if len(changed) > most else changed
-    says = f"**{len(changed)} of {len(images):,} predictions change**{more}"
-    pictures(images, shown, [f"{classes[before[index]]} → {classes[after[index]]}" for index in shown], says)
-
-
-def pictures(images: ImageSet, positions: Sequence[int] | np.ndarray, captions: Sequence[str], says: str = "") -> None:
-    """What some images of a set say together, and each with its caption; a saved page has them, too."""
-    if says:
-        st.markdown(says)
-    small = thumbnails(images, list(map(int, positions)), 84)
-    saved = tuple((data_uri(png), caption) for png, caption in zip(small, captions, strict=True))
-    st.session_state["cards"].append(Card("pictures", "", "", says, None, "", (), (), "", saved))
-    with st.container(horizontal=True):
-        for png, index, caption in zip(small, positions, captions, strict=True):
-            st.image(png, width=84, caption=caption, alt=f"{images.names[index]}: {caption}")
-
-
-def picture(pixels: torch.Tensor) -> Image.Image:
-    """uint8 pixels (channels, height, width) as a PIL image."""
-    array = pixels.permute(1, 2, 0).numpy()
-    return Image.fromarray(array[:, :, 0] if array.shape[2] == 1 else array)
-
-
-@kept
 def thumbnails(images: ImageSet, positions: Sequence[int], size: int) -> list[bytes]:
     """PNGs of ``size`` x ``size`` pixels."""
-    made = []
-    for position in positions:
-        buffer = io.BytesIO()
-        picture(images.pixels[position]).resize((size, size), Image.Resampling.BILINEAR).save(buffer, "PNG")
-        made.append(buffer.getvalue())
-    return made
+    return [kept(thumbnail, images, position, size, quick=True) for position in positions]
 
 
 def data_uri(png: bytes) -> str:
     return "data:image/png;base64," + base64.b64encode(png).decode()
+
+
+# Until every page asks recipes:
+
+
+def pictures(images: ImageSet, positions: Sequence[int], captions: Sequence[str]) -> None:
+    small = thumbnails(images, list(map(int, positions)), 84)
+    draw(Shown(pictures=tuple(Picture(png, text, f"{images.names[i]}: {text}") for png, i, text in zip(small, positions, captions, strict=True))), "pictures")  # fmt: skip

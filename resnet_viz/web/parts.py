@@ -1,7 +1,7 @@
 """The pieces that pages are made of: the title that asks, the network on top, long computations that can be left."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import numpy as np
@@ -9,24 +9,19 @@ import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
 from .. import findings
+from ..engine import kept as engine
+from ..engine.turns import SERVED
 from ..experiments.plan import Plan
-from ..figures.deletion import seen_sentence
+from ..figures.bars import Bars
 from ..networks.network import stage_of
-from . import cached
-from .kept import digest_of
+from ..recipes.shown import Shown
 from .session import LARGEST_SEED, Visit, change_lesion, choices, if_shown, redo_lesion, undo_lesion
 from .strip import network_strip
-from .turns import SERVED
 
 HE_2015, HE_2016 = "[He et al., 2015](https://arxiv.org/abs/1512.03385)", "[2016](https://arxiv.org/abs/1603.05027)"
 VEIT = "[Veit, Wilber and Belongie, 2016](https://arxiv.org/abs/1605.06431)"
 LONG = 1.0  # seconds, from which on a computation shows how far it is
 Result = TypeVar("Result")
-
-
-def visit() -> Visit:
-    """What this page works on, as the sidebar left it."""
-    return st.session_state["visit"]
 
 
 def page_named(name: str) -> StreamlitPage:
@@ -67,11 +62,13 @@ def untrained_note(visit: Visit) -> None:
         )
 
 
-def choosing_strip(visit: Visit, bars: Mapping[str, tuple[float, str]] | None = None, bars_title: str = "") -> str:
-    """The strip on a page that looks at one block; returns the chosen block's name, which every page shares."""
+def choosing_strip(visit: Visit, shown: Shown | None = None, hint: str = "") -> str:
+    """The strip on a page that looks at one block, with the bars of an answer, or a hint in place of their title; returns the
+    chosen block's name, which every page shares."""
     name, chosen = visit.loaded.entry.name, choices()
     lesion = chosen.lesion(name)
     block = chosen.block.setdefault(name, next(iter(visit.loaded.network.blocks)))
+    bars, bars_title = (shown.bars, shown.bars_title) if shown else (None, hint)
 
     def take() -> None:
         choice = st.session_state[key]["choice"]
@@ -87,12 +84,11 @@ def choosing_strip(visit: Visit, bars: Mapping[str, tuple[float, str]] | None = 
     return block
 
 
-def deleting_strip(
-    visit: Visit, bars: Mapping[str, tuple[float, str]] | None = None, bars_title: str = ""
-) -> list[str]:
-    """The strip on which blocks are deleted, with its buttons; returns the deleted blocks in order."""
-    name = visit.loaded.entry.name
-    blocks, lesion = list(visit.loaded.network.blocks), choices().lesion(name)
+def deleting_strip(visit: Visit, shown: Shown | None = None) -> None:
+    """The strip on which blocks are deleted, with its buttons, the bars of an answer, and what the lesion means."""
+    name = visit.subject.entry.name
+    blocks, lesion = visit.subject.blocks, choices().lesion(name)
+    bars, bars_title = (shown.bars, shown.bars_title) if shown else (None, "")
 
     def take() -> None:
         choice = st.session_state[key]["choice"]
@@ -130,7 +126,7 @@ def deleting_strip(
         st.slider("Gate of the chosen blocks", 0.0, 1.0, step=0.05, help="The factor g on their branches: 0 deletes them, 1 leaves them intact.", key=gate_key,
                   on_change=if_shown(gate_key, take_gate), width=300)  # fmt: skip
     strip_as_table(visit, bars)
-    return list(lesion.blocks)
+    lesion_notes(visit, lesion.blocks)
 
 
 def random_blocks(name: str, blocks: list[str]) -> None:
@@ -150,16 +146,7 @@ def random_blocks(name: str, blocks: list[str]) -> None:
     )
 
 
-def beside_sentence(visit: Visit, gates: tuple[float, ...]) -> str:
-    """What the network beside makes of the image under the same lesion; nothing if there is none."""
-    if visit.beside is None:
-        return ""
-    seen = seen_sentence(visit.beside.entry.classes, *cached.before_and_after(visit.beside, visit.image, gates))
-    lesion = ", with the same lesion" if set(gates) != {1.0} else ""
-    return f"Beside it {visit.beside.title}{lesion}: {seen}."
-
-
-def strip_as_table(visit: Visit, bars: Mapping[str, tuple[float, str]] | None) -> None:
+def strip_as_table(visit: Visit, bars: Bars | None) -> None:
     """What the strip shows, for those who would rather read a table."""
     lesion = choices().lesion(visit.loaded.entry.name)
     state = f"gate {lesion.gate:g}" if lesion.gate else "deleted"
@@ -193,28 +180,10 @@ def blocks_of_mask(visit: Visit, mask: str) -> list[str]:
     return [block for block, bit in zip(visit.loaded.network.blocks, mask, strict=True) if bit == "1"]
 
 
-def log_bars(values: Mapping[str, float], quantity: str) -> dict[str, tuple[float, str]]:
-    """Positive values by block as bars of the strip on a log scale, the smallest still to be seen."""
-    logs = np.log10(np.maximum(list(values.values()), 1e-30))
-    shares = (logs - logs.min() + 0.15) / (np.ptp(logs) + 0.15)
-    return {
-        name: (float(share), f"{quantity} {value:.3g}")
-        for (name, value), share in zip(values.items(), shares, strict=True)
-    }
-
-
-def relative_bars(
-    values: Mapping[str, float], unit: str, digits: int = 1, *, least: float = 0.0
-) -> dict[str, tuple[float, str]]:
-    """Values by block as bars of the strip: a share of the largest (of ``least``, if all are smaller), and the value in words."""
-    top = max([*values.values(), least]) or 1.0
-    return {name: (max(0.0, value) / top, f"{value:,.{digits}f} {unit}") for name, value in values.items()}
-
-
 def done_in_steps(key: object) -> list | None:
     """What ``in_steps`` has computed under this key, for whomever, if it has."""
-    results, seconds = cached.RESULTS.find(("in_steps", digest_of(key))) or (None, 0.0)
-    cached.tell_spent(seconds)
+    results, seconds = engine.RESULTS.find(("in_steps", engine.digest_of(key))) or (None, 0.0)
+    engine.SPENT.get([]).append(seconds)
     return results
 
 
@@ -245,7 +214,7 @@ def in_steps(
         waiting[title] = False
     place.caption(f"{title} ...")
     started, results, bar = time.monotonic(), [], None
-    with cached.timed_seconds() as seconds:
+    with engine.timed() as seconds:
         for done, step in enumerate(steps, start=1):
             served = SERVED.set(done - 1)
             try:
@@ -266,5 +235,5 @@ def in_steps(
                     with preview.container():
                         show(results)
     place.empty()
-    cached.RESULTS.get(("in_steps", digest_of(key)), lambda: (results, sum(seconds)))
+    engine.RESULTS.get(("in_steps", engine.digest_of(key)), lambda: (results, sum(seconds)))
     return results

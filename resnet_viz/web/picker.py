@@ -9,10 +9,11 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 from torch import Tensor
 
 from ..errors import InputError
+from ..figures.pictures import picture
 from ..networks.images import FORMATS_TOLD, PIXEL_LIMIT, ImageSet
 from ..networks.zoo import LoadedNetwork
 from . import cached
-from .gallery import gallery, picture
+from .gallery import gallery
 from .pixel_editor import pixel_editor
 from .session import BUNDLED, Choices
 
@@ -20,8 +21,11 @@ UPLOAD, CAMERA, DRAW = "upload", "camera", "draw"
 THUMBNAILS, MOST_OWN = 10, 32
 
 
-def choose_image(chosen: Choices, loaded: LoadedNetwork, images: ImageSet) -> tuple[ImageSet, ImageSet | None]:
-    """Where the image comes from, and which it is. Returns a set of one image, and the visitor's own if there are several."""
+def choose_image(
+    chosen: Choices, loaded: LoadedNetwork, images: ImageSet
+) -> tuple[ImageSet, ImageSet | None, int | None]:
+    """Where the image comes from, and which it is. Returns a set of one image, the visitor's own if there are several, and
+    the image's position in the set, None for a visitor's own."""
     can_draw = loaded.entry.preprocessing.channels == 1
     sources = [BUNDLED, UPLOAD, CAMERA, *([DRAW] if can_draw else [])]
     st.session_state["source_box"] = chosen.source if chosen.source in sources else BUNDLED
@@ -39,12 +43,13 @@ def choose_image(chosen: Choices, loaded: LoadedNetwork, images: ImageSet) -> tu
     )
     source = st.session_state["source_box"]
     if source == BUNDLED:
-        return bundled(chosen, images), None
+        return bundled(chosen, images), None, chosen.position
     own = own_images(source, chosen, loaded, images)
     if not own:
         st.caption("Until you give one, you see the bundled image.")
-        return images.subset([min(chosen.position, len(images) - 1)]), None
-    return shown_one(chosen, loaded, own)
+        position = min(chosen.position, len(images) - 1)
+        return images.subset([position]), None, position
+    return *shown_one(chosen, loaded, own), None
 
 
 def bundled(chosen: Choices, images: ImageSet) -> ImageSet:

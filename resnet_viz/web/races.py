@@ -8,11 +8,12 @@ from typing import Any
 import streamlit as st
 
 from ..experiments.race import FROM, MOST_STEPS, Race, Record, row_of
+from ..figures.bars import relative_bars
 from ..networks.datasets import fashion_folder
 from ..networks.zoo import DEPTHS, trainable
 from . import cached, settings
 from .network_choice import add_weights
-from .parts import page_named, relative_bars
+from .parts import page_named
 from .runs import ENDED, PAUSED, Run, runs, session_id
 from .session import LARGEST_SEED, Visit, choices
 from .strip import network_strip

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import cast
 
 import streamlit as st
 
@@ -10,7 +11,8 @@ from ..figures.palette import DARK, LIGHT, Palette
 from ..networks.description import Description
 from ..networks.images import ImageSet
 from ..networks.zoo import LoadedNetwork
-from . import cached, snippets
+from ..recipes.subject import Subject
+from . import snippets
 
 LARGEST_SEED = 9999
 BUNDLED = "bundled"
@@ -61,35 +63,49 @@ class Choices:
 
 @dataclass(frozen=True)
 class Visit:
-    """What a page works on. ``images``: the labelled set; ``image``: a set of one image; ``label``: its class (where nobody
-    knows it, the predicted one); ``own``: the visitor's own images, if there are several; ``beside``: the network to
-    compare with; ``link``: to this view."""
+    """What a page works on. ``beside``: the network to compare with, for the same images and lesion; ``link``: to this view."""
 
-    loaded: LoadedNetwork
-    images: ImageSet
-    beside: LoadedNetwork | None
-    image: ImageSet
-    own: ImageSet | None
-    label: int
-    label_is_true: bool
+    subject: Subject
+    beside: Subject | None
     palette: Palette
     link: str
 
     @property
+    def subjects(self) -> list[Subject]:
+        """The chosen network, and the one beside it if there is one."""
+        return [self.subject, *([self.beside] if self.beside else [])]
+
+    # Until every page asks recipes:
+
+    @property
+    def loaded(self) -> LoadedNetwork:
+        return self.subject.loaded
+
+    @property
+    def images(self) -> ImageSet:
+        return self.subject.images
+
+    @property
+    def image(self) -> ImageSet:
+        return self.subject.image
+
+    @property
+    def own(self) -> ImageSet | None:
+        return self.subject.own
+
+    @property
+    def label(self) -> int:
+        return self.subject.label
+
+    @property
     def description(self) -> Description:
-        return cached.description(self.loaded)
+        return self.subject.description
 
     @property
     def networks(self) -> list[LoadedNetwork]:
-        """The chosen network, and the one beside it if there is one."""
-        return [self.loaded, *([self.beside] if self.beside else [])]
-
-    @property
-    def class_name(self) -> str:
-        return self.loaded.entry.classes[self.label]
+        return [each.loaded for each in self.subjects]
 
     def gates(self, blocks: Iterable[str], gate: float = 0.0) -> tuple[float, ...]:
-        """One gate for each block: ``gate`` for those named, else 1; a tuple, so that results can be kept under it."""
         return tuple(self.loaded.network.gates_without(blocks, gate))
 
     def several(self, most: int) -> ImageSet:
@@ -124,11 +140,12 @@ gates = loaded.network.gates_without({lesion.blocks}, {lesion.gate:g})
 
     def labels(self, images: ImageSet) -> tuple[int, ...]:
         """The true classes of a set; where nobody knows them, those that the chosen network predicts."""
-        known = images.labels
-        return tuple(
-            int(label)
-            for label in (cached.predictions(self.loaded, images, self.loaded.intact) if known is None else known)
-        )
+        return self.subject.labels(images)
+
+
+def visit() -> Visit:
+    """What this page works on, as the sidebar left it."""
+    return cast(Visit, st.session_state["visit"])
 
 
 def choices() -> Choices:

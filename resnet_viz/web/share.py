@@ -6,8 +6,8 @@ import segno
 import streamlit as st
 from streamlit import config
 
+from ..engine.kept import kept
 from .address import own_address
-from .cached import kept
 from .links import Query
 
 THIS_MACHINE = ("localhost", "127.0.0.1")
@@ -55,7 +55,6 @@ def reachable(host: str) -> str:
     return f"{own_address()}:{port}" if serves_others and name in THIS_MACHINE else host
 
 
-@kept
 def qr_code(link: str) -> str:
     return segno.make(link, error="L", micro=False, mask=3).svg_inline(scale=4, border=2)  # to weigh all eight masks takes 3 times as long
 
@@ -63,7 +62,7 @@ def qr_code(link: str) -> str:
 def share(link: str, own_image: bool) -> None:
     """The button that shows the link and its QR code."""
     with st.popover("Share", icon=":material/share:", width="stretch", help="A link to what you see, and its QR code."):
-        SHARE(key="share", data={"link": link, "code": qr_code(link)})
+        SHARE(key="share", data={"link": link, "code": kept(qr_code, link, quick=True)})
         st.caption("It restores page, network, image, deletions and settings." + (
             " **Your own image is not in it**: whoever opens it sees the bundled one." if own_image else ""))  # fmt: skip
         if urlsplit(link).hostname in THIS_MACHINE:

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from resnet_viz.networks import zoo
-from resnet_viz.web import cached
+from resnet_viz.recipes import measures
+from resnet_viz.recipes.shown import Shown
 
 FEW = 30  # three of each class
 
@@ -19,9 +20,14 @@ def few_images(monkeypatch) -> Iterator[None]:
     """The pages measure errors on so few images, of which a link that names none shows the last."""
     whole = zoo.images_of
     monkeypatch.setattr(zoo, "images_of", lambda entry, limit=FEW: whole(entry).limit(FEW).limit(limit))
-    cached.images_at.cache_clear()
+    measures.images_at.cache_clear()
     yield
-    cached.images_at.cache_clear()
+    measures.images_at.cache_clear()
+
+
+def traces_of(shown: Shown) -> list[dict[str, Any]]:
+    """The traces of an answer's figure."""
+    return data_of(shown.plot().json())
 
 
 def data_of(figure: str) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ from resnet_viz.figures.image_attribution import completeness_sentence
 from resnet_viz.networks.zoo import NETWORKS
 from resnet_viz.web import cached
 
-from .conftest import data_of
+from .conftest import traces_of
 from .test_pages import button, opened, texts
 
 SMALL = {"network": "fashion-resnet20", "beside": "nothing", "image": "13"}
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.usefixtures("few_images")
 
 
 def cards(app) -> dict:
-    return {card.key: card for card in app.session_state["cards"]}
+    return app.session_state["cards"]
 
 
 def test_the_page_shows_the_attributions_of_the_lesion_beside_those_of_the_intact_network() -> None:
@@ -28,7 +28,7 @@ def test_the_page_shows_the_attributions_of_the_lesion_beside_those_of_the_intac
     assert list(shown)[-2:] == ["grad_cam", "integrated_gradients"]
     maps = [grad_cam(*settings, each, "layer3.2") for each in (loaded.intact, gates)]
     assert f"correlation {correlation(maps[0].cells, maps[1].cells):.2f}" in shown["grad_cam"].title
-    columns = {trace["name"]: trace["z"] for trace in data_of(shown["grad_cam"].figure) if trace["type"] == "heatmap"}
+    columns = {trace["name"]: trace["z"] for trace in traces_of(shown["grad_cam"]) if trace["type"] == "heatmap"}
     assert len(columns) == 6  # three stages, before and after
     assert np.array_equal(columns["layer3.2, with the lesion"], maps[1].picture)
     pair = [integrated_gradients(*settings, each) for each in (loaded.intact, gates)]
@@ -40,7 +40,7 @@ def test_the_page_shows_the_attributions_of_the_lesion_beside_those_of_the_intac
 
 def test_without_a_lesion_only_the_intact_network_is_shown() -> None:
     shown = cards(opened("layer_deletion", SMALL))
-    assert [trace["name"] for trace in data_of(shown["integrated_gradients"].figure)[1:]] == ["intact"]
+    assert [trace["name"] for trace in traces_of(shown["integrated_gradients"])[1:]] == ["intact"]
     assert "half of it lies in" in shown["grad_cam"].title and "Pearson" not in shown["grad_cam"].caption
 
 
@@ -51,7 +51,7 @@ def test_the_block_is_chosen_on_a_slider_and_stands_in_the_link() -> None:
     slider.set_value("layer2.0").run()
     assert not app.exception and app.query_params["seen_at"] in ("3", ["3"])
     assert "At layer2.0 the evidence" in cards(app)["grad_cam"].title
-    assert [trace["name"] for trace in data_of(cards(app)["grad_cam"].figure)[1:]] == [f"layer{each}, intact" for each in ("1.2", "2.0", "2.2", "3.2")]  # fmt: skip
+    assert [trace["name"] for trace in traces_of(cards(app)["grad_cam"])[1:]] == [f"layer{each}, intact" for each in ("1.2", "2.0", "2.2", "3.2")]  # fmt: skip
     again = opened("layer_deletion", {**SMALL, "seen_at": "3"})
     assert cards(again)["grad_cam"].title == cards(app)["grad_cam"].title
     assert not again.warning
@@ -66,6 +66,6 @@ def test_large_networks_wait_for_a_press_before_they_integrate() -> None:
     button(app, "Integrated gradients").click().run()
     assert not app.exception
     card = cards(app)["integrated_gradients"]
-    below, above = data_of(card.figure)[:2]
+    below, above = traces_of(card)[:2]
     assert above["z"].shape == (32, 32) and np.array(below["z"]).shape == (32, 32, 3)
     assert any(fact.endswith(", predicted") for fact in card.facts)

@@ -1,5 +1,7 @@
 """The pages of lesion studies, importance and early stops: what they say is what the library measures."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -7,18 +9,19 @@ from scipy import stats
 from resnet_viz import findings
 from resnet_viz.experiments import degradation
 from resnet_viz.experiments.attribution import shapley_exact
-from resnet_viz.experiments.deletion import Sweep
 from resnet_viz.experiments.lesion_studies import random_deletions, random_swaps, ten_counts
 from resnet_viz.experiments.paths import gradient_by_length
 from resnet_viz.experiments.training import short_path_runs
+from resnet_viz.figures.bars import relative_bars
 from resnet_viz.figures.importance import calibration_sentence
 from resnet_viz.figures.lesion_studies import study_sentences
 from resnet_viz.networks.device import device
 from resnet_viz.networks.zoo import NETWORKS, images_of
+from resnet_viz.recipes.layer_deletion import sweep
+from resnet_viz.recipes.subject import Subject
 from resnet_viz.web import cached, parts
-from resnet_viz.web.sweeps import bars_of
 
-from .conftest import FEW, data_of
+from .conftest import FEW, traces_of
 from .test_pages import button, opened, texts
 
 SMALL = {"network": "fashion-resnet20", "beside": "nothing"}
@@ -48,10 +51,10 @@ def test_a_network_without_blocks_to_swap_says_so() -> None:
 def test_shapley_values_come_at_a_press_and_add_up(monkeypatch) -> None:
     monkeypatch.setattr(parts, "LONG", 0.0)  # so that they show how far they are
     app = opened("block_importance", SMALL)
-    assert [trace["name"] for trace in data_of(app.session_state["cards"][0].figure)] == ["deletion, nats", "first order, nats", "|F(x)| / |x|"]  # fmt: skip
+    assert [trace["name"] for trace in traces_of(next(iter(app.session_state["cards"].values())))] == ["deletion, nats", "first order, nats", "|F(x)| / |x|"]  # fmt: skip
     button(app, "Add Shapley values").click().run()
     assert not app.exception
-    traces = data_of(app.session_state["cards"][0].figure)
+    traces = traces_of(next(iter(app.session_state["cards"].values())))
     assert [trace["name"] for trace in traces] == [
         "deletion, nats",
         "first order, nats",
@@ -68,7 +71,7 @@ def test_shapley_values_come_at_a_press_and_add_up(monkeypatch) -> None:
     assert list(traces[3]["y"]) == pytest.approx(shapley_exact(*settings).mean)
     assert app.query_params["shapley"] in ("yes", ["yes"])
     again = opened("block_importance", {**SMALL, "shapley": "yes"})  # a reload, or the link
-    assert list(data_of(again.session_state["cards"][0].figure)[3]["y"]) == list(traces[3]["y"])
+    assert list(traces_of(next(iter(again.session_state["cards"].values())))[3]["y"]) == list(traces[3]["y"])
 
 
 @pytest.mark.usefixtures("few_images")
@@ -139,7 +142,7 @@ def test_the_histories_of_short_paths_are_compared_as_scipy_compares_them() -> N
 @pytest.mark.usefixtures("all_trained")
 def test_the_matched_experiment_comes_first_with_its_norms_taken_anew() -> None:
     page = opened("short_paths")
-    assert [card.key for card in page.session_state["cards"]] == ["matched_blocks", "short_paths"]
+    assert list(page.session_state["cards"]) == ["matched_blocks", "short_paths"]
     ordinary = [run["test_error_pct"] for run in short_path_runs("fashion-resnet56")["all 27 blocks"]]
     for way, errors in (("13 of 27 blocks a batch", [30, 32, 34]), ("13 of 27 blocks a batch, batch norms' statistics taken anew with all blocks, 9.00 %", [9.5, 9, 8.5])):  # fmt: skip
         low, high = stats.ttest_ind(errors, ordinary, equal_var=False).confidence_interval()
@@ -159,15 +162,15 @@ def test_runs_that_are_not_there_are_named(all_trained) -> None:
     assert "Not trained yet: plain56, resnet20, resnet56." in texts(opened("degradation"))
     (all_trained / "histories" / "fashion-plain20-epochs30.json").unlink()
     (all_trained / "histories" / "fashion-resnet56-blocks13-seed2.json").unlink()
-    assert "trained_longer" not in [card.key for card in opened("degradation").session_state["cards"]]
-    assert [card.key for card in opened("short_paths").session_state["cards"]] == ["short_paths"]
+    assert "trained_longer" not in list(opened("degradation").session_state["cards"])
+    assert list(opened("short_paths").session_state["cards"]) == ["short_paths"]
 
 
 def test_the_histories_of_short_paths_are_of_one_network_whatever_is_chosen() -> None:
     page = opened("short_paths", {"network": "cifar10-resnet20"})
     assert not any("predictions mean nothing" in warning.value for warning in page.warning)
-    *_, card = page.session_state["cards"]
-    assert card.provenance[0].startswith("fashion-resnet20, ")
+    *_, card = page.session_state["cards"].values()
+    assert card.sources[0].startswith("fashion-resnet20, ")
 
 
 def test_the_first_page_tells_every_finding_also_those_that_were_not_expected() -> None:
@@ -193,12 +196,16 @@ def test_calibration_is_told_with_the_lesion_for_both_networks() -> None:
 
 
 def test_bars_are_shares_of_the_worst_deletion_but_small_rises_stay_small() -> None:
-    labels = np.zeros(100, np.int64)
-
-    def bars(*wrong: int) -> list[float]:
-        predictions = np.stack([(np.arange(100) < count).astype(np.int64) for count in wrong])
-        return [share for share, _ in bars_of(Sweep(("a", "b"), labels, predictions, labels)).values()]
+    def bars(*rises: float) -> list[float]:
+        values = {str(number): rise for number, rise in enumerate(rises)}
+        return [share for share, _ in relative_bars(values, "points", least=5).values()]
 
     assert bars(40, 10) == [1.0, 0.25]
     assert bars(2, 1) == [0.4, 0.2], "of 5 points at least"
-    assert bars_of(Sweep(("a",), labels, labels[None], None)) == {}
+
+
+@pytest.mark.usefixtures("few_images")
+def test_the_strip_has_no_bars_where_the_images_have_no_labels() -> None:
+    subject = Subject.of("fashion-resnet20")
+    unlabelled = replace(subject, images=replace(subject.images, labels=None))
+    assert sweep(subject).bars and sweep(unlabelled).bars is None

@@ -105,7 +105,7 @@ def test_deleting_a_stage_undo_and_redo() -> None:
     button(app, "Redo").click().run()
     assert "deleted: layer2.0, layer2.1, layer2.2" in texts(app)
     app.slider(key="gate_fashion-resnet20").set_value(1.0).run()
-    assert "+0.0 points" in texts(app)
+    assert "paired by image" not in texts(app) and "gate 1: layer2.0" in texts(app)  # a gate of 1 changes nothing
     button(app, "Restore all").click().run()
     assert "Nothing deleted" in texts(app)
     assert app.slider(key="gate_fashion-resnet20").value == 0  # what is clicked next is deleted again, not scaled
@@ -150,13 +150,13 @@ def test_untrained_networks_are_told_apart() -> None:
     shown = []
     for network in ("fashion-resnet20", "fashion-preact56"):
         choose(app, network)
-        shown.append(next(card.says for card in app.session_state["cards"] if card.key == "untrained"))
+        shown.append(app.session_state["cards"]["untrained"].says)
     assert shown[0] != shown[1]
 
 
 def test_a_figure_names_the_networks_and_images_it_was_made_from() -> None:
     app = opened("gradient_flow", {"network": "fashion-resnet20"})
-    told = {card.key: "\n".join(card.provenance) for card in app.session_state["cards"]}
+    told = {key: "\n".join(shown.sources) for key, shown in app.session_state["cards"].items()}
     assert (
         "fashion-resnet20, untrained, seed 0" in told["untrained"]
         and "weights" not in told["untrained"].splitlines()[0]
@@ -180,8 +180,8 @@ def test_formulas_stand_at_their_figures_and_in_the_saved_page(
     page: str, formulas: dict[str, str], network: str
 ) -> None:
     app = opened(page, {"network": network})
-    cards = {card.key: card for card in app.session_state["cards"]}
-    saved = html.unescape(page_html(page, list(cards.values()), app.session_state["visit"]))
+    cards = app.session_state["cards"]
+    saved = html.unescape(page_html(page, cards.values(), app.session_state["visit"]))
     if page == "path_unrolling" and network == "fashion-plain20":
         assert not cards
         return
@@ -201,7 +201,7 @@ def test_the_first_page_needs_neither_typesetter_nor_italics() -> None:
 def test_the_saved_page_has_its_figures_and_pictures_in_their_order() -> None:
     app = opened("layer_deletion", {"network": "fashion-resnet20", "deleted": "0"})
     app.run()  # once more, now that every block has been deleted in turn
-    saved = page_html("", app.session_state["cards"], app.session_state["visit"])
+    saved = page_html("", app.session_state["cards"].values(), app.session_state["visit"])
     order = ["This image: ", "1,000 images: ", "Every block deleted in turn", "Which classes suffer?", " predictions change"]
     shown = saved[saved.index("</script></head>") :]
     at = [shown.index(part) for part in order]
@@ -214,7 +214,7 @@ def test_the_saved_page_has_its_figures_and_pictures_in_their_order() -> None:
 def test_a_saved_page_names_what_it_is_of() -> None:
     for page, of in (("learning_identity", "stacks of 1 to 50 blocks"), ("short_paths", "fashion-resnet20, trained in three ways")):
         app = opened(page, {"network": "fashion-resnet34"})
-        head = page_html(page, app.session_state["cards"], app.session_state["visit"]).split("<section>")[0]
+        head = page_html(page, app.session_state["cards"].values(), app.session_state["visit"]).split("<section>")[0]
         assert of in head and "fashion-resnet34, trained" not in head
 
 
@@ -322,8 +322,8 @@ def test_two_files_of_one_architecture_stand_beside_each_other_on_every_page(mon
         shown = texts(app) + str([chart.proto.spec for chart in app.get("plotly_chart")])
         assert "fashion-resnet20:second" in shown or page in ("stage_diagram", *OF_OTHER_NETWORKS)
         if page not in OF_OTHER_NETWORKS:
-            card = next(card for card in app.session_state["cards"] if card.python)
-            exec(compile(card.python, card.key, "exec"), {})  # it names the files
+            card = next(card for card in app.session_state["cards"].values() if card.python)
+            exec(compile(card.python, page, "exec"), {})  # it names the files
     app = opened("stage_diagram", link)
     app.segmented_control(key="/maps_of").set_value("the one beside it").run()
     assert "fashion-resnet20:second" in texts(app)

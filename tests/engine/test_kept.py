@@ -11,13 +11,14 @@ import torch
 from safetensors.torch import load_file, save_file
 from streamlit.testing.v1 import AppTest
 
+from resnet_viz.engine.kept import RESULTS, Store, digest_of, is_kept, kept, size_of
+from resnet_viz.engine.turns import TURNS, Waiting
 from resnet_viz.experiments import deletion
 from resnet_viz.figures.plot import Plot
 from resnet_viz.networks.images import ImageSet
 from resnet_viz.networks.zoo import CHECKPOINTS, NETWORKS, load, local_entries
-from resnet_viz.web import cached, kept
+from resnet_viz.recipes import measures
 from resnet_viz.web.drawing import drawn
-from resnet_viz.web.kept import Store, digest_of, size_of
 
 
 def test_what_eight_ask_for_at_once_is_computed_once() -> None:
@@ -89,7 +90,7 @@ def test_a_visitor_who_goes_need_not_wait_for_what_another_computes(monkeypatch)
     def leave_if_asked() -> None:
         raise Gone
 
-    monkeypatch.setattr(kept, "leave_if_asked", leave_if_asked)
+    monkeypatch.setattr(Waiting, "leave_if_asked", staticmethod(leave_if_asked))
 
     def compute() -> str:
         begun.set()
@@ -120,7 +121,7 @@ def test_the_store_holds_as_many_bytes_as_it_may() -> None:
     store.get(("f", b"\3"), partial(np.zeros, 125))
     assert [store.find(("f", bytes([number]))) is not None for number in range(4)] == [True, False, True, True]
     assert 3000 < store.bytes <= 3500
-    store.forget("f")
+    store.forget()
     assert store.bytes == 0 and store.find(("f", b"\0")) is None
 
 
@@ -161,7 +162,7 @@ def test_files_of_one_name_are_two_networks(tmp_path) -> None:
         save_file(shifted, tmp_path / place / "mine.safetensors", {"network": "fashion-resnet20"})
     (one,), (two,) = (local_entries(tmp_path / place)[0] for place in ("one", "two"))
     assert one.name == two.name
-    weights = [cached.network(each).network.head.fc.weight for each in (one, two)]
+    weights = [measures.network(each).network.head.fc.weight for each in (one, two)]
     assert not torch.equal(*weights)
 
 
@@ -179,7 +180,7 @@ def test_streamlit_sends_a_kept_figure_as_it_stands() -> None:
 import numpy as np, streamlit as st
 from functools import partial
 from resnet_viz.web.drawing import Drawing, drawn
-from tests.web.test_kept import plot_of
+from tests.engine.test_kept import plot_of
 st.plotly_chart(Drawing(drawn(partial(plot_of, np.arange(3.0)))))
 """
     ).run()
@@ -195,13 +196,49 @@ def test_a_figure_is_drawn_again_only_for_other_values() -> None:
 
 def test_the_logits_of_a_set_are_those_of_one_pass_and_begin_with_the_first_images() -> None:
     entry = NETWORKS["fashion-resnet20"]
-    loaded, images = cached.network(entry), cached.images(entry).limit(250)
+    loaded, images = measures.network(entry), measures.images(entry).limit(250)
     gates = tuple(loaded.network.gates_without(["layer2.1"]))
-    first = images.limit(cached.FIRST_IMAGES)
+    first = images.limit(measures.FIRST_IMAGES)
     expected = deletion.logits_of_each(loaded.network, entry.preprocessing, images, [gates])[0]
-    assert not cached.is_kept(cached.set_logits, loaded, images, gates)
-    of_first = cached.set_logits(loaded, first, gates)
-    assert cached.is_kept(cached.logits_of_part, loaded, first, gates)
-    assert np.allclose(cached.set_logits(loaded, images, gates), expected, atol=1e-4)
-    assert np.allclose(expected[images.spread(cached.FIRST_IMAGES)], of_first, atol=1e-4)
-    assert cached.is_kept(cached.set_logits, loaded, images, gates)
+    of_first = measures.logits(loaded, first, gates)
+    before = len(RESULTS._results)
+    assert np.allclose(measures.logits(loaded, images, gates), expected, atol=1e-4)
+    assert len(RESULTS._results) == before + 1, "of the first images they were known"
+    assert np.allclose(expected[images.spread(measures.FIRST_IMAGES)], of_first, atol=1e-4)
+
+
+def slow(value: int) -> int:
+    return value
+
+
+def test_whoever_has_the_turn_does_not_wait_for_who_waits_for_it() -> None:
+    begun, asked = threading.Event(), threading.Event()
+    store, answers = Store(1000), []
+
+    def outside() -> None:  # computes something that needs the turn, which another thread has
+        def compute() -> str:
+            begun.set()
+            with TURNS.turn(0):
+                return "answer"
+
+        answers.append(store.get(("f", b"1"), compute))
+
+    with TURNS.turn(0):
+        thread = threading.Thread(target=outside)
+        thread.start()
+        assert begun.wait(10)
+        answers.append(store.get(("f", b"1"), lambda: "answer"))
+        asked.set()
+    thread.join(10)
+    assert answers == ["answer"] * 2 and asked.is_set()
+
+
+def test_what_was_kept_needs_no_turn() -> None:
+    assert not is_kept(slow, 41)
+    assert kept(slow, 41) == 41 and is_kept(slow, 41)
+    found: list[int] = []
+    with TURNS.turn(0):
+        thread = threading.Thread(target=lambda: found.append(kept(slow, 41)))
+        thread.start()
+        thread.join(10)
+    assert found == [41]

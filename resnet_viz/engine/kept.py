@@ -2,20 +2,25 @@
 
 import hashlib
 import pickle
+import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, wait
+from contextlib import contextmanager, nullcontext
+from contextvars import ContextVar
 from threading import Lock
+from types import FunctionType
 from typing import Any, TypeVar, cast
 
 import numpy as np
 
 from ..networks.images import ImageSet
 from ..networks.zoo import Entry, LoadedNetwork
-from .turns import PATIENCE, leave_if_asked
+from .turns import COMPUTING, PATIENCE, Waiting, in_turn
 
 Result = TypeVar("Result")
 Key = tuple[str, bytes]  # a function, and the digest of what it was given
+SPENT: ContextVar[list[float]] = ContextVar("seconds that the results used here took to compute")
 
 
 class Store:
@@ -28,19 +33,22 @@ class Store:
         self._lock = Lock()
 
     def get(self, key: Key, compute: Callable[[], Result]) -> Result:
-        """What is kept under a key; else it is computed, while others that ask for it wait. What it raises, they raise too."""
+        """What is kept under a key; else it is computed, while others that ask for it wait. What it raises, they raise too.
+
+        Whoever has the turn waits for nobody, who may be waiting for the turn: then it is computed twice.
+        """
         while True:
             with self._lock:
                 if key in self._results:
                     self._results.move_to_end(key)
                     return cast(Result, self._results[key][0])
                 running = self._running.get(key)
-                if running is None:
+                if running is None or COMPUTING.get():
                     mine = self._running[key] = Future()
                     break
             while not running.done():
                 wait([running], PATIENCE)
-                leave_if_asked()
+                Waiting.leave_if_asked()
             if isinstance(running.exception(), Exception | None):
                 return cast(Result, running.result())  # else whoever computed it was interrupted: nothing to the others
         try:
@@ -48,13 +56,13 @@ class Store:
             size = size_of(result)
         except BaseException as error:
             with self._lock:
-                del self._running[key]
+                self._running.pop(key, None)
             mine.set_exception(error)
             raise
         with self._lock:
-            del self._running[key]
+            self._running.pop(key, None)
+            self.bytes += size - self._results.get(key, (None, 0))[1]
             self._results[key] = result, size
-            self.bytes += size
             while self.bytes > self.limit and len(self._results) > 1:
                 _, (_, freed) = self._results.popitem(last=False)
                 self.bytes -= freed
@@ -69,12 +77,61 @@ class Store:
             self._results.move_to_end(key)
             return self._results[key][0]
 
-    def forget(self, function: str | None = None) -> None:
-        """Let everything go, or the results of one function."""
+    def forget(self) -> None:
+        """Let everything go: what is asked for again is computed again."""
         with self._lock:
-            for key in list(self._results):
-                if function in (None, key[0]):
-                    self.bytes -= self._results.pop(key)[1]
+            self._results.clear()
+            self.bytes = 0
+
+
+RESULTS = Store(128 * 2**20)
+NETWORKS = Store(512 * 2**20)
+
+
+def kept(compute: Callable[..., Result], *given: Any, quick: bool = False, **settings: Any) -> Result:
+    """What a function makes of these, computed once. ``timed`` is told at every use how many seconds that took.
+
+    ``quick``: it takes no turn, since it is done within a twentieth of a second and somebody may be waiting for it.
+    """
+    key = key_of(compute, *given, **settings)
+
+    def measured() -> tuple[Result, float]:
+        started = time.perf_counter()
+        return compute(*given, **settings), time.perf_counter() - started
+
+    if (found := RESULTS.find(key)) is None:
+        inside = SPENT.set([])  # what it computes by means of others is part of its own time
+        try:
+            with nullcontext() if quick else in_turn(key[0]):
+                found = RESULTS.get(key, measured)
+        finally:
+            SPENT.reset(inside)
+    result, seconds = found
+    SPENT.get([]).append(seconds)
+    return cast(Result, result)
+
+
+def is_kept(compute: Callable[..., Any], *given: Any, **settings: Any) -> bool:
+    """Whether ``kept`` has the result already."""
+    return RESULTS.find(key_of(compute, *given, **settings)) is not None
+
+
+def key_of(compute: Callable[..., Any], *given: Any, **settings: Any) -> Key:
+    """What a result stands under. A function that is given first is part of what is done, and of its name."""
+    names = [each.__qualname__ for each in (compute, *given[:1]) if isinstance(each, FunctionType)]
+    return " ".join(names), digest_of(compute.__module__, given, sorted(settings.items()))
+
+
+@contextmanager
+def timed() -> Iterator[list[float]]:
+    """Collect the seconds that the results used inside took to compute, now or when they were first wanted."""
+    seconds: list[float] = []
+    outer = SPENT.set(seconds)
+    try:
+        yield seconds
+    finally:
+        SPENT.reset(outer)
+    SPENT.get([]).append(sum(seconds))
 
 
 class _Content(pickle.Pickler):

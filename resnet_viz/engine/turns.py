@@ -4,23 +4,26 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import wraps
 from itertools import count
 from threading import Condition
-from typing import ParamSpec, TypeVar
 
-import streamlit as st
-from streamlit.runtime.scriptrunner import get_script_run_ctx
-
-Given = ParamSpec("Given")
-Result = TypeVar("Result")
 SERVED: ContextVar[int] = ContextVar("parts that this run has had", default=0)
+COMPUTING: ContextVar[bool] = ContextVar("whether this thread has the turn", default=False)
 PATIENCE = 0.1  # seconds between two looks at whether the visitor has gone
+
+
+class Waiting:
+    """How those who wait find out that nobody wants their answer any more: ``leave_if_asked`` raises what ends their run.
+
+    In a script nobody goes away; the app puts its own function here when it starts.
+    """
+
+    leave_if_asked: Callable[[], None] = staticmethod(lambda: None)
 
 
 class Turns:
     """One thread computes at a time (with two of them, presses took twice as long under load): what is expected to be the
-    shortest goes first."""
+    shortest goes first. Whoever has the turn may ask for it again."""
 
     def __init__(self) -> None:
         self._waiting: list[tuple[float, int]] = []
@@ -30,21 +33,29 @@ class Turns:
 
     @contextmanager
     def turn(self, seconds: float) -> Iterator[None]:
-        """Wait for a turn, and take it for about so many seconds. While it waits it raises what ``leave_if_asked`` raises."""
+        """Wait for a turn, and take it for about so many seconds; after those who have had fewer parts of what they do.
+
+        While it waits it raises what ``Waiting.leave_if_asked`` raises.
+        """
+        if COMPUTING.get():
+            yield
+            return
         with self._changed:
-            me = seconds, next(self._arrivals)
+            me = seconds * (1 + SERVED.get()), next(self._arrivals)
             self._waiting.append(me)
         try:
             while not self._begins(me):
-                leave_if_asked()
+                Waiting.leave_if_asked()
         except BaseException:
             with self._changed:
                 self._waiting.remove(me)
                 self._changed.notify_all()
             raise
+        mine = COMPUTING.set(True)
         try:
             yield
         finally:
+            COMPUTING.reset(mine)
             with self._changed:
                 self._computing = False
                 self._changed.notify_all()
@@ -60,28 +71,15 @@ class Turns:
 
 
 TURNS = Turns()
+EXPECTED: dict[str, float] = {}  # seconds that a function took last
 
 
-def in_turn(compute: Callable[Given, Result]) -> Callable[Given, Result]:
-    """For a function that takes more than a twentieth of a second: it is expected to take as long as it did last, and who has
-    had parts of it already comes after who has had none. It must not ask for what others compute in turn: they may be waiting
-    for this turn to end."""
-    last = 0.0
-
-    @wraps(compute)
-    def call(*args: Given.args, **kwargs: Given.kwargs) -> Result:
-        nonlocal last
-        with TURNS.turn(last * (1 + SERVED.get())):
-            started = time.perf_counter()
-            try:
-                return compute(*args, **kwargs)
-            finally:
-                last = time.perf_counter() - started
-
-    return call
-
-
-def leave_if_asked() -> None:
-    """End this run, by the exception that Streamlit ends runs with, if the visitor has gone or asked for another one."""
-    if get_script_run_ctx(suppress_warning=True):
-        st.session_state.get("visit")  # Streamlit looks at every access to the state
+@contextmanager
+def in_turn(name: str) -> Iterator[None]:
+    """For what takes more than a twentieth of a second: it is expected to take as long as what had this name last."""
+    with TURNS.turn(EXPECTED.get(name, 0.0)):
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            EXPECTED[name] = time.perf_counter() - started

@@ -6,8 +6,7 @@ import time
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from resnet_viz.web import turns
-from resnet_viz.web.turns import SERVED, TURNS, Turns, in_turn
+from resnet_viz.engine.turns import SERVED, TURNS, Turns, Waiting, in_turn
 
 SOON = 10.0  # seconds
 
@@ -45,10 +44,10 @@ def test_one_at_a_time_and_the_short_before_the_long() -> None:
 def test_who_has_had_fewer_parts_goes_first() -> None:
     order: list[int] = []
 
-    @in_turn
     def compute(parts: int) -> None:
-        order.append(parts)
-        time.sleep(0.01)
+        with in_turn("compute"):
+            order.append(parts)
+            time.sleep(0.01)
 
     def visit(parts: int) -> None:
         SERVED.set(parts)
@@ -63,6 +62,14 @@ def test_who_has_had_fewer_parts_goes_first() -> None:
     for thread in threads:
         thread.join(SOON)
     assert order == [-1, 0, 1, 2]
+
+
+def test_whoever_has_the_turn_may_ask_for_it_again() -> None:
+    queue = Turns()
+    with queue.turn(0), queue.turn(0):
+        assert not queue._begins((0, 0))
+    with queue.turn(0):
+        pass
 
 
 def test_a_failure_ends_a_turn() -> None:
@@ -83,7 +90,7 @@ def test_whoever_leaves_while_waiting_holds_up_nobody(monkeypatch) -> None:
         if gone.is_set() and threading.current_thread().name == "visitor":
             raise Gone
 
-    monkeypatch.setattr(turns, "leave_if_asked", leave_if_asked)
+    monkeypatch.setattr(Waiting, "leave_if_asked", staticmethod(leave_if_asked))
 
     def visit() -> None:
         try:
@@ -104,5 +111,5 @@ def test_whoever_leaves_while_waiting_holds_up_nobody(monkeypatch) -> None:
 
 
 def test_a_page_may_always_ask_whether_to_leave() -> None:
-    app = AppTest.from_string("from resnet_viz.web.turns import leave_if_asked; leave_if_asked()").run()
+    app = AppTest.from_string("from resnet_viz.web.frame import leave_if_asked; leave_if_asked()").run()
     assert not app.exception

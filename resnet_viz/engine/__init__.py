@@ -1,0 +1,1 @@
+"""Where and when something is computed, and what is kept of it: for all visitors alike, and nothing here knows Streamlit."""

@@ -1,0 +1,19 @@
+"""One module a question: what is shown, as functions of subjects and settings, without Streamlit."""
+
+from importlib import import_module
+
+from .shown import Recipe
+
+MODULES = ("start", "layer_deletion")
+
+
+def recipe_named(name: str) -> Recipe | None:
+    """'layer_deletion.sweep': a recipe by its module's and its own name, None if there is none."""
+    module, _, function = name.partition(".")
+    found = getattr(import_module(f"{__name__}.{module}"), function, None) if module in MODULES else None
+    return found if isinstance(found, Recipe) else None
+
+
+def names() -> list[str]:
+    """Of all recipes."""
+    return [f"{module}.{name}" for module in MODULES for name in import_module(f"{__name__}.{module}").__all__]

@@ -1,0 +1,268 @@
+"""What happens when a block is deleted? One image, a labelled set, and every block in turn; another network beside it."""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import TypeVar
+
+import numpy as np
+
+from ..experiments import deletion, image_attribution
+from ..experiments.deletion import joined
+from ..experiments.image_attribution import stage_ends
+from ..figures import deletion as figures
+from ..figures import image_attribution as attribution
+from ..figures.bars import relative_bars
+from ..figures.importance import calibration_sentence, reliability_diagram
+from ..figures.pictures import thumbnail
+from ..networks.zoo import NETWORKS
+from . import measures
+from .shown import MEASURED, Picture, Shown, Steps, recipe, sources
+from .subject import Subject
+
+__all__ = [
+    "changed_predictions",
+    "class_errors",
+    "grad_cam",
+    "integrated_gradients",
+    "prediction",
+    "reliability",
+    "set_error",
+    "sweep",
+]
+
+Measured = TypeVar("Measured")
+FASHION = "Fashion-MNIST"
+PARTS = 20  # of the images: a click in the middle of it, and whoever waits for a turn, costs at most one of them
+PICTURES, THUMBNAIL = 12, 84
+SOFTMAX = r"p_c = e^{z_c} / \sum_j e^{z_j}"
+GATED = r"y = x + g\,F(x)\text{; plain: }y = g\,F(x) + (1 - g)\,x"
+CALIBRATION = r"\mathrm{ECE} = \sum_b \frac{n_b}{n}\,|\mathrm{accuracy}_b - \mathrm{confidence}_b|"
+GRAD_CAM = r"\mathrm{ReLU}\left(\sum_k w_k A_k\right),\ w_k = \frac{1}{hw} \sum_{i,j} \partial z_c / \partial A_{kij}"
+INTEGRATED = r"(x_i - b_i) \int_0^1 \frac{\partial z_c}{\partial x_i}\bigl(b + t\,(x - b)\bigr)\,dt"
+BOTH = "○ intact ● with the lesion"
+A_SAMPLE = "These 1,000 are a sample of the 10,000 test images behind the network's test error."
+NO_LABELS = "{title}: they have no labels. The command line takes folders of labelled pictures."
+MOST_HARMED = BOTH + "; the class that suffers most is on top"
+CALIBRATED = (
+    BOTH + "; the larger the mark, the more images; the smallest stand for one or two. On the diagonal the network is "
+    "right as often as it is sure; below it, it is overconfident."
+)
+WHERE_EVIDENCE_LIES = (
+    "[Grad-CAM](https://arxiv.org/abs/1610.02391) at the stream $A$ that leaves each block: its channels, weighted by the "
+    "mean gradient of the class's logit $z_c$. The brighter, the more that place speaks for {class_name}; what speaks "
+    "against it is cut off. Each column has a scale of its own, from 0{same}. The maps are coarse and smoothed to the "
+    "image: {sizes}.{correlation}"
+)
+WHICH_PIXELS = (
+    "[Integrated gradients](https://arxiv.org/abs/1703.01365) of the logit from black, $b$, to the image, $x$: blue pixels "
+    "raise it, red ones lower it. A black pixel gets 0, since it is no different from the baseline."
+)
+
+
+@recipe()
+def prediction(subject: Subject, *beside: Subject) -> Shown:
+    """The five likeliest classes of the image, intact and with the lesion; what the network beside it sees."""
+    before, after = probabilities(subject)
+    seen = figures.seen_sentence(subject.entry.classes, before, after)
+    truth = f"its label: {subject.class_name}" if subject.label_is_true else "no label"
+    return Shown(
+        title=f"This image: {seen}",
+        draw=partial(figures.prediction_change, subject.entry.classes, before, after),
+        says=" ".join(map(beside_sentence, beside)),
+        formula=SOFTMAX,
+        caption=f"{BOTH if subject.lesioned else '● intact'} · {truth}",
+        alt=f"The five likeliest classes: {seen}.",
+        facts=(MEASURED, "1 image"),
+        sources=sources([subject], subject.image),
+    )
+
+
+def probabilities(subject: Subject) -> tuple[np.ndarray, np.ndarray]:
+    """Class probabilities of the image in the intact network and with the lesion, (classes,) each."""
+    before, after = (
+        measures.probabilities(subject.loaded, subject.image, gates) for gates in (subject.intact, subject.gates)
+    )
+    return before, after
+
+
+def beside_sentence(beside: Subject) -> str:
+    """What a network beside makes of the image under the same lesion."""
+    lesion = ", with the same lesion" if beside.lesioned else ""
+    seen = figures.seen_sentence(beside.entry.classes, *probabilities(beside))
+    return f"Beside it {beside.title}{lesion}: {seen}."
+
+
+@recipe("Measure the error over the set")
+def set_error(*subjects: Subject) -> Steps:
+    """The error of the set in each network, before and after; until that is known, of the first images."""
+    subject, images = subjects[0], subjects[0].images
+    if images.labels is None:
+        lesion = measures.lesion(subject.loaded, images, subject.gates)
+        return Shown(
+            title=f"{lesion.changed_pct:.0f} % of predictions change",
+            caption=NO_LABELS.format(title=images.title),
+            facts=(MEASURED, images.title),
+        )
+    first = images.limit(measures.FIRST_IMAGES)
+    if len(first) < len(images):
+        lesions = [measures.lesion(each.loaded, first, each.gates) for each in subjects]
+        yield Shown(
+            title=figures.set_sentence(lesions[0]),
+            draw=partial(figures.error_bars, rows_of(subjects, lesions)),
+            facts=(MEASURED, f"{first.title}, the others follow", "Wilson 95 %"),
+        )
+    lesions = [measures.lesion(each.loaded, images, each.gates) for each in subjects]
+    return Shown(
+        title=figures.set_sentence(lesions[0]),
+        draw=partial(figures.error_bars, rows_of(subjects, lesions)),
+        says=figures.rise_sentence(lesions[0]) if subject.lesioned else "",
+        formula=rf"{GATED},\ g = {min(subject.gates):g}",
+        caption=A_SAMPLE if subject.entry.dataset == FASHION and subject.entry.name in NETWORKS else "",
+        alt="Error before and after, with intervals.",
+        facts=(MEASURED, f"{len(images):,} images", "Wilson 95 %"),
+        sources=sources(subjects, images),
+    )
+
+
+def rows_of(subjects: Sequence[Subject], measured: Sequence[Measured]) -> list[tuple[str, Measured, bool]]:
+    """Title, what was measured, and whether it is plain, for each network."""
+    return [(each.title, found, each.is_plain) for each, found in zip(subjects, measured, strict=True)]
+
+
+@recipe()
+def class_errors(subject: Subject) -> Shown:
+    """The error of each class, before and after. Raises ValueError for images without labels."""
+    lesion = measures.lesion(subject.loaded, subject.images, subject.gates)
+    return Shown(
+        title="Which classes suffer?",
+        draw=partial(figures.class_errors, subject.entry.classes, lesion),
+        caption=MOST_HARMED,
+        alt="Error of each class before and after.",
+        facts=(MEASURED, f"{lesion.images // len(subject.entry.classes)} images a class"),
+        sources=sources([subject], subject.images),
+    )
+
+
+@recipe()
+def changed_predictions(subject: Subject) -> Shown:
+    """Images of the set whose predicted class the lesion changes, spread over all of them."""
+    images, classes = subject.images, subject.entry.classes
+    lesion = measures.lesion(subject.loaded, images, subject.gates)
+    changed = np.flatnonzero(lesion.before != lesion.after)
+    few = [int(changed[i * len(changed) // PICTURES]) for i in range(PICTURES)] if len(changed) > PICTURES else changed
+    captions = {i: f"{classes[lesion.before[i]]} → {classes[lesion.after[i]]}" for i in map(int, few)}
+    more = f", {PICTURES} of them:" if len(changed) > PICTURES else "."
+    return Shown(
+        says=f"**{len(changed)} of {len(images):,} predictions change**{more}",
+        pictures=tuple(
+            Picture(thumbnail(images, index, THUMBNAIL), caption, f"{images.names[index]}: {caption}")
+            for index, caption in captions.items()
+        ),
+    )
+
+
+@recipe("Compare confidence with accuracy")
+def reliability(subject: Subject) -> Shown:
+    """Confidence against accuracy, before and after. Raises ValueError for images without labels."""
+    before, after = (
+        measures.reliability(subject.loaded, subject.images, gates) for gates in (subject.intact, subject.gates)
+    )
+    return Shown(
+        title=calibration_sentence(subject.title, before, after),
+        draw=partial(reliability_diagram, [("intact", before, True), ("with the lesion", after, False)]),
+        formula=CALIBRATION,
+        caption=CALIBRATED,
+        alt="Accuracy over confidence, before and after.",
+        facts=(MEASURED, f"{len(subject.images):,} images"),
+        sources=sources([subject], subject.images),
+    )
+
+
+def both_gates(subject: Subject) -> list[measures.Gates]:
+    """Intact, and with the lesion if there is one."""
+    return [subject.intact, *([subject.gates] if subject.gates != subject.intact else [])]
+
+
+@recipe()
+def grad_cam(subject: Subject, block: str = "") -> Shown:
+    """Where in the image the evidence for its class lies, at the end of each stage and at a block (the last)."""
+    block, both = block or subject.blocks[-1], both_gates(subject)
+    seen, label = subject.image, subject.label
+    maps = {
+        name: [
+            measures.over_set(image_attribution.grad_cam, subject.loaded, seen, label, gates, name, quick=True)
+            for gates in both
+        ]
+        for name in stage_ends(subject.blocks, block)
+    }
+    title = attribution.grad_cam_sentence(block, subject.class_name, maps[block])
+    lesioned = len(both) > 1
+    return Shown(
+        title=title,
+        draw=partial(attribution.grad_cam_by_block, seen.pixels[0].numpy(), maps, block),
+        says=attribution.strength_sentence(maps[block]),
+        formula=GRAD_CAM,
+        caption=WHERE_EVIDENCE_LIES.format(
+            class_name=subject.class_name,
+            same=", the same above and below" if lesioned else "",
+            sizes=attribution.sizes_sentence(maps),
+            correlation=" The correlation (Pearson) is of the cells." if lesioned else "",
+        ),
+        alt=f"{title}.",
+        facts=(MEASURED, "1 image", subject.whose_class),
+        sources=sources([subject], seen),
+    )
+
+
+@recipe("Integrated gradients")
+def integrated_gradients(subject: Subject) -> Steps:
+    """What each pixel adds to the logit of the image's class, before and after."""
+    both, pair = both_gates(subject), []
+    for gates in both:
+        given = subject.image, subject.label, gates
+        pair.append(measures.over_set(image_attribution.integrated_gradients, subject.loaded, *given))
+        yield len(pair) / len(both)
+    title = attribution.integrated_sentence(subject.class_name, pair)
+    correlation = " The correlation (Pearson) is of the other pixels." if len(both) > 1 else ""
+    return Shown(
+        title=title,
+        draw=partial(attribution.integrated_pictures, subject.image.pixels[0].numpy(), pair),
+        says=attribution.completeness_sentence(pair),
+        formula=INTEGRATED,
+        caption=WHICH_PIXELS + correlation,
+        alt=f"{title}.",
+        facts=(MEASURED, "1 image", subject.whose_class),
+        sources=sources([subject], subject.image),
+    )
+
+
+@recipe("Delete every block in turn")
+def sweep(*subjects: Subject) -> Steps:
+    """The error of the set with each block deleted in turn, in each network."""
+    images = subjects[0].images
+    parts = [images.subset(list(range(first, len(images), PARTS))) for first in range(min(PARTS, len(images)))]
+    done = []
+    for part in parts:
+        done.append([measures.over_set(deletion.sweep, each.loaded, part) for each in subjects])
+        yield len(done) / len(parts)
+    swept = [joined(of_network) for of_network in zip(*done, strict=True)]
+    rows = rows_of(subjects, swept)
+    says = "  \n".join(f"**{title}**: {figures.sweep_sentence(each)}" for title, each, _ in rows)
+    labelled = images.labels is not None
+    rises = dict(zip(swept[0].blocks, swept[0].rises, strict=True)) if labelled else {}
+    return Shown(
+        title="Every block deleted in turn",
+        draw=partial(figures.sweep_errors, rows, subjects[0].chance_pct),
+        says=says,
+        formula=rf"{GATED},\ g = 0",
+        caption=figures.sweep_caption(rows),
+        alt=f"What each deletion does. {says}",
+        facts=(
+            MEASURED,
+            f"{len(swept[0].blocks)} lesions × {len(images):,} images",
+            *(["Wilson 95 %"] if labelled else []),
+        ),
+        sources=sources(subjects, images),
+        bars=relative_bars(rises, "points more error", least=5) if labelled else None,
+        bars_title="bars: rise in error when this block alone is deleted" if labelled else "",
+    )

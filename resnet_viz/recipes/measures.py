@@ -1,0 +1,129 @@
+"""What several recipes need of a network, each computed once: kept by content, in turn, and never changed afterwards."""
+
+import time
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from scipy.special import softmax
+from torch import Tensor
+
+from ..engine.kept import NETWORKS, digest_of, kept
+from ..engine.turns import in_turn
+from ..experiments import calibration, deletion
+from ..networks import zoo
+from ..networks.description import Description, describe
+from ..networks.device import device
+from ..networks.images import ImageSet
+from ..networks.zoo import Entry, LoadedNetwork
+
+Result = TypeVar("Result")
+Gates = tuple[float, ...]
+FIRST_IMAGES = 200  # of a labelled set, shown at once: an error within seven points
+
+
+def network(entry: Entry, untrained: int | None = None, batch_norm: bool = True) -> LoadedNetwork:
+    """A network that all share. Raises what ``zoo.load`` raises."""
+    key = "network", digest_of(entry, untrained, batch_norm)
+    if (found := NETWORKS.find(key)) is None:
+        with in_turn("network"):
+            found = NETWORKS.get(key, lambda: zoo.load(entry, untrained=untrained, batch_norm=batch_norm))
+    return found
+
+
+def images(entry: Entry) -> ImageSet:
+    """The images that come with a network; looked for again each minute, since CIFAR-10 may be put in its place."""
+    return images_at(entry, time.monotonic() // 60)
+
+
+@lru_cache(maxsize=8)
+def images_at(entry: Entry, _minute: float) -> ImageSet:
+    return zoo.images_of(entry)
+
+
+def description(loaded: LoadedNetwork) -> Description:
+    """Shapes, parameters and multiply-adds of each block."""
+    return kept(_description, loaded)
+
+
+def _description(loaded: LoadedNetwork) -> Description:
+    return describe(loaded.network, loaded.entry.preprocessing)
+
+
+def over_set(
+    compute: Callable[..., Result], loaded: LoadedNetwork, images: ImageSet, *given: Any, quick: bool = False
+) -> Result:
+    """What an experiment measures over a set: ``compute(network, preprocessing, images, *given)``."""
+    return kept(_over_set, compute, loaded, images, *given, quick=quick)
+
+
+def _over_set(compute: Callable[..., Result], loaded: LoadedNetwork, images: ImageSet, *given: Any) -> Result:
+    return compute(loaded.network, loaded.entry.preprocessing, images, *given)
+
+
+def over_batch(
+    compute: Callable[..., Result],
+    loaded: LoadedNetwork,
+    images: ImageSet,
+    labels: Sequence[int],
+    *given: Any,
+    quick: bool = False,
+) -> Result:
+    """What an experiment measures over images that go through the network together, against a class each:
+    ``compute(network, inputs, labels, *given)``."""
+    return kept(_over_batch, compute, loaded, images, tuple(labels), *given, quick=quick)
+
+
+def _over_batch(
+    compute: Callable[..., Result], loaded: LoadedNetwork, images: ImageSet, labels: tuple[int, ...], *given: Any
+) -> Result:
+    return compute(loaded.network, loaded.inputs(images), torch.tensor(labels, device=device()), *given)
+
+
+def intact_streams(loaded: LoadedNetwork, image: ImageSet) -> list[Tensor]:
+    """The streams that one image leaves in the intact network; nobody may write to them."""
+    return kept(_intact_streams, loaded, image, quick=True)
+
+
+def _intact_streams(loaded: LoadedNetwork, image: ImageSet) -> list[Tensor]:
+    return deletion.intact_streams(loaded.network, loaded.inputs(image))
+
+
+def probabilities(loaded: LoadedNetwork, image: ImageSet, gates: Gates) -> np.ndarray:
+    """Class probabilities of one image under gates, (classes,)."""
+    return kept(_probabilities, loaded, image, gates, quick=True)
+
+
+def _probabilities(loaded: LoadedNetwork, image: ImageSet, gates: Gates) -> np.ndarray:
+    return deletion.probabilities(loaded.network, intact_streams(loaded, image), gates)[0]
+
+
+def logits(loaded: LoadedNetwork, images: ImageSet, gates: Gates) -> np.ndarray:
+    """The logits of a set under gates, (images, classes): from one pass come its error, what flips, and its calibration.
+
+    The first images, spread evenly, are a part of their own, since a page shows them at once.
+    """
+    first = images.spread(FIRST_IMAGES)
+    order = [*first, *sorted(set(range(len(images))) - set(first))]
+    parts = [order[: len(first)], order[len(first) :]]
+    of_parts = [over_set(deletion.logits_of_each, loaded, images.subset(part), [gates])[0] for part in parts if part]
+    return np.concatenate(of_parts)[np.argsort(order)]
+
+
+def predictions(loaded: LoadedNetwork, images: ImageSet, gates: Gates) -> np.ndarray:
+    """Predicted classes of a set under gates, (images,)."""
+    return logits(loaded, images, gates).argmax(1)
+
+
+def lesion(loaded: LoadedNetwork, images: ImageSet, gates: Gates) -> deletion.Lesion:
+    """What gates do to a set."""
+    before, after = (predictions(loaded, images, each) for each in (loaded.intact, gates))
+    return deletion.Lesion(before, after, deletion.label_array(images))
+
+
+def reliability(loaded: LoadedNetwork, images: ImageSet, gates: Gates) -> calibration.Reliability:
+    """Confidence against accuracy of a labelled set under gates."""
+    probabilities = softmax(logits(loaded, images, gates), 1)
+    return calibration.reliability(probabilities, deletion.known(deletion.label_array(images)))

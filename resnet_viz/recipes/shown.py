@@ -1,0 +1,177 @@
+"""A figure is a function: of subjects and settings, to what is shown, the same for a page, a report, a shell and a notebook."""
+
+import inspect
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial, update_wrapper
+from typing import Any, TypeAlias, cast
+
+from ..engine.kept import RESULTS, key_of, timed
+from ..figures.bars import Bars
+from ..figures.palette import LIGHT, Palette
+from ..figures.plot import Plot
+from ..networks.device import device
+from ..networks.images import ImageSet
+from ..networks.zoo import NETWORKS
+from .subject import Subject, opening
+
+MEASURED, PRECOMPUTED, SCHEMATIC, COMPUTED = "measured", "precomputed", "schematic", "computed from the model"
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A small picture: PNG, what stands below it, and what it shows for those who cannot see it."""
+
+    png: bytes
+    caption: str
+    alt: str
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What a recipe answers, in plain data. Texts are Markdown.
+
+    ``title``: the answer; ``says``: what the figure says; ``formula``: LaTeX; ``caption``: what to see; ``alt``: the figure for
+    those who cannot see it. ``facts``: MEASURED, PRECOMPUTED, SCHEMATIC or COMPUTED, on what, with which interval, in what
+    time. ``sources``: the networks and images, a line each. ``draw``: makes the figure, given ``palette``. ``rows``: a table.
+    ``bars``: for the network strip, ``bars_title`` what they are. ``recipe``, ``python``: what made it, and the program that
+    makes it again; ``of``: the name of the network that was asked about, if one was.
+    """
+
+    title: str = ""
+    draw: partial[Plot] | None = None
+    says: str = ""
+    formula: str = ""
+    caption: str = ""
+    alt: str = ""
+    facts: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+    pictures: tuple[Picture, ...] = ()
+    rows: tuple[Mapping[str, Any], ...] = ()
+    bars: Bars | None = None
+    bars_title: str = ""
+    recipe: str = ""
+    of: str = ""
+    python: str = ""
+
+    def plot(self, palette: Palette = LIGHT) -> Plot:
+        """The figure, in the colours of a theme. Raises ValueError where there is none."""
+        if self.draw is None:
+            raise ValueError(f"{self.recipe} shows no figure; see its text, pictures or rows.")
+        return self.draw(palette=palette)
+
+
+Steps: TypeAlias = Generator[float | Shown, None, Shown]
+
+
+class Recipe:
+    """A question's function, with what is needed to ask it anywhere.
+
+    It takes subjects and named settings, and returns a ``Shown``; what takes long yields how much is done (0 to 1), or a
+    ``Shown`` of what is known so far, before it does. Its answers are kept. ``doing``: what it is that takes so long: 'Delete
+    every block in turn'.
+    """
+
+    def __init__(self, compute: Callable[..., Shown | Steps], doing: str) -> None:
+        self.compute, self.doing = compute, doing
+        self.name = f"{compute.__module__.rpartition('.')[2]}.{compute.__name__}"
+        update_wrapper(self, compute)
+
+    def __call__(self, *subjects: Subject, **settings: Any) -> Shown:
+        """The answer. Raises InputError where the subjects have none."""
+        steps = self.steps(*subjects, **settings)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                return cast(Shown, end.value)
+
+    def known(self, *subjects: Subject, **settings: Any) -> Shown | None:
+        """The answer, if somebody has had it."""
+        return cast(Shown | None, RESULTS.find(key_of(self.compute, *subjects, **settings)))
+
+    def steps(self, *subjects: Subject, **settings: Any) -> Steps:
+        """How far it is, and what is known so far; returns the answer."""
+        if (found := self.known(*subjects, **settings)) is not None:
+            return found
+        spent: list[float] = []
+        finished = partial(self._finished, spent, subjects, settings)
+        with timed() as seconds:
+            made = self.compute(*subjects, **settings)
+        spent += seconds
+        while not isinstance(made, Shown):
+            with timed() as seconds:  # not around the loop: what is done with a step is none of the recipe's time
+                try:
+                    step = next(made)
+                except StopIteration as end:
+                    step = made = end.value
+            spent += seconds
+            if made is not step:
+                yield finished(step) if isinstance(step, Shown) else step
+        answer = finished(made)
+        return RESULTS.get(key_of(self.compute, *subjects, **settings), lambda: answer)
+
+    def _finished(
+        self, spent: Sequence[float], subjects: Sequence[Subject], settings: Mapping[str, Any], shown: Shown
+    ) -> Shown:
+        time = (f"{sum(spent):.2f} s on {device().type.upper()}",) if shown.facts[:1] == (MEASURED,) else ()
+        python = self.program(subjects, settings)
+        of = subjects[0].entry.name if subjects else ""
+        return replace(shown, facts=shown.facts + time, recipe=self.name, of=of, python=python)
+
+    def program(self, subjects: Sequence[Subject], settings: Mapping[str, Any]) -> str:
+        """The lines of Python that make this figure, and below them the recipe's own source."""
+        module, name = self.name.split(".")
+        imports = [f"from resnet_viz.recipes import {module}"]
+        lines, names = [], []
+        if subjects:
+            imports.append("from resnet_viz.recipes.subject import Subject")
+            if any(":" in each.entry.name for each in subjects):
+                imports.insert(0, "from pathlib import Path\n")
+            names = ["subject", *(f"beside{number or ''}" for number in range(len(subjects) - 1))]
+            own = "  # the image in place of your own" if subjects[0].position is None else ""
+            lines = [f"subject = Subject.of({arguments(subjects[0])}){own}"]
+            lines += [
+                f"{name} = subject.beside({network_and_seed(each)})"
+                for name, each in zip(names[1:], subjects[1:], strict=True)
+            ]
+        given = [*names, *(f"{setting}={value!r}" for setting, value in settings.items())]
+        call = f"shown = {module}.{name}({', '.join(given)})"
+        return "\n".join([*imports, "", *lines, call, "figure = shown.plot().figure()"])
+
+    @property
+    def source(self) -> str:
+        """The recipe's own lines."""
+        return inspect.getsource(self.compute)
+
+
+def recipe(doing: str = "") -> Callable[[Callable[..., Shown | Steps]], Recipe]:
+    """Make a function a recipe; ``doing`` as in ``Recipe``."""
+    return partial(Recipe, doing=doing)
+
+
+def network_and_seed(subject: Subject) -> str:
+    """How a program names a network and its weights."""
+    entry = subject.entry
+    name = repr(entry.name) if entry.name in NETWORKS else f"Path({entry.weights!r})"
+    return name if subject.loaded.seed is None else f"{name}, untrained={subject.loaded.seed}"
+
+
+def arguments(subject: Subject) -> str:
+    """What ``Subject.of`` makes a subject from."""
+    parts, gate = [network_and_seed(subject)], min(subject.gates)
+    if subject.position != opening(subject.images):
+        parts.append(f"image={subject.position or 0}")
+    if subject.lesioned:
+        parts.append(f"deleted={subject.lesioned}" + (f", gate={gate:g}" if gate else ""))
+    return ", ".join(parts)
+
+
+def sources(subjects: Iterable[Subject], images: ImageSet) -> tuple[str, ...]:
+    """Which networks, with which weights, and which images: what an exported file says of itself."""
+    networks = [each.loaded for each in subjects]
+    lines = (
+        f"{each.entry.name}, {each.weights}" + (f", weights {each.digest[:12]}" if each.trained else "")
+        for each in networks
+    )
+    return *lines, f"images: {images.names[0] if len(images) == 1 else images.title}"

@@ -1,0 +1,149 @@
+"""What a question is asked of."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ..errors import InputError
+from ..experiments.paths import is_plain
+from ..networks import zoo
+from ..networks.description import Description
+from ..networks.images import ImageSet
+from ..networks.zoo import Entry, LoadedNetwork
+from . import measures
+from .measures import Gates
+
+IMAGE = 447  # what the app opens with
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A network, a set of images, one image with its class, and a lesion.
+
+    ``label``: the class of ``image``; where nobody knows it (``label_is_true``), the predicted one. ``gates``: one for each
+    block. ``own``: a visitor's own images, if there are several. ``position``: that of ``image`` in the set; None for a
+    visitor's own.
+    """
+
+    loaded: LoadedNetwork
+    images: ImageSet
+    image: ImageSet
+    label: int
+    label_is_true: bool
+    gates: Gates
+    own: ImageSet | None = None
+    position: int | None = None
+
+    @classmethod
+    def of(
+        cls,
+        network: str | Path | LoadedNetwork,
+        *,
+        untrained: int | None = None,
+        image: int | ImageSet | None = None,
+        images: ImageSet | None = None,
+        deleted: Iterable[str] = (),
+        gate: float = 0.0,
+    ) -> "Subject":
+        """A network of the table by its name, a file of weights of one, or one that is loaded; with the images that come with
+        it, or others.
+
+        ``untrained``: a seed, for initial weights. ``image``: a position in the set, or an image of one's own. ``deleted``: the
+        blocks whose gate is ``gate``, 0 to 1, all others being intact. Raises InputError for a name, a block or a position
+        that does not exist, and what ``zoo.load`` raises.
+        """
+        loaded = network if isinstance(network, LoadedNetwork) else measures.network(row_of(network), untrained)
+        images = images or measures.images(loaded.entry)
+        position = opening(images) if image is None else image
+        chosen = images.subset([position]) if isinstance(position, int) else position
+        known = None if chosen.labels is None else int(chosen.labels[0])
+        label = int(measures.probabilities(loaded, chosen, loaded.intact).argmax()) if known is None else known
+        gates = tuple(loaded.network.gates_without(deleted, gate))
+        at = position if isinstance(position, int) else None
+        return cls(loaded, images, chosen, label, known is not None, gates, None, at)
+
+    def beside(self, network: str | Path | LoadedNetwork, *, untrained: int | None = None) -> "Subject":
+        """Another network whose blocks have the same names, for the same images and lesion. Raises what ``of`` raises."""
+        loaded = network if isinstance(network, LoadedNetwork) else measures.network(row_of(network), untrained)
+        return replace(self, loaded=loaded)
+
+    @property
+    def entry(self) -> Entry:
+        return self.loaded.entry
+
+    @property
+    def title(self) -> str:
+        """The network's name, with 'untrained' wherever that is so."""
+        return self.loaded.title
+
+    @property
+    def is_plain(self) -> bool:
+        return is_plain(self.loaded.network)
+
+    @property
+    def blocks(self) -> list[str]:
+        """The names of the blocks, in order."""
+        return list(self.loaded.network.blocks)
+
+    @property
+    def description(self) -> Description:
+        return measures.description(self.loaded)
+
+    @property
+    def intact(self) -> Gates:
+        """The gates that leave every block as it is."""
+        return self.loaded.intact
+
+    @property
+    def lesioned(self) -> list[str]:
+        """The blocks whose gate is not 1, in order."""
+        return [name for name, gate in zip(self.blocks, self.gates, strict=True) if gate != 1]
+
+    @property
+    def class_name(self) -> str:
+        return self.entry.classes[self.label]
+
+    @property
+    def whose_class(self) -> str:
+        """'Coat, its label'."""
+        return f"{self.class_name}, {'its label' if self.label_is_true else 'predicted'}"
+
+    @property
+    def chance_pct(self) -> float:
+        """The error of guessing."""
+        return 100 - 100 / len(self.entry.classes)
+
+    def without_lesion(self) -> "Subject":
+        """The same, every block intact: for what looks at the whole network, so that it is asked once for all lesions."""
+        return replace(self, gates=self.intact)
+
+    def without_image(self) -> "Subject":
+        """The same with the image that the app opens with: for what looks at the set, so that it is asked once for all images."""
+        position, labels = opening(self.images), self.images.labels
+        label = 0 if labels is None else int(labels[position])
+        image, known = self.images.subset([position]), labels is not None
+        return replace(self, image=image, label=label, label_is_true=known, own=None, position=position)
+
+    def batch(self, most: int) -> ImageSet:
+        """The images of a forward and backward pass: the one image, or ``most`` of the set (a visitor's own, if several)."""
+        return self.image if most == 1 else self.own or self.images.limit(most)
+
+    def labels(self, images: ImageSet) -> tuple[int, ...]:
+        """The true classes of a set; where nobody knows them, those that the network predicts."""
+        known = measures.predictions(self.loaded, images, self.intact) if images.labels is None else images.labels
+        return tuple(int(label) for label in known)
+
+
+def row_of(network: str | Path) -> Entry:
+    """A row of the table by its name, or by a file of weights of it. Raises InputError for what is neither."""
+    if isinstance(network, str):
+        return zoo.entry_of(network)
+    rows, faults = zoo.local_entries(network)
+    if faults:
+        raise InputError(faults[0])
+    return rows[0]
+
+
+def opening(images: ImageSet) -> int:
+    """The position of the image that the app opens with, in a set."""
+    return min(IMAGE, len(images) - 1)
