@@ -93,9 +93,8 @@ def show_foot(shown: Shown, key: str) -> None:
         FILES(key=f"{key}_files", data=data, width=158)
         if shown.python:
             with st.popover("Python", type="tertiary", help="The lines that recompute this figure with the library"):
-                st.code(shown.python, language="python")
-                if source := recipe_named(shown.recipe):
-                    st.code(source.source, language="python")
+                made_by = recipe_named(shown.recipe)
+                st.code(f"{shown.python}\n\n\n{made_by.source}" if made_by else shown.python, language="python")
 
 
 def chip(*facts: str) -> None:
