@@ -88,7 +88,7 @@ st.markdown(
 st.header("Papers", anchor=False)
 st.markdown("\n".join(f"- {paper}" for paper in PAPERS))
 st.header("Networks, weights and licences", anchor=False)
-st.dataframe(pd.DataFrame([{"network": entry.name, "data set": entry.dataset, "weights": entry.provenance, "licence": entry.licence} for entry in NETWORKS.values()]),
+st.dataframe(pd.DataFrame([{"network": entry.name, "data set": entry.dataset.name, "weights": entry.provenance, "licence": entry.licence} for entry in NETWORKS.values()]),
              hide_index=True)  # fmt: skip
 st.header("This software", anchor=False)
 st.markdown(f"{CITE}. {describe_device()}; "

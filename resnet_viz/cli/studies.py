@@ -74,7 +74,7 @@ def networks() -> None:
         rows.append(
             {
                 "name": entry.name,
-                "dataset": entry.dataset,
+                "dataset": entry.dataset.name,
                 "family": entry.family,
                 "kind": next(iter(network.blocks.values())).kind,
                 "blocks": len(network.blocks),

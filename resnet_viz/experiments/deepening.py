@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from ..errors import InputError
 from ..networks.blocks import Block, PlainBlock
-from ..networks.datasets import bundled_fashion
+from ..networks.datasets import CALIBRATION_IMAGES, bundled_fashion
 from ..networks.network import ResidualNetwork
-from ..networks.zoo import CALIBRATION_IMAGES, Entry
+from ..networks.zoo import Entry
 from .plan import Plan
 from .training import loss_and_error
 

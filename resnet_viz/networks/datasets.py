@@ -3,6 +3,8 @@
 import gzip
 import os
 import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import numpy as np
 import torch
 from skimage import data as skimage_data
 from torchvision.datasets import CIFAR10, FashionMNIST
+from torchvision.models import get_model_weights
 
 from ..errors import InputError
 from .images import PICTURE_SUFFIXES, ImageSet, Preprocessing, open_photo
@@ -27,9 +30,23 @@ FASHION_CLASSES = (
     "Ankle boot",
 )
 CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+CALIBRATION_IMAGES = 256
 DEBIAN_FASHION_FOLDER = Path("/usr/share/datasets/fashion-mnist")
 BUNDLED_FASHION = Path(__file__).parent / "fashion-mnist.npz"
 SAMPLE_PHOTOS = {"cat": "chelsea.png", "coffee": "coffee.png", "rocket": "rocket.jpg", "astronaut": "astronaut.png"}
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """What networks are trained on. ``images``: the labelled set that is bundled or lies on this machine, None where there is
+    none; ``calibration``: the images that set the batch norms of untrained networks; ``folder_names``: what a folder of
+    pictures may be called beside its class's name, and that class."""
+
+    name: str
+    classes: tuple[str, ...]
+    images: Callable[[], ImageSet | None]
+    calibration: Callable[[Preprocessing], ImageSet]
+    folder_names: Callable[[], Mapping[str, int]] = dict
 
 
 def data_folder() -> Path:
@@ -143,7 +160,7 @@ def image_folder(
     folder: Path,
     preprocessing: Preprocessing,
     class_names: tuple[str, ...],
-    folder_names: dict[str, int],
+    folder_names: Mapping[str, int],
     limit: int | None,
 ) -> ImageSet:
     """Pictures in folders named for their classes, sorted by folder, then file name.
@@ -157,7 +174,7 @@ def image_folder(
         raise InputError(f"{folder} is not a folder; give one that holds a folder of pictures for each class.")
     by_name = {as_folder_name(name): index for index, name in enumerate(class_names)}
     by_name |= {name: index for index, name in enumerate(class_names)}  # ImageNet has a Cardigan and a cardigan
-    by_name |= {str(index): index for index in range(len(class_names))} | folder_names
+    by_name |= {str(index): index for index in range(len(class_names))} | dict(folder_names)
     files: list[tuple[Path, int]] = []
     for subfolder in sorted(path for path in folder.iterdir() if path.is_dir()):
         pictures = sorted(path for path in subfolder.iterdir() if path.suffix.lower() in PICTURE_SUFFIXES)
@@ -186,3 +203,30 @@ def image_folder(
 def as_folder_name(name: str) -> str:
     """A class's or folder's name as they are compared: 'T-shirt/top' cannot be a folder, 'T-shirt_top' can."""
     return name.lower().replace("_", " ").replace("/", " ")
+
+
+@cache
+def wordnet_ids() -> dict[str, int]:
+    """ImageNet's WordNet ids -> class indices."""
+    ids = (Path(__file__).parent / "imagenet-wordnet-ids.txt").read_text().split()
+    return {wordnet_id: index for index, wordnet_id in enumerate(ids)}
+
+
+def lesion_images() -> ImageSet:
+    """The bundled test images of Fashion-MNIST."""
+    return bundled_fashion("lesion")
+
+
+def some_training_images(_: Preprocessing) -> ImageSet:
+    """A few of the bundled training images of Fashion-MNIST."""
+    return bundled_fashion("training").limit(CALIBRATION_IMAGES)
+
+
+def no_images() -> None:
+    """ImageNet may not be given away."""
+
+
+IMAGENET_CLASSES = tuple(get_model_weights("resnet18")["IMAGENET1K_V1"].meta["categories"])
+FASHION_MNIST = Dataset("Fashion-MNIST", FASHION_CLASSES, lesion_images, some_training_images)
+CIFAR_10 = Dataset("CIFAR-10", CIFAR10_CLASSES, cached_cifar10, sample_photos)
+IMAGENET = Dataset("ImageNet", IMAGENET_CLASSES, no_images, sample_photos, wordnet_ids)

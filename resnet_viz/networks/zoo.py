@@ -18,7 +18,7 @@ from ..errors import InputError
 from ..progress import Progress, no_progress
 from .adapt import wrap
 from .blocks import PlainBlock, ZeroPadding
-from .datasets import CIFAR10_CLASSES, FASHION_CLASSES, bundled_fashion, cached_cifar10, image_folder, sample_photos
+from .datasets import CIFAR_10, FASHION_MNIST, IMAGENET, Dataset, image_folder, sample_photos
 from .device import device
 from .images import ImageSet, Preprocessing
 from .network import ResidualNetwork, build, stage_of
@@ -28,7 +28,6 @@ from .weights import download, faults_of, fill, has_named_hash, read_state
 
 SOURCE_CHECKPOINTS = Path(__file__).parents[2] / "checkpoints"  # in a checkout; in an installed package beside the code
 CHECKPOINTS = SOURCE_CHECKPOINTS if SOURCE_CHECKPOINTS.is_dir() else Path(__file__).parents[1] / "checkpoints"
-CALIBRATION_IMAGES = 256
 WEIGHT_SUFFIXES = (".safetensors", ".pt", ".pth", ".th")
 FASHION_PREPROCESSING = Preprocessing(resize=28, crop=28, mean=(0.2860,), std=(0.3530,))
 CIFAR_PREPROCESSING = Preprocessing(resize=32, crop=32, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
@@ -52,15 +51,18 @@ class Entry:
     SHA-256; None for a network that exists untrained only. ``plain``: the trained plain network of equal depth."""
 
     name: str
-    dataset: str
+    dataset: Dataset
     build: Callable[..., ResidualNetwork]
     weights: str | None
-    classes: tuple[str, ...]
     preprocessing: Preprocessing
     provenance: str
     licence: str
     published_error_pct: float | None = None
     plain: str | None = None
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return self.dataset.classes
 
     @property
     def family(self) -> str:
@@ -108,10 +110,9 @@ def fashion(name: str, build: Callable[..., ResidualNetwork], plain: str | None 
     """A row of the networks that this project trains on Fashion-MNIST."""
     return Entry(
         f"fashion-{name}",
-        "Fashion-MNIST",
+        FASHION_MNIST,
         build,
         f"fashion-{name}.safetensors",
-        FASHION_CLASSES,
         FASHION_PREPROCESSING,
         f"trained by this project: python -m resnet_viz train fashion-{name}",
         "MIT",
@@ -124,10 +125,9 @@ def cifar(depth: int) -> Entry:
     file, error = CIFAR_FILES[depth]
     return Entry(
         f"cifar10-resnet{depth}",
-        "CIFAR-10",
+        CIFAR_10,
         partial(build, "basic", [(depth - 2) // 6] * 3, THREE, in_channels=3, stem_stride=1),
         CIFAR_URL + file,
-        CIFAR10_CLASSES,
         CIFAR_PREPROCESSING,
         "github.com/akamaster/pytorch_resnet_cifar10",
         "BSD 2-clause",
@@ -144,10 +144,9 @@ def imagenet(depth: int, version: int) -> Entry:
     )
     return Entry(
         f"imagenet-resnet{depth}" + ("" if version == 1 else f"-v{version}"),
-        "ImageNet",
+        IMAGENET,
         partial(build_torchvision, f"resnet{depth}"),
         weights.url,
-        tuple(weights.meta["categories"]),
         preprocessing,
         f"torchvision {weights}",
         "BSD 3-clause (torchvision)",
@@ -205,7 +204,9 @@ def trainable(kind: str, depth: int, shortcut: str = "A", *, batch_norm: bool = 
     """
     if depth not in DEPTHS:
         raise InputError(f"Depth must be one of {', '.join(map(str, DEPTHS))}; got {depth}.")
-    name = f"{kind}{depth}" + (f"-{shortcut}" if shortcut != "A" else "") + ("" if batch_norm else "-without-batch-norm")
+    name = (
+        f"{kind}{depth}" + (f"-{shortcut}" if shortcut != "A" else "") + ("" if batch_norm else "-without-batch-norm")
+    )
     if f"fashion-{name}" in NETWORKS:
         return NETWORKS[f"fashion-{name}"]
     blocks = ((depth - 2) // 6,) * 3
@@ -272,7 +273,6 @@ def plain_entry(entry: Entry) -> Entry | None:
         entry.dataset,
         partial(build_without_shortcuts, entry),
         None,
-        entry.classes,
         entry.preprocessing,
         f"{entry.name} without its shortcuts",
         "MIT",
@@ -346,9 +346,7 @@ def load(
     return loaded
 
 
-def ready(
-    entry: Entry, network: ResidualNetwork, weights: str, digest: str, seed: int | None = None
-) -> LoadedNetwork:
+def ready(entry: Entry, network: ResidualNetwork, weights: str, digest: str, seed: int | None = None) -> LoadedNetwork:
     network = network.to(memory_format=torch.channels_last).to(device()).eval()
     return LoadedNetwork(entry, network, weights, digest, seed)
 
@@ -356,11 +354,7 @@ def ready(
 def calibrate(network: ResidualNetwork, entry: Entry) -> None:
     """Set batch-norm statistics by one pass over a fixed set of images (of the training set where one is bundled)."""
     norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
-    images = (
-        bundled_fashion("training").limit(CALIBRATION_IMAGES)
-        if entry.dataset == "Fashion-MNIST"
-        else sample_photos(entry.preprocessing)
-    )
+    images = entry.dataset.calibration(entry.preprocessing)
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.momentum = 1.0
@@ -409,20 +403,6 @@ def images_of(entry: Entry, folder: Path | None = None, limit: int | None = None
     if limit is not None and limit < 1:
         raise InputError(f"Limit must be 1 or more; got {limit}.")
     if folder is not None:
-        return image_folder(
-            folder, entry.preprocessing, entry.classes, wordnet_ids() if entry.dataset == "ImageNet" else {}, limit
-        )
-    images = None
-    if entry.dataset == "Fashion-MNIST":
-        images = bundled_fashion("lesion")
-    elif entry.dataset == "CIFAR-10":
-        images = cached_cifar10()
-    images = images or sample_photos(entry.preprocessing)
+        return image_folder(folder, entry.preprocessing, entry.classes, entry.dataset.folder_names(), limit)
+    images = entry.dataset.images() or sample_photos(entry.preprocessing)
     return images.limit(limit) if limit else images
-
-
-@cache
-def wordnet_ids() -> dict[str, int]:
-    """ImageNet's WordNet ids -> class indices."""
-    ids = (Path(__file__).parent / "imagenet-wordnet-ids.txt").read_text().split()
-    return {wordnet_id: index for index, wordnet_id in enumerate(ids)}

@@ -14,6 +14,7 @@ from ..figures import image_attribution as attribution
 from ..figures.bars import relative_bars
 from ..figures.importance import calibration_sentence, reliability_diagram
 from ..figures.pictures import thumbnail
+from ..networks.datasets import FASHION_MNIST
 from ..networks.zoo import NETWORKS
 from . import measures
 from .shown import MEASURED, Picture, Shown, Steps, recipe, sources
@@ -31,7 +32,6 @@ __all__ = [
 ]
 
 Measured = TypeVar("Measured")
-FASHION = "Fashion-MNIST"
 PARTS = 20  # of the images: a click in the middle of it, and whoever waits for a turn, costs at most one of them
 PICTURES, THUMBNAIL = 12, 84
 SOFTMAX = r"p_c = e^{z_c} / \sum_j e^{z_j}"
@@ -117,7 +117,7 @@ def set_error(*subjects: Subject) -> Steps:
         draw=partial(figures.error_bars, rows_of(subjects, lesions)),
         says=figures.rise_sentence(lesions[0]) if subject.lesioned else "",
         formula=rf"{GATED},\ g = {min(subject.gates):g}",
-        caption=A_SAMPLE if subject.entry.dataset == FASHION and subject.entry.name in NETWORKS else "",
+        caption=A_SAMPLE if subject.entry.dataset is FASHION_MNIST and subject.entry.name in NETWORKS else "",
         alt="Error before and after, with intervals.",
         facts=(MEASURED, f"{len(images):,} images", "Wilson 95 %"),
         sources=sources(subjects, images),

@@ -80,7 +80,7 @@ def own_images(source: str, chosen: Choices, loaded: LoadedNetwork, images: Imag
     """Names and pixels (as the network takes them) of what the visitor gives; what is not a picture is told in a sentence."""
     if source == DRAW:
         start = images.pixels[min(chosen.position, len(images) - 1), 0]
-        drawn = pixel_editor(start.numpy().tobytes(), key=f"drawing_{loaded.entry.dataset}")
+        drawn = pixel_editor(start.numpy().tobytes(), key=f"drawing_{loaded.entry.dataset.name}")
         pixels = torch.frombuffer(bytearray(base64.b64decode(drawn)), dtype=torch.uint8).view(1, *start.shape)
         return [("your drawing", pixels)]
     if source == CAMERA:
@@ -106,7 +106,7 @@ def own_images(source: str, chosen: Choices, loaded: LoadedNetwork, images: Imag
             own.append((str(file.name), cached.fitted(loaded.entry, file.name, file.getvalue())))
         except InputError as error:
             st.error(str(error))
-    if own and loaded.entry.dataset == "Fashion-MNIST":
+    if own and loaded.entry.preprocessing.channels == 1:
         st.caption("Turned grey, inverted if light, made small: **unlike the images that this network was trained on.**")
     return own
 
@@ -139,7 +139,7 @@ def shown_one(
         alt=names[position],
     )
     options = ["as predicted", *entry.classes]
-    key = f"own_label_{entry.dataset}"
+    key = f"own_label_{entry.dataset.name}"
     st.session_state[key] = options[chosen.own_labels.get(image.digest, -1) + 1]
 
     def label() -> None:

@@ -13,7 +13,7 @@ from torchvision.models import get_model_weights
 
 from resnet_viz.errors import InputError
 from resnet_viz.experiments.deletion import predict
-from resnet_viz.networks import zoo
+from resnet_viz.networks import datasets, zoo
 from resnet_viz.networks.datasets import bundled_fashion
 from resnet_viz.networks.description import Description, describe
 from resnet_viz.networks.zoo import NETWORKS, Entry, load
@@ -220,7 +220,7 @@ def test_a_limit_spreads_over_the_set():
 
 
 def test_wordnet_ids_are_imagenets_in_its_order():
-    ids = zoo.wordnet_ids()
+    ids = datasets.wordnet_ids()
     classes = NETWORKS["imagenet-resnet18"].classes
     assert len(ids) == 1000 and sorted(ids.values()) == list(range(1000))
     assert sorted(ids, key=ids.get) == sorted(ids), "ImageNet's classes are numbered in the order of their ids"
