@@ -186,7 +186,7 @@ def both_gates(subject: Subject) -> list[measures.Gates]:
 @recipe()
 def grad_cam(subject: Subject, block: str = "") -> Shown:
     """Where in the image the evidence for its class lies, at the end of each stage and at a block (the last)."""
-    block, both = block or subject.blocks[-1], both_gates(subject)
+    block, both = subject.block(block), both_gates(subject)
     seen, label = subject.image, subject.label
     maps = {
         name: [

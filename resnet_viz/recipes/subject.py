@@ -85,6 +85,11 @@ class Subject:
         """The names of the blocks, in order."""
         return list(self.loaded.network.blocks)
 
+    def block(self, name: str) -> str:
+        """The block of this name, the last one for ''. Raises InputError where there is none."""
+        (index,) = self.loaded.network.block_indices([name or self.blocks[-1]])
+        return self.blocks[index]
+
     @property
     def description(self) -> Description:
         return measures.description(self.loaded)

@@ -5,12 +5,10 @@ from collections.abc import Iterable
 from datetime import date
 
 import streamlit as st
-from markdown_it import MarkdownIt
 from streamlit.navigation.page import StreamlitPage
 
-from ..figures.document import html_document, html_figure
+from ..recipes.document import answers_html
 from ..recipes.shown import Shown
-from .gallery import data_uri
 from .session import Visit
 
 HELP = "One HTML file with these figures, where their numbers come from, and their Python; it opens without internet."
@@ -23,29 +21,13 @@ def page_html(title: str, answers: Iterable[Shown], visit: Visit) -> str:
     if of_itself(answers):
         of = "; ".join(dict.fromkeys(shown.sources[0] for shown in answers))
     link = html.escape(visit.link)
-    parts = [f"<p>{html.escape(of)} · <a href='{link}'>{link}</a> · {date.today()}</p>"]
-    return html_document(title, [*parts, *(section(shown, visit) for shown in answers)], visit.palette)
+    heading = f"<p>{html.escape(of)} · <a href='{link}'>{link}</a> · {date.today()}</p>"
+    return answers_html(title, heading, answers, visit.palette)
 
 
 def of_itself(answers: Iterable[Shown]) -> bool:
     """Whether a page shows the same whatever network is chosen."""
     return not any(shown.of for shown in answers)
-
-
-def section(shown: Shown, visit: Visit) -> str:
-    """One answer. No file that opens offline holds a LaTeX renderer: a formula stands there as its source."""
-    text = MarkdownIt("commonmark", {"html": False}).render
-    heading = f"<h2>{html.escape(shown.title)}</h2>" if shown.title else ""
-    formula = f"<p><code>{html.escape(shown.formula)}</code></p>" if shown.formula else ""
-    figure = html_figure(shown.plot(visit.palette).json()) if shown.draw else ""
-    pictures = "".join(
-        f"<figure><img src='{data_uri(each.png)}' alt=''><figcaption><small>{html.escape(each.caption)}</small></figcaption></figure>"
-        for each in shown.pictures
-    )
-    chip = f"<p class='chip'>{text(' · '.join(shown.facts))}</p>"
-    python = f"<details><summary>Python</summary><pre>{html.escape(shown.python)}</pre></details>" if shown.python else ""
-    caption = f"<small>{text(shown.caption)}</small>"
-    return f"<section>{heading}{formula}{text(shown.says)}{figure}{pictures}{caption}{chip}{python}</section>"
 
 
 def export_button(page: StreamlitPage, visit: Visit) -> None:

@@ -1,6 +1,5 @@
 """Thumbnails to choose one image from, by mouse or keyboard."""
 
-import base64
 from collections.abc import Callable, Sequence
 
 import streamlit as st
@@ -8,6 +7,7 @@ import streamlit as st
 from ..engine.kept import kept
 from ..figures.pictures import thumbnail
 from ..networks.images import ImageSet
+from ..recipes.document import data_uri
 from ..recipes.shown import Picture, Shown
 from .card import draw
 from .session import if_shown
@@ -67,10 +67,6 @@ def gallery(
 def thumbnails(images: ImageSet, positions: Sequence[int], size: int) -> list[bytes]:
     """PNGs of ``size`` x ``size`` pixels."""
     return [kept(thumbnail, images, position, size, quick=True) for position in positions]
-
-
-def data_uri(png: bytes) -> str:
-    return "data:image/png;base64," + base64.b64encode(png).decode()
 
 
 # Until every page asks recipes:

@@ -1,0 +1,39 @@
+"""Answers as HTML, for a saved page, the report and a shell: their figures alive, with texts, provenance and Python."""
+
+import html
+from base64 import b64encode
+from collections.abc import Iterable
+
+from markdown_it import MarkdownIt
+
+from ..figures.document import html_document, html_figure
+from ..figures.palette import Palette
+from .shown import Shown
+
+
+def answers_html(title: str, heading: str, answers: Iterable[Shown], palette: Palette) -> str:
+    """One file that opens with no server and no internet. ``heading``: HTML below the title."""
+    return html_document(title, [heading, *(section(shown, palette) for shown in answers)], palette)
+
+
+def section(shown: Shown, palette: Palette) -> str:
+    """One answer. No file that opens offline holds a LaTeX renderer: a formula stands there as its source."""
+    text = MarkdownIt("commonmark", {"html": False}).enable("table").render
+    heading = f"<h2>{html.escape(shown.title)}</h2>" if shown.title else ""
+    formula = f"<p><code>{html.escape(shown.formula)}</code></p>" if shown.formula else ""
+    figure = html_figure(shown.plot(palette).json()) if shown.draw else ""
+    pictures = "".join(
+        f"<figure><img src='{data_uri(each.png)}' alt=''><figcaption><small>{html.escape(each.caption)}</small></figcaption></figure>"
+        for each in shown.pictures
+    )
+    chip = f"<p class='chip'>{text(' · '.join(shown.facts))}</p>"
+    python = (
+        f"<details><summary>Python</summary><pre>{html.escape(shown.python)}</pre></details>" if shown.python else ""
+    )
+    caption = f"<small>{text(shown.caption)}</small>"
+    return f"<section>{heading}{formula}{text(shown.says)}{figure}{pictures}{caption}{chip}{python}</section>"
+
+
+def data_uri(png: bytes) -> str:
+    """A picture as part of a page."""
+    return "data:image/png;base64," + b64encode(png).decode()
