@@ -35,7 +35,7 @@ def test_it_prints_what_the_recipe_says_and_writes_every_form(tmp_path) -> None:
     assert made["shown"].title == expected.title
 
 
-def test_settings_are_read_as_the_recipe_takes_them(tmp_path) -> None:
+def test_settings_are_read_as_the_recipe_takes_them() -> None:
     result = run("layer_deletion.grad_cam", NETWORK, "--image", "13", "--set", "block=layer2.0")
     assert json.loads(result.stdout)["title"] == grad_cam(Subject.of(NETWORK, image=13), block="layer2.0").title
     photo = Path(__file__).parents[1] / "docs" / "start.png"
