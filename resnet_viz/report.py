@@ -17,6 +17,7 @@ from .experiments import (
     early_stop,
     lesion_studies,
     paths,
+    shattered,
     short_paths,
     strongest_paths,
 )
@@ -37,6 +38,7 @@ from .networks.images import ImageSet
 from .networks.network import ResidualNetwork
 from .networks.zoo import NETWORKS, LoadedNetwork, images_of, load
 from .progress import Progress, no_progress
+from .recipes import shattered_gradients
 from .report_training import TRAINING_QUESTIONS, WELCH
 
 CHANCE = 90.0  # per cent, of ten classes
@@ -419,6 +421,7 @@ def trained_on_short_paths() -> Answer:
 
 QUESTIONS: list[tuple[Plan, str, Callable[[], Answer]]] = [
     *TRAINING_QUESTIONS,
+    (shattered.PLAN, "shattered_gradients?network=fashion-resnet56", shattered_gradients.verdict),
     (lesion_studies.PLANS[SINGLE], "layer_deletion?network=fashion-resnet56", single),
     (lesion_studies.PLANS[RANDOM], "lesion_studies?network=fashion-resnet56", lambda: many(RANDOM)),
     (lesion_studies.PLANS[REORDER], "lesion_studies?network=fashion-resnet56&study=swap-places", lambda: many(REORDER)),

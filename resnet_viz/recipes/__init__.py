@@ -4,7 +4,7 @@ from importlib import import_module
 
 from .shown import Recipe
 
-MODULES = ("start", "layer_deletion")
+MODULES = ("start", "shattered_gradients", "layer_deletion")
 
 
 def recipe_named(name: str) -> Recipe | None:

@@ -67,6 +67,10 @@ class Subject:
         loaded = network if isinstance(network, LoadedNetwork) else measures.network(row_of(network), untrained)
         return replace(self, loaded=loaded)
 
+    def untrained(self, seed: int = 0) -> "Subject":
+        """The same network with seeded initial weights."""
+        return replace(self, loaded=measures.network(self.entry, seed))
+
     @property
     def entry(self) -> Entry:
         return self.loaded.entry

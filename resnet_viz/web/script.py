@@ -16,6 +16,7 @@ pages = [
     st.Page(PAGES / "learning_identity.py", title="Learning the identity", icon=":material/equal:"),
     st.Page(PAGES / "stage_diagram.py", title="Stage diagram", icon=":material/account_tree:"),
     st.Page(PAGES / "gradient_flow.py", title="Gradient flow", icon=":material/trending_down:"),
+    st.Page(PAGES / "shattered_gradients.py", title="Shattered gradients", icon=":material/grain:"),
     st.Page(PAGES / "path_unrolling.py", title="Path unrolling", icon=":material/alt_route:"),
     st.Page(PAGES / "strongest_paths.py", title="Strongest paths", icon=":material/timeline:"),
     st.Page(PAGES / "short_paths.py", title="Short paths", icon=":material/shortcut:"),

@@ -11,6 +11,7 @@ FIGURES = {
     "start": {"first_look"},
     "stage_diagram": {"stages", "maps_stream_in", "maps_branch", "maps_shortcut", "maps_stream_out"},
     "gradient_flow": {"trained", "untrained", "growth", "statistics"},
+    "shattered_gradients": {"cosines", "pictures"},
     "path_unrolling": {"share_by_length", "count_times_norm", "lengths_by_stage", "unravelled"},
     "layer_deletion": {"prediction", "set_error", "class_errors", "sweep", "reliability", "reliability_beside", "grad_cam", "integrated_gradients"},
     "short_paths": {"matched_blocks", "short_paths"},

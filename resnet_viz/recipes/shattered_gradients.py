@@ -1,0 +1,168 @@
+"""Do gradients shatter with depth? The gradient on the input along a line between two images."""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from itertools import product
+
+import numpy as np
+import torch
+from scipy import stats
+
+from ..engine.kept import kept
+from ..experiments import deletion
+from ..experiments.shattered import DEPTHS, PAIRS, PARTS, POINTS, SEEDS, Shattering, along_line, gradients_at
+from ..experiments.training import difference
+from ..figures import shattered as figures
+from ..findings import Answer, Measurement
+from ..networks import zoo
+from ..networks.images import ImageSet
+from ..networks.zoo import NETWORKS, Entry
+from . import measures
+from .shown import MEASURED, Shown, Steps, recipe, sources
+from .subject import IMAGE, Subject
+
+__all__ = ["cosine_by_depth", "cosines", "pictures"]
+
+FORMULA = r"\cos(g_i, g_{i+1}),\quad g_i = \partial z_c / \partial x\text{ at }x = a + \tfrac{i}{127}(b - a)"
+ALONG = (
+    "$z_c$: the logit of {class_name}; $a$: the chosen image, $b$: {other}. Near 1, the gradient at a point tells what it "
+    "is at the next one; near 0, it does not, as if it were white noise. Dotted: trained."
+)
+PICTURES = (
+    "Each picture is the gradient at one point of the line, each neighbour 1/127 of the way further on, on a scale of its "
+    "own. Where a row looks like the same picture five times, the gradient changes smoothly."
+)
+BY_DEPTH = (
+    "Dots: residual; grey squares: plain; ×: without batch norm; hollow: trained (with batch norm; there is no trained "
+    "plain network of 110 layers here). What was published, and what was expected of these networks, stands below."
+)
+WELCH = "95 %, Welch over 3 seeds"
+UNTRAINED, BARE, TRAINED = "untrained", "untrained, without batch norm", "trained"
+
+
+def line_between(subject: Subject, other: int) -> ImageSet:
+    """The chosen image, and another of the set."""
+    end = subject.images.subset([other])
+    pixels = torch.cat([subject.image.pixels, end.pixels])
+    return ImageSet("2 images", pixels, None, subject.image.names + end.names)
+
+
+@recipe("Follow the gradient along the line")
+def cosines(*subjects: Subject, other: int = 0) -> Steps:
+    """How alike neighbouring gradients are, from the image to image number ``other`` of the set, in each network.
+
+    Raises InputError where the two images are the same.
+    """
+    pair = line_between(subjects[0], other)
+    found: list[Shattering] = []
+    for each in subjects:
+        parts = []
+        for part in range(PARTS):
+            parts.append(measures.over_set(gradients_at, each.loaded, pair, subjects[0].label, part))
+            yield (len(found) * PARTS + part + 1) / (len(subjects) * PARTS)
+        found.append(Shattering(np.concatenate(parts)))
+    rows = [(each.title, line, each.is_plain) for each, line in zip(subjects, found, strict=True)]
+    says = "; ".join(f"**{title}** {line.mean:.2f}" for title, line, _ in rows)
+    return Shown(
+        title=f"{subjects[0].title}: neighbouring gradients have a mean cosine of {found[0].mean:.2f}",
+        draw=partial(figures.cosines_along, rows),
+        says=f"Mean cosine: {says}.",
+        formula=FORMULA,
+        caption=ALONG.format(class_name=subjects[0].class_name, other=pair.names[1]),
+        alt=f"The cosine of neighbouring gradients along the line. {says}",
+        facts=(MEASURED, f"1 line of {POINTS} points"),
+        sources=sources(subjects, pair),
+    )
+
+
+@recipe("Follow the gradient along the line")
+def pictures(*subjects: Subject, other: int = 0) -> Shown:
+    """Neighbouring gradients in the middle of the line, as pictures. Raises InputError as ``cosines`` does."""
+    pair = line_between(subjects[0], other)
+    rows = []
+    for each in subjects:
+        given = each.loaded, pair, subjects[0].label
+        parts = [measures.over_set(gradients_at, *given, part) for part in range(PARTS)]
+        rows.append((each.title, Shattering(np.concatenate(parts))))
+    return Shown(
+        title="The same gradients as pictures",
+        draw=partial(figures.gradient_pictures, rows),
+        caption=PICTURES,
+        alt="Neighbouring gradients in the middle of the line, a row for each network.",
+        facts=(MEASURED, f"{figures.SHOWN} of {POINTS} points"),
+        sources=sources(subjects, pair),
+    )
+
+
+@recipe("Follow it in networks of other depths")
+def cosine_by_depth(seed: int = 0) -> Steps:
+    """The mean cosine of bundled residual and plain networks by depth: untrained, without batch norm, and trained."""
+    lines: dict[str, dict[int, list[float]]] = {}
+    asked = [
+        *product((UNTRAINED, BARE), ("residual", "plain"), DEPTHS),
+        *product((TRAINED,), ("residual", "plain"), DEPTHS),
+    ]
+    for number, (weights, kind, depth) in enumerate(asked, start=1):
+        entry = zoo.trainable("resnet" if kind == "residual" else "plain", depth)
+        if weights != TRAINED or entry.weights:
+            untrained = None if weights == TRAINED else seed
+            found = kept(mean_cosine, entry, untrained, weights != BARE)
+            lines.setdefault(f"{weights}: {kind}", {})[depth] = [found]
+        yield number / len(asked)
+    deep = {name: values[56][0] for name, values in lines.items()}
+    return Shown(
+        title=f"At 56 layers, untrained: residual {deep['untrained: residual']:.2f}, plain {deep['untrained: plain']:.2f}",
+        draw=partial(figures.cosine_by_depth, lines),
+        says=f"Without batch norm: residual {deep[f'{BARE}: residual']:.2f}, plain {deep[f'{BARE}: plain']:.2f}. "
+        f"Trained: residual {deep['trained: residual']:.2f}, plain {deep['trained: plain']:.2f}.",
+        formula=FORMULA,
+        caption=BY_DEPTH,
+        alt="The mean cosine of neighbouring gradients over the number of layers.",
+        facts=(MEASURED, f"1 line of {POINTS} points", f"seed {seed} of the untrained"),
+        sources=("residual and plain networks of 20, 56 and 110 layers, Fashion-MNIST", f"images 0 and {IMAGE}"),
+    )
+
+
+def mean_cosine(entry: Entry, untrained: int | None, batch_norm: bool, ends: tuple[int, int] = (0, IMAGE)) -> float:
+    """Of one network, along the line between two bundled images, for the class of the first."""
+    loaded = zoo.load(entry, untrained=untrained, batch_norm=batch_norm)  # not kept: it is needed once
+    pair = measures.images(entry).subset(list(ends))
+    return along_line(loaded.network, entry.preprocessing, pair, int(deletion.known(pair.labels)[0])).mean
+
+
+def verdict() -> Answer:
+    """Untrained networks over seeds, trained ones over lines."""
+    seeds: Mapping[str, Sequence[float]] = {
+        f"{kind}56{'' if norm else ' without batch norm'}": [
+            mean_cosine(zoo.trainable(kind, 56), seed, norm) for seed in SEEDS
+        ]
+        for kind, norm in product(("resnet", "plain"), (True, False))
+    }
+    apart = difference(seeds["resnet56"], seeds["plain56"])
+    bare = difference(seeds["resnet56"], seeds["resnet56 without batch norm"])
+    count = len(measures.images(NETWORKS["fashion-resnet56"]))
+    ends = [(number * count // PAIRS, (number * count // PAIRS + count // 2) % count) for number in range(PAIRS)]
+    residual, plain = (
+        np.array([mean_cosine(NETWORKS[f"fashion-{name}56"], None, True, pair) for pair in ends])
+        for name in ("resnet", "plain")
+    )
+    interval = stats.ttest_rel(plain, residual / 2).confidence_interval()
+    short = float((plain - residual / 2).mean())
+    rows = [
+        Measurement("resnet56 minus plain56, untrained", "mean cosine", *apart, WELCH, apart[0] >= 0.5),
+        Measurement("resnet56, untrained, with batch norm minus without", "mean cosine", *bare, WELCH, bare[0] > 0),
+        Measurement(
+            "plain56 minus half of resnet56, trained",
+            "mean cosine",
+            short,
+            float(interval.low),
+            float(interval.high),
+            f"95 %, Student's t over {PAIRS} lines",
+            short < 0,
+        ),
+    ]
+    notes = "untrained, mean of the seeds: " + ", ".join(
+        f"{name} {np.mean(values):.2f}" for name, values in seeds.items()
+    )
+    notes += f"; trained, mean of {PAIRS} lines: resnet56 {residual.mean():.2f}, plain56 {plain.mean():.2f}"
+    return rows, notes, None
