@@ -1,10 +1,11 @@
 """One module a question: what is shown, as functions of subjects and settings, without Streamlit."""
 
 from importlib import import_module
+from pkgutil import iter_modules
 
 from .shown import Recipe
 
-MODULES = ("start", "shattered_gradients", "layer_deletion")
+MODULES = tuple(each.name for each in iter_modules(__path__))
 
 
 def recipe_named(name: str) -> Recipe | None:
@@ -16,4 +17,5 @@ def recipe_named(name: str) -> Recipe | None:
 
 def names() -> list[str]:
     """Of all recipes."""
-    return [f"{module}.{name}" for module in MODULES for name in import_module(f"{__name__}.{module}").__all__]
+    given = ((module, getattr(import_module(f"{__name__}.{module}"), "__all__", ())) for module in MODULES)
+    return [f"{module}.{name}" for module, exported in given for name in exported if recipe_named(f"{module}.{name}")]
