@@ -46,7 +46,7 @@ def test_settings_are_read_as_the_recipe_takes_them() -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["layer_deletion.nothing"], "Recipe must be one of start.first_look, "),
+        (["layer_deletion.nothing"], "Recipe must be one of "),
         (["nothing"], "got 'nothing'."),
         (["layer_deletion.sweep"], "layer_deletion.sweep needs a network"),
         (["layer_deletion.sweep", "nothing"], "Network must be one of"),
