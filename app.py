@@ -1,8 +1,10 @@
 """The entry of the app: ``streamlit run app.py``."""
 
+from importlib.resources import files
+
 import streamlit as st
 from starlette.middleware import Middleware
 
 from resnet_viz.web.server import CompressedFiles, ready
 
-app = st.App("resnet_viz/web/script.py", lifespan=ready, middleware=[Middleware(CompressedFiles)])
+app = st.App(str(files("resnet_viz.web") / "script.py"), lifespan=ready, middleware=[Middleware(CompressedFiles)])

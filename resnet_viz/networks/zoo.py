@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torchvision.models import get_model, get_model_weights
 
 from ..errors import InputError
+from ..places import CHECKPOINTS
 from ..progress import Progress, no_progress
 from .adapt import wrap
 from .blocks import PlainBlock, ZeroPadding
@@ -26,8 +27,6 @@ from .seeds import Seeded
 from .vgg import build_vgg11
 from .weights import download, faults_of, fill, has_named_hash, read_state
 
-SOURCE_CHECKPOINTS = Path(__file__).parents[2] / "checkpoints"  # in a checkout; in an installed package beside the code
-CHECKPOINTS = SOURCE_CHECKPOINTS if SOURCE_CHECKPOINTS.is_dir() else Path(__file__).parents[1] / "checkpoints"
 WEIGHT_SUFFIXES = (".safetensors", ".pt", ".pth", ".th")
 FASHION_PREPROCESSING = Preprocessing(resize=28, crop=28, mean=(0.2860,), std=(0.3530,))
 CIFAR_PREPROCESSING = Preprocessing(resize=32, crop=32, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))

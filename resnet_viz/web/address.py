@@ -16,7 +16,12 @@ def own_address() -> str:
             return "127.0.0.1"
 
 
-if __name__ == "__main__":
-    address = f"http://{own_address()}:{sys.argv[1]}"
-    print(f"Open in the classroom: {address}")
+def tell_address(port: int) -> None:
+    """Print the address and its QR code."""
+    address = f"http://{own_address()}:{port}"
+    print(f"Open in the classroom: {address}", flush=True)
     segno.make(address).terminal(compact=True)
+
+
+if __name__ == "__main__":
+    tell_address(int(sys.argv[1]))

@@ -1,12 +1,11 @@
 """What Streamlit runs for a visitor at each click: page config and navigation; nothing else."""
 
-from pathlib import Path
-
 import streamlit as st
 
+from resnet_viz.places import APP
 from resnet_viz.web.frame import ICON, frame
 
-PAGES = Path(__file__).parents[2] / "pages"
+PAGES = APP / "pages"
 
 st.set_page_config(page_icon=ICON, layout="wide")
 pages = [
