@@ -4,7 +4,7 @@ import inspect
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import click
 
@@ -141,7 +141,7 @@ def answer(asked: Recipe, subjects: list[Subject], settings: dict[str, Any]) -> 
             try:
                 step = next(steps)
             except StopIteration as end:
-                return end.value
+                return cast(Shown, end.value)
             if isinstance(step, float):
                 progress(round(100 * step), 100)
 

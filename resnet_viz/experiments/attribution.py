@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import comb
+from typing import cast
 
 import numpy as np
 import torch
@@ -11,6 +12,7 @@ from scipy import stats
 from torch import Tensor
 
 from ..errors import InputError
+from ..networks.device import array_of
 from ..networks.exactness import require_settled
 from ..networks.network import ResidualNetwork, check_batch
 from .loss import finite, image_losses, loss_gradient
@@ -47,7 +49,7 @@ class Importance:
     @property
     def mean(self) -> np.ndarray:
         """The mean over the images, (n,)."""
-        return self.by_image.mean(0)
+        return cast(np.ndarray, self.by_image.mean(0))
 
 
 def loss_of_gates(network: ResidualNetwork, images: Tensor, labels: Tensor) -> Loss:
@@ -146,7 +148,7 @@ def shapley_permutation(
     )
     with torch.no_grad():
         falls = sampling.attribute(intact(network, images), n_samples=1, perturbations_per_eval=1)
-    return -falls.double().cpu().numpy()
+    return array_of(-falls.double())
 
 
 def shapley(permutations: Sequence[np.ndarray]) -> Importance:
@@ -160,7 +162,7 @@ def shapley(permutations: Sequence[np.ndarray]) -> Importance:
 def rank_correlations(measures: list[Importance]) -> np.ndarray:
     """Spearman's correlation of the means over the blocks, each measure with each: (measures, measures), -1 ... 1."""
     ranks = [stats.rankdata(measure.mean) for measure in measures]
-    return np.corrcoef(ranks)
+    return cast(np.ndarray, np.corrcoef(ranks))
 
 
 def rank_correlation_interval(one: Importance, other: Importance) -> tuple[float, float]:
@@ -185,7 +187,7 @@ def resampled_means(measure: Importance, generator: np.random.Generator) -> np.n
     if measure.by_permutation is None:
         return np.broadcast_to(measure.mean, (RESAMPLES, len(measure.mean)))
     count = len(measure.by_permutation)
-    return measure.by_permutation[generator.integers(count, size=(RESAMPLES, count))].mean(1)
+    return cast(np.ndarray, measure.by_permutation[generator.integers(count, size=(RESAMPLES, count))].mean(1))
 
 
 def interval_of(measure: Importance) -> str:

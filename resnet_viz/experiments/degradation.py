@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from ..networks.zoo import CHECKPOINTS, NETWORKS, trainable
+from ..networks.zoo import NETWORKS, trainable
+from ..places import CHECKPOINTS
 from .plan import Plan
 from .training import Recipe, difference, histories
 
@@ -65,7 +66,7 @@ def trained_longer() -> tuple[dict[str, dict[int, list[dict[str, Any]]]], list[s
 
 def gap(history: History) -> float:
     """Test error minus training error at the end, in points: the generalisation gap."""
-    return history["test_error_pct"] - history["train_error_pct"]
+    return float(history["test_error_pct"] - history["train_error_pct"])
 
 
 def mean_train_error(runs: Sequence[History]) -> float:

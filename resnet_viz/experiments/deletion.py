@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import numpy as np
 import torch
@@ -118,7 +118,8 @@ class Sweep:
     def rises(self) -> np.ndarray:
         """The rise in error for each block deleted, in percentage points."""
         labels = known(self.labels)
-        return 100 * ((self.predictions != labels).sum(1) - (self.intact != labels).sum()) / len(labels)
+        rises = (self.predictions != labels).sum(1) - (self.intact != labels).sum()
+        return cast(np.ndarray, 100 * rises / len(labels))
 
     @property
     def errors(self) -> np.ndarray:
@@ -152,7 +153,8 @@ def predict(
 ) -> np.ndarray:
     """Predicted classes, int64 (images,), under the given gates (None: intact)."""
     gates = network.gates_without([]) if gates is None else gates
-    return read_each(network, preprocessing, images, [gates], predicted, batch_size=batch_size, progress=progress)[0]
+    read = read_each(network, preprocessing, images, [gates], predicted, batch_size=batch_size, progress=progress)
+    return cast(np.ndarray, read[0])
 
 
 def labelled(network: ResidualNetwork, preprocessing: Preprocessing, images: ImageSet) -> ImageSet:

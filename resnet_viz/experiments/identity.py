@@ -13,7 +13,7 @@ from ..networks.device import device
 from ..networks.images import ImageSet
 from ..networks.network import ResidualNetwork, build_block
 from ..networks.seeds import Seeded
-from ..networks.zoo import CHECKPOINTS
+from ..places import CHECKPOINTS
 from .plan import Plan
 from .training import optimizer_of
 
@@ -111,7 +111,7 @@ def as_stream(images: ImageSet) -> Tensor:
 def relative_error(network: ResidualNetwork, stream: Tensor) -> float:
     """|output - input| / |input| over a whole batch, with the batch's own statistics, as the stack is trained."""
     with torch.no_grad():
-        return ((network.walk(stream) - stream).norm() / stream.norm()).item()
+        return float((network.walk(stream) - stream).norm() / stream.norm())
 
 
 def attempt(arm: Arm, stacks: Stacks, learning_rate: float, training: Tensor, test: Tensor) -> Iterator[Attempt | None]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import reduce
 from math import comb
+from typing import cast
 
 import numpy as np
 import torch
@@ -85,7 +86,7 @@ class GradientByLength:
     @property
     def mean_norms(self) -> np.ndarray:
         """The mean over the images, (n + 1,)."""
-        return self.norms.mean(0)
+        return cast(np.ndarray, self.norms.mean(0))
 
     @property
     def mean_length(self) -> float:
@@ -447,7 +448,7 @@ def pull_of_convolution(layer: nn.Conv2d, entering: Tensor) -> Pull:
     def pull(gradients: Tensor) -> Tensor:
         batch = gradients.flatten(0, 1)
         pulled = conv2d_input((len(batch), *entering.shape[1:]), layer.weight.detach(), batch, *settings)
-        return pulled.unflatten(0, gradients.shape[:2])
+        return cast(Tensor, pulled.unflatten(0, gradients.shape[:2]))
 
     return pull
 

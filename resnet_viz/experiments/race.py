@@ -16,7 +16,8 @@ from ..networks import datasets
 from ..networks.device import device
 from ..networks.images import ImageSet
 from ..networks.network import ResidualNetwork
-from ..networks.zoo import CHECKPOINTS, Entry, entry_of, load
+from ..networks.zoo import Entry, entry_of, load
+from ..places import CHECKPOINTS
 from .deepening import deepened
 from .deletion import sweep
 from .plan import Plan

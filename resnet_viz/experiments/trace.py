@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import torch
@@ -66,7 +67,7 @@ class Trace:
 def image_norms(tensor: Tensor, leading: int = 1) -> Tensor:
     """The L2 norm of each image over all dimensions but the ``leading`` ones, (images, ...) -> (images,) or (stack, images,
     ...) -> (stack, images): float64, since squares of the smallest would vanish."""
-    return torch.linalg.vector_norm(tensor, dim=tuple(range(leading, tensor.ndim)), dtype=torch.float64)
+    return cast(Tensor, torch.linalg.vector_norm(tensor, dim=tuple(range(leading, tensor.ndim)), dtype=torch.float64))
 
 
 def norms_by_image(tensors: Sequence[Tensor]) -> Tensor:

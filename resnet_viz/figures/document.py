@@ -33,4 +33,4 @@ def html_document(title: str, parts: Iterable[str], palette: Palette) -> str:
 def html_figure(text: str) -> str:
     """A figure, given as JSON, as a fragment for ``html_document``."""
     config = {"displayModeBar": False, "responsive": True}
-    return to_html(orjson.loads(text), config, full_html=False, include_plotlyjs=False, validate=False)
+    return str(to_html(orjson.loads(text), config, full_html=False, include_plotlyjs=False, validate=False))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from copy import copy, deepcopy
 from functools import partial
 from itertools import chain
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -45,7 +46,7 @@ class AdaptedBlock(Block):
         return "parameter-free" if super().shortcut_kind == "projection" and not has_weights else super().shortcut_kind
 
     def activation(self, total: Tensor) -> Tensor:
-        return self.last_activation(total)
+        return cast(Tensor, self.last_activation(total))
 
 
 def adapt(model: nn.Module, images: Tensor | None = None) -> ResidualNetwork:
@@ -310,7 +311,7 @@ def differing_whole(network: ResidualNetwork, model: nn.Module, images: Tensor, 
     """Name a stage, or else stem and head, where the whole model makes something else of images than the network does."""
 
     def walked(images: Tensor) -> Tensor:
-        return network.head(network.walk(network.stem(images)))
+        return cast(Tensor, network.head(network.walk(network.stem(images))))
 
     with torch.no_grad():
         logits = model(images.clone())

@@ -81,10 +81,10 @@ class Block(nn.Module):
             if not gate.requires_grad:
                 deleted = (gate == 0).expand(len(stream))
                 if deleted.all():
-                    return self(stream, 0.0)
+                    return self.forward(stream, 0.0)
                 if deleted.any():
-                    output = self(stream, 0.0).clone()
-                    output[~deleted] = self(stream[~deleted], gate[~deleted])
+                    output = self.forward(stream, 0.0).clone()
+                    output[~deleted] = self.forward(stream[~deleted], gate[~deleted])
                     return output
             gate = gate.view(-1, *[1] * (stream.ndim - 1))
         return self.activation(add(*self.gated(*self.split(stream), gate)))

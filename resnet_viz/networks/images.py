@@ -5,7 +5,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 import numpy as np
 import torch
@@ -110,7 +110,7 @@ class Preprocessing:
         short = min(photo.size)  # a strip is cropped first: made to fit, its long side could take all memory
         photo = transforms.center_crop(photo, [min(photo.height, 8 * short), min(photo.width, 8 * short)])
         photo = transforms.resize(photo, [self.resize], antialias=True)
-        return transforms.pil_to_tensor(transforms.center_crop(photo, [self.crop]))
+        return cast(Tensor, transforms.pil_to_tensor(transforms.center_crop(photo, [self.crop])))
 
 
 @dataclass(frozen=True)

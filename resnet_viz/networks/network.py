@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -55,7 +56,7 @@ class ResidualNetwork(nn.Module):
         if weights is None or not weights.is_meta:  # there, shapes alone are asked for
             check_batch(images)
         try:
-            return self.stem(images)
+            return cast(Tensor, self.stem(images))
         except torch.OutOfMemoryError:  # a smaller batch may do
             raise
         except (RuntimeError, TypeError, ValueError) as error:

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import torch
@@ -56,7 +56,7 @@ def over_set(
     compute: Callable[..., Result], loaded: LoadedNetwork, images: ImageSet, *given: Any, quick: bool = False
 ) -> Result:
     """What an experiment measures over a set: ``compute(network, preprocessing, images, *given)``."""
-    return kept(_over_set, compute, loaded, images, *given, quick=quick)
+    return cast(Result, kept(_over_set, compute, loaded, images, *given, quick=quick))
 
 
 def _over_set(compute: Callable[..., Result], loaded: LoadedNetwork, images: ImageSet, *given: Any) -> Result:
@@ -73,7 +73,7 @@ def over_batch(
 ) -> Result:
     """What an experiment measures over images that go through the network together, against a class each:
     ``compute(network, inputs, labels, *given)``."""
-    return kept(_over_batch, compute, loaded, images, tuple(labels), *given, quick=quick)
+    return cast(Result, kept(_over_batch, compute, loaded, images, tuple(labels), *given, quick=quick))
 
 
 def _over_batch(
@@ -97,7 +97,7 @@ def probabilities(loaded: LoadedNetwork, image: ImageSet, gates: Gates) -> np.nd
 
 
 def _probabilities(loaded: LoadedNetwork, image: ImageSet, gates: Gates) -> np.ndarray:
-    return deletion.probabilities(loaded.network, intact_streams(loaded, image), gates)[0]
+    return cast(np.ndarray, deletion.probabilities(loaded.network, intact_streams(loaded, image), gates)[0])
 
 
 def logits(loaded: LoadedNetwork, images: ImageSet, gates: Gates) -> np.ndarray:
@@ -114,7 +114,7 @@ def logits(loaded: LoadedNetwork, images: ImageSet, gates: Gates) -> np.ndarray:
 
 def predictions(loaded: LoadedNetwork, images: ImageSet, gates: Gates) -> np.ndarray:
     """Predicted classes of a set under gates, (images,)."""
-    return logits(loaded, images, gates).argmax(1)
+    return cast(np.ndarray, logits(loaded, images, gates).argmax(1))
 
 
 def lesion(loaded: LoadedNetwork, images: ImageSet, gates: Gates) -> deletion.Lesion:

@@ -152,7 +152,7 @@ def choices() -> Choices:
     """This visitor's choices."""
     if "choices" not in st.session_state:
         st.session_state["choices"] = Choices()
-    return st.session_state["choices"]
+    return cast(Choices, st.session_state["choices"])
 
 
 def if_shown(key: str, callback: Callable[[], None]) -> Callable[[], None]:
