@@ -19,7 +19,7 @@ from resnet_viz.experiments.degradation import (
     mean_train_error,
     trained_longer,
 )
-from resnet_viz.experiments.training import Recipe, histories
+from resnet_viz.experiments.training import Schedule, histories
 from resnet_viz.figures.degradation import errors_by_depth, errors_by_epoch, gradients_by_epoch
 from resnet_viz.networks.zoo import CHECKPOINTS, NETWORKS
 from resnet_viz.web import cached, settings, snippets
@@ -73,7 +73,7 @@ with st.container(border=True):
          python=snippets.gradients_by_epoch(int(depth)), caption="A column is an epoch, a row a block, the first at the bottom. With batch norm the gradient of the plain network does not vanish; it is "
          "often the larger one, and uneven; yet it learns slowly: a large gradient does not mean fast learning.")  # fmt: skip
 with st.container(border=True):
-    four = {kind: {34: histories(NETWORKS[f"fashion-{kind}34"], Recipe(), CHECKPOINTS)} for kind in DEPTHS}
+    four = {kind: {34: histories(NETWORKS[f"fashion-{kind}34"], Schedule(), CHECKPOINTS)} for kind in DEPTHS}
     errors = ", ".join(f"{kind}34 {runs[34][0]['train_error_pct']:.1f} / {runs[34][0]['test_error_pct']:.1f} %" for kind, runs in four.items())  # fmt: skip
     card(now, "four_stages", partial(errors_by_epoch, four, now.palette), "precomputed", *IMAGES, "1 seed", title="The four-stage pair of 34 layers", says=f"Training / test error: {errors}.",
          formula=r"y = F(x) \quad\text{against}\quad y = x + F(x)", alt=errors, origin="fashion-plain34 and fashion-resnet34", python=snippets.FOUR_STAGES,

@@ -383,7 +383,7 @@ def test_a_state_of_another_recipe_is_refused(few_idx_files, tmp_path):
     torch.save({"recipe": {"epochs": 99}}, tmp_path / f"{FASHION}.partial.pt")
     result = run("train", FASHION, "--data", few_idx_files, "--output", tmp_path)
     assert result.exit_code == 2
-    assert "belongs to another recipe" in result.stderr.splitlines()[-1]
+    assert "belongs to another schedule" in result.stderr.splitlines()[-1]
 
 
 def test_lesions_are_the_librarys_in_json_and_csv():

@@ -32,8 +32,8 @@ from .shell import LARGEST_SEED, bar, main, number, show
     metavar="FOLDER",
     help="Where weights, history and the state to resume from are written.",
 )
-@click.option("--epochs", type=click.IntRange(1), default=training.Recipe.epochs)
-@click.option("--seed", type=click.IntRange(0, LARGEST_SEED), default=training.Recipe.seed)
+@click.option("--epochs", type=click.IntRange(1), default=training.Schedule.epochs)
+@click.option("--seed", type=click.IntRange(0, LARGEST_SEED), default=training.Schedule.seed)
 @click.option("--blocks-per-batch", type=click.IntRange(1), metavar="K", help="Train each batch with K random blocks.")
 @click.option(
     "--longest-path",
@@ -41,14 +41,14 @@ from .shell import LARGEST_SEED, bar, main, number, show
     metavar="K",
     help="Train with the gradient over paths of at most K branches.",
 )
-def train(network: str, data: Path | None, output: Path, **recipe_options: Any) -> None:
+def train(network: str, data: Path | None, output: Path, **schedule_options: Any) -> None:
     """Train a fashion-* network; a run that was interrupted goes on where it stopped."""
     entry = zoo.entry_of(network)
     if entry.family != "fashion":
         possible = ", ".join(name for name, row in zoo.NETWORKS.items() if row.family == "fashion")
         raise InputError(f"Network must be one of {possible}; got {network!r}.")
-    blocks, wanted = len(zoo.block_names(entry)), recipe_options["blocks_per_batch"]
-    if wanted is not None and recipe_options["longest_path"] is not None:
+    blocks, wanted = len(zoo.block_names(entry)), schedule_options["blocks_per_batch"]
+    if wanted is not None and schedule_options["longest_path"] is not None:
         raise InputError("--blocks-per-batch and --longest-path cannot be combined; give one of them.")
     if wanted is not None and wanted > blocks:
         raise InputError(f"--blocks-per-batch must be 1 to {blocks} for {network}; got {wanted}.")
@@ -56,11 +56,11 @@ def train(network: str, data: Path | None, output: Path, **recipe_options: Any) 
     doing = "Downloading Fashion-MNIST into" if data is None and not source.is_dir() else "Reading Fashion-MNIST from"
     click.echo(f"{doing} {source}", err=True)
     train_set, test_set = datasets.full_fashion(data)
-    recipe = training.Recipe(**recipe_options)
+    schedule = training.Schedule(**schedule_options)
     with bar(f"Training {network}, steps", always=True) as progress:
-        training.train(entry, train_set, test_set, output, recipe, progress)
+        training.train(entry, train_set, test_set, output, schedule, progress)
     training.write_table(output)
-    weights, history = (recipe.path(entry, output).with_suffix(suffix) for suffix in (".safetensors", ".json"))
+    weights, history = (schedule.path(entry, output).with_suffix(suffix) for suffix in (".safetensors", ".json"))
     errors = {key: value for key, value in json.loads(history.read_text()).items() if key.endswith("_error_pct")}
     show({"network": network, "trained": True, "weights": str(weights), "history": str(history), **errors})
 

@@ -9,7 +9,7 @@ import numpy as np
 from ..networks.zoo import NETWORKS, trainable
 from ..places import CHECKPOINTS
 from .plan import Plan
-from .training import Recipe, difference, histories
+from .training import Schedule, difference, histories
 
 History = Mapping[str, Any]
 DEPTHS = {"plain": (20, 32, 56), "resnet": (20, 32, 56, 110)}
@@ -51,9 +51,9 @@ MILESTONES = [
 ]  # fmt: skip
 
 
-def family(kind: str, epochs: int = Recipe.epochs) -> dict[int, list[dict[str, Any]]]:
+def family(kind: str, epochs: int = Schedule.epochs) -> dict[int, list[dict[str, Any]]]:
     """The bundled histories of 'plain' or 'resnet', one for each seed, by depth; depths that have none are left out."""
-    found = {depth: histories(trainable(kind, depth), Recipe(epochs), CHECKPOINTS) for depth in DEPTHS[kind]}
+    found = {depth: histories(trainable(kind, depth), Schedule(epochs), CHECKPOINTS) for depth in DEPTHS[kind]}
     return {depth: runs for depth, runs in found.items() if runs}
 
 

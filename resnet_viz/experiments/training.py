@@ -1,4 +1,4 @@
-"""The recipe behind checkpoints/: one-cycle SGD on Fashion-MNIST, seeded, resumable at any step."""
+"""The training behind checkpoints/: one-cycle SGD on Fashion-MNIST, seeded, resumable at any step."""
 
 import hashlib
 import json
@@ -31,7 +31,7 @@ from .trace import stream_gradient_norms
 HISTORY_IMAGES = 10_000  # training images behind the error of each epoch; the last epoch's is over all of them
 GRADIENT_IMAGES = 500
 STEPS_BETWEEN_SAVES = 100
-HISTORIES = "histories"  # the folder of runs that depart from the bundled recipe
+HISTORIES = "histories"  # the folder of runs that depart from the bundled schedule
 TABLE_HEAD = """# Bundled weights
 
 Trained by this project on Fashion-MNIST (MIT licence). A row is reproduced by `python -m resnet_viz train NETWORK`, which
@@ -50,7 +50,7 @@ TABLE_COLUMNS = """| network | seed | epochs | train error, % | test error, % | 
 HISTORIES_HEAD = """
 ## Histories
 
-Runs of other seeds or with a changed recipe, in histories/, of which only the history is kept. `seed1`: `--seed 1`;
+Runs of other seeds or with a changed schedule, in histories/, of which only the history is kept. `seed1`: `--seed 1`;
 `blocks4`: `--blocks-per-batch 4`, each batch is trained with 4 blocks drawn at random; `longest4`: `--longest-path 4`, each
 parameter keeps only the gradient over paths of at most 4 branches; `epochs30`: `--epochs 30`, the one-cycle learning rate
 stretched over them. Tested with all blocks; where batches were trained with some of them, in brackets also with
@@ -60,10 +60,11 @@ batch-norm statistics taken anew over 10,000 training images, with all blocks.
 
 
 @dataclass(frozen=True)
-class Recipe:
+class Schedule:
     """SGD with Nesterov momentum under a one-cycle learning rate, whose first 30 % is a warm-up from 1/25 of the maximum.
 
-    ``blocks_per_batch`` and ``longest_path`` train on short paths only, as short_paths.py says.
+    ``blocks_per_batch`` and ``longest_path`` train on short paths only, as short_paths.py says. In files it stands under
+    'recipe', so that older ones can be read.
     """
 
     epochs: int = 10
@@ -81,7 +82,7 @@ class Recipe:
         parts = {
             "blocks": self.blocks_per_batch,
             "longest": self.longest_path,
-            "epochs": self.epochs if self.epochs != Recipe.epochs else None,
+            "epochs": self.epochs if self.epochs != Schedule.epochs else None,
             "seed": self.seed or None,
         }
         changes = [f"-{part}{value}" for part, value in parts.items() if value is not None]
@@ -90,26 +91,26 @@ class Recipe:
 
 SHORT_PATHS = {  # by network: how it is trained, the ordinary way first
     "fashion-resnet56": {
-        "all 27 blocks": Recipe(),
-        f"{MATCHED_BLOCKS} of 27 blocks a batch": Recipe(blocks_per_batch=MATCHED_BLOCKS),
+        "all 27 blocks": Schedule(),
+        f"{MATCHED_BLOCKS} of 27 blocks a batch": Schedule(blocks_per_batch=MATCHED_BLOCKS),
     },
     "fashion-resnet20": {
-        "all paths": Recipe(),
-        f"{BLOCKS_PER_BATCH} of 9 blocks a batch": Recipe(blocks_per_batch=BLOCKS_PER_BATCH),
-        f"paths of at most {LONGEST_PATH} branches": Recipe(longest_path=LONGEST_PATH),
+        "all paths": Schedule(),
+        f"{BLOCKS_PER_BATCH} of 9 blocks a batch": Schedule(blocks_per_batch=BLOCKS_PER_BATCH),
+        f"paths of at most {LONGEST_PATH} branches": Schedule(longest_path=LONGEST_PATH),
     },
 }
 
 
-def histories(entry: Entry, recipe: Recipe, folder: Path, seeds: Iterable[int] = SEEDS) -> list[dict[str, Any]]:
-    """The histories of a recipe that lie in a folder, one for each seed that has been run."""
-    paths = [changed(recipe, seed=seed).path(entry, folder).with_suffix(".json") for seed in seeds]
+def histories(entry: Entry, schedule: Schedule, folder: Path, seeds: Iterable[int] = SEEDS) -> list[dict[str, Any]]:
+    """The histories of a schedule that lie in a folder, one for each seed that has been run."""
+    paths = [changed(schedule, seed=seed).path(entry, folder).with_suffix(".json") for seed in seeds]
     return [json.loads(path.read_text()) for path in paths if path.is_file()]
 
 
 def short_path_runs(name: str) -> dict[str, list[dict[str, Any]]]:
     """The bundled histories of a network of SHORT_PATHS, one for each seed, by how it was trained."""
-    return {way: histories(NETWORKS[name], recipe, CHECKPOINTS) for way, recipe in SHORT_PATHS[name].items()}
+    return {way: histories(NETWORKS[name], schedule, CHECKPOINTS) for way, schedule in SHORT_PATHS[name].items()}
 
 
 def every_seed(runs: Mapping[str, Sequence[Any]]) -> bool:
@@ -163,33 +164,33 @@ def train(
     training: ImageSet,
     test: ImageSet,
     folder: Path,
-    recipe: Recipe,
+    schedule: Schedule,
     progress: Progress = no_progress,
 ) -> None:
-    """Train a network on ``device()`` and write its weights (.safetensors) and its history (.json) at ``recipe.path``.
+    """Train a network on ``device()`` and write its weights (.safetensors) and its history (.json) at ``schedule.path``.
 
     A state file beside them is replaced at least every 100 steps; a run that finds one goes on from there, with the
     result that it would have had without the interruption (on a GPU up to rounding), on another device too: what is
     drawn at random is drawn on the CPU. Files are written whole or not at all.
     """
-    path = recipe.path(entry, folder)
+    path = schedule.path(entry, folder)
     path.parent.mkdir(parents=True, exist_ok=True)
     state_path = path.with_suffix(".partial.pt")
-    network = entry.build(seed=recipe.seed).to(memory_format=torch.channels_last).to(device())
-    steps = len(training) // recipe.batch_size
-    optimizer = optimizer_of(network, recipe.max_learning_rate, recipe.momentum, recipe.weight_decay)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, recipe.max_learning_rate, total_steps=recipe.epochs * steps
+    network = entry.build(seed=schedule.seed).to(memory_format=torch.channels_last).to(device())
+    steps = len(training) // schedule.batch_size
+    optimizer = optimizer_of(network, schedule.max_learning_rate, schedule.momentum, schedule.weight_decay)
+    rates = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, schedule.max_learning_rate, total_steps=schedule.epochs * steps
     )
     done, history, seconds = 0, [], 0.0
     generator = torch.Generator()
     if state_path.exists():
         state = torch.load(state_path, weights_only=True, map_location=device())
-        if state["recipe"] != vars(recipe):
-            raise InputError(f"{state_path} belongs to another recipe: {state['recipe']}; remove it to start again.")
+        if state["recipe"] != vars(schedule):
+            raise InputError(f"{state_path} belongs to another schedule: {state['recipe']}; remove it to start again.")
         network.load_state_dict(state["network"])
         optimizer.load_state_dict(state["optimizer"])
-        schedule.load_state_dict(state["schedule"])
+        rates.load_state_dict(state["schedule"])
         done, history, seconds = state["done"], state["history"], state["seconds"]
 
     def save() -> None:
@@ -197,10 +198,10 @@ def train(
             state_path,
             lambda path: torch.save(
                 {
-                    "recipe": vars(recipe),
+                    "recipe": vars(schedule),
                     "network": network.state_dict(),
                     "optimizer": optimizer.state_dict(),
-                    "schedule": schedule.state_dict(),
+                    "schedule": rates.state_dict(),
                     "done": done,
                     "history": history,
                     "seconds": seconds,
@@ -213,24 +214,24 @@ def train(
     sample, gradient_sample = training.limit(HISTORY_IMAGES), training.limit(GRADIENT_IMAGES)
     assert gradient_sample.labels is not None
     gradient_pixels = gradient_sample.pixels.to(device())
-    while done < recipe.epochs * steps:
+    while done < schedule.epochs * steps:
         epoch, first = divmod(done, steps)
-        order = torch.randperm(len(training), generator=generator.manual_seed(recipe.seed * 1000 + epoch))
+        order = torch.randperm(len(training), generator=generator.manual_seed(schedule.seed * 1000 + epoch))
         for step in range(first, steps):
             started = time.monotonic()
             network.train()
-            chosen = order[step * recipe.batch_size : (step + 1) * recipe.batch_size]
+            chosen = order[step * schedule.batch_size : (step + 1) * schedule.batch_size]
             # Each step has a generator seed of its own, so that a run resumed here draws what the first would have drawn.
-            generator.manual_seed((recipe.seed * 1000 + epoch) * 100_000 + step + 1)
-            pixels = augment(training.pixels[chosen], recipe.shift, generator).to(device())
+            generator.manual_seed((schedule.seed * 1000 + epoch) * 100_000 + step + 1)
+            pixels = augment(training.pixels[chosen], schedule.shift, generator).to(device())
             optimizer.zero_grad()
             labels = training.labels[chosen].to(device())
-            backward(network, entry.preprocessing.normalise(pixels), labels, recipe, generator)
+            backward(network, entry.preprocessing.normalise(pixels), labels, schedule, generator)
             optimizer.step()
-            schedule.step()
+            rates.step()
             done += 1
             seconds += time.monotonic() - started
-            progress(done, recipe.epochs * steps)
+            progress(done, schedule.epochs * steps)
             if step == steps - 1:
                 started = time.monotonic()
                 train_loss, train_error = loss_and_error(network, sample, entry.preprocessing)
@@ -254,7 +255,7 @@ def train(
     _, final_error = loss_and_error(network, training, entry.preprocessing)
     summary = {
         "network": entry.name,
-        "recipe": vars(recipe),
+        "recipe": vars(schedule),
         "history_images": len(sample),
         "gradient_images": len(gradient_sample),
         "epochs": history,
@@ -266,7 +267,7 @@ def train(
         "device": device().type,
         "threads": torch.get_num_threads(),
     }
-    if recipe.blocks_per_batch is not None:
+    if schedule.blocks_per_batch is not None:
         summary["test_error_reestimated_pct"] = error_with_own_statistics(network, sample, test, entry.preprocessing)
     weights = {key: tensor.cpu().contiguous() for key, tensor in network.state_dict().items()}
     replace(path.with_suffix(".safetensors"), lambda new: save_file(weights, new, {"network": entry.name}))
@@ -288,13 +289,13 @@ def error_with_own_statistics(
 
 
 def backward(
-    network: ResidualNetwork, images: Tensor, labels: Tensor, recipe: Recipe, generator: torch.Generator
+    network: ResidualNetwork, images: Tensor, labels: Tensor, schedule: Schedule, generator: torch.Generator
 ) -> None:
-    """Set .grad to what the recipe trains with."""
-    if recipe.longest_path is not None:
-        backward_over_paths(network, images, labels, range(recipe.longest_path + 1))
+    """Set .grad to what the schedule trains with."""
+    if schedule.longest_path is not None:
+        backward_over_paths(network, images, labels, range(schedule.longest_path + 1))
         return
-    kept = recipe.blocks_per_batch
+    kept = schedule.blocks_per_batch
     gates = None if kept is None else random_gates(len(network.blocks), kept, generator)
     functional.cross_entropy(network(images, gates), labels).backward()
 

@@ -1,4 +1,4 @@
-"""How training histories look: error by epoch, several seeds of several recipes."""
+"""How training histories look: error by epoch, several ways to train, several seeds of each."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,7 +14,7 @@ History = Mapping[str, Any]
 def error_by_epoch(arms: Mapping[str, Sequence[History]], palette: Palette, which: str = "test_error_pct") -> Plot:
     """Error after each epoch on a log axis: the mean over the seeds as a line, from the least to the largest as a band.
 
-    ``arms``: the histories (as checkpoints/ holds them) of each recipe, by its name.
+    ``arms``: the histories (as checkpoints/ holds them) of each way to train, by its name.
     """
     plot = Plot()
     colours = [palette.ink, *palette.stages]

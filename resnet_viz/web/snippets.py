@@ -178,12 +178,12 @@ figure = errors_by_epoch(trained_longer()[0], LIGHT)"""
 
 ERRORS_BY_DEPTH = DEGRADATION.replace("errors_by_epoch", "errors_by_depth")
 
-FOUR_STAGES = """from resnet_viz.experiments.training import Recipe, histories
+FOUR_STAGES = """from resnet_viz.experiments.training import Schedule, histories
 from resnet_viz.figures.degradation import errors_by_epoch
 from resnet_viz.networks.zoo import CHECKPOINTS
 
 kinds = ("plain", "resnet")
-runs = {kind: {34: histories(NETWORKS[f"fashion-{kind}34"], Recipe(), CHECKPOINTS)} for kind in kinds}
+runs = {kind: {34: histories(NETWORKS[f"fashion-{kind}34"], Schedule(), CHECKPOINTS)} for kind in kinds}
 figure = errors_by_epoch(runs, LIGHT)"""
 
 

@@ -1,4 +1,4 @@
-"""The training recipe: what it draws, and that a run cut off anywhere ends as if it had not been."""
+"""Training: what it draws, and that a run cut off anywhere ends as if it had not been."""
 
 import json
 import os
@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from resnet_viz.errors import InputError
 from resnet_viz.experiments import training
-from resnet_viz.experiments.training import Recipe, augment, loss_and_error, train
+from resnet_viz.experiments.training import Schedule, augment, loss_and_error, train
 from resnet_viz.networks.datasets import bundled_fashion
 from resnet_viz.networks.device import device as chosen_device
 from resnet_viz.networks.images import ImageSet
@@ -27,7 +27,7 @@ from resnet_viz.networks.zoo import CHECKPOINTS, NETWORKS, Entry, read_state
 from ..conftest import SMALL_PREPROCESSING, same_state
 
 pytestmark = pytest.mark.usefixtures("on_the_cpu")
-RECIPE = Recipe(epochs=3, batch_size=16, shift=1)  # of 70 images: 4 steps an epoch, 12 in all; saved after 3 4 6 8 9 12
+SCHEDULE = Schedule(epochs=3, batch_size=16, shift=1)  # of 70 images: 4 steps an epoch, 12 in all; saved after 3 4 6 8 9 12
 ENTRY = Entry(
     "tiny",
     "noise",
@@ -53,7 +53,7 @@ def images_to_learn(count: int, seed: int) -> ImageSet:
     return ImageSet("pictures", (pictures[labels] + noise).to(torch.uint8), labels, tuple(map(str, range(count))))
 
 
-def run(folder: Path, die_at: int | None = None, recipe: Recipe = RECIPE) -> list[int]:
+def run(folder: Path, die_at: int | None = None, schedule: Schedule = SCHEDULE) -> list[int]:
     """Train in ``folder``, perhaps only up to a step; return the steps that were taken."""
     steps = []
 
@@ -63,7 +63,7 @@ def run(folder: Path, die_at: int | None = None, recipe: Recipe = RECIPE) -> lis
         if done == die_at:
             raise Interrupted
 
-    train(ENTRY, images_to_learn(70, 1), images_to_learn(30, 2), folder, recipe, progress)
+    train(ENTRY, images_to_learn(70, 1), images_to_learn(30, 2), folder, schedule, progress)
     return steps
 
 
@@ -80,7 +80,7 @@ def frequent_saves():
     """A state file every third step, and at the end of each epoch; three epochs are what is usual here."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(training, "STEPS_BETWEEN_SAVES", 3)
-        patch.setattr(Recipe, "epochs", 3)
+        patch.setattr(Schedule, "epochs", 3)
         yield
 
 
@@ -109,7 +109,7 @@ def test_on_the_cpu_the_weights_are_those_of_a_loop_that_knows_no_other_device(u
     images, generator = images_to_learn(70, 1), torch.Generator()
     network = ENTRY.build(seed=0).to(memory_format=torch.channels_last).train()
     optimizer = torch.optim.SGD(network.parameters(), 0.05, momentum=0.9, nesterov=True, weight_decay=5e-4)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.05, total_steps=12)
+    rates = torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.05, total_steps=12)
     for step in range(12):
         epoch, place = divmod(step, 4)
         order = torch.randperm(70, generator=generator.manual_seed(epoch))
@@ -118,7 +118,7 @@ def test_on_the_cpu_the_weights_are_those_of_a_loop_that_knows_no_other_device(u
         optimizer.zero_grad()
         functional.cross_entropy(network(SMALL_PREPROCESSING.normalise(batch)), images.labels[chosen]).backward()
         optimizer.step()
-        schedule.step()
+        rates.step()
     assert same_state(network, load(uninterrupted[0]))
 
 
@@ -126,19 +126,19 @@ def test_on_the_cpu_the_weights_are_those_of_a_loop_that_knows_no_other_device(u
 @pytest.mark.parametrize("first", ["here", "cpu"])
 def test_a_run_goes_on_on_another_device(tmp_path, monkeypatch, device, first, changes):
     """Begun here and ended on the CPU, or the other way round: as if it had been on the CPU all the time, up to rounding."""
-    recipe = replace(RECIPE, **changes)
+    schedule = replace(SCHEDULE, **changes)
 
     def run_on(place: str, folder: Path, die_at: int | None = None) -> None:
         monkeypatch.setenv("RESNET_VIZ_DEVICE", place)
         chosen_device.cache_clear()
-        run(folder, die_at, recipe)
+        run(folder, die_at, schedule)
 
     run_on("cpu", tmp_path / "expected")
     places = (device.type, "cpu") if first == "here" else ("cpu", device.type)
     with pytest.raises(Interrupted):
         run_on(places[0], tmp_path / "own", die_at=7)
     run_on(places[1], tmp_path / "own")
-    own, expected = (recipe.path(ENTRY, tmp_path / name) for name in ("own", "expected"))
+    own, expected = (schedule.path(ENTRY, tmp_path / name) for name in ("own", "expected"))
     assert json.loads(own.with_suffix(".json").read_text())["device"] == places[1]
     tensors, its = (load_file(path.with_suffix(".safetensors")) for path in (own, expected))
     assert all(torch.allclose(tensors[name], its[name], rtol=1e-2, atol=1e-3) for name in its)
@@ -169,10 +169,10 @@ def run_until_killed(folder: str) -> None:
     """Train and be killed in step 8, without any chance to clear up."""
     torch.set_num_threads(1)
     training.STEPS_BETWEEN_SAVES = 3
-    Recipe.epochs = 3
+    Schedule.epochs = 3
     sets = images_to_learn(70, 1), images_to_learn(30, 2)
     train(
-        ENTRY, *sets, Path(folder), RECIPE, lambda done, _: os.kill(os.getpid(), signal.SIGKILL) if done == 8 else None
+        ENTRY, *sets, Path(folder), SCHEDULE, lambda done, _: os.kill(os.getpid(), signal.SIGKILL) if done == 8 else None
     )
 
 
@@ -213,8 +213,8 @@ def test_the_state_of_another_recipe_is_refused(tmp_path):
     with pytest.raises(Interrupted):
         run(tmp_path, die_at=5)
     before = contents(tmp_path)
-    with pytest.raises(InputError, match=r"tiny\.partial\.pt belongs to another recipe: .*'seed': 0.*; remove it"):
-        run(tmp_path, recipe=replace(RECIPE, momentum=0.5))
+    with pytest.raises(InputError, match=r"tiny\.partial\.pt belongs to another schedule: .*'seed': 0.*; remove it"):
+        run(tmp_path, schedule=replace(SCHEDULE, momentum=0.5))
     assert contents(tmp_path) == before
 
 
@@ -229,20 +229,20 @@ def test_the_state_of_another_recipe_is_refused(tmp_path):
     ids=str,
 )
 def test_another_recipe_trains_otherwise_and_is_kept_apart(tmp_path, uninterrupted, changes, name):
-    recipe = replace(RECIPE, **changes)
+    schedule = replace(SCHEDULE, **changes)
     with pytest.raises(Interrupted):
-        run(tmp_path, 7, recipe)
-    run(tmp_path, recipe=recipe)
+        run(tmp_path, 7, schedule)
+    run(tmp_path, schedule=schedule)
     assert [path.name for path in tmp_path.iterdir()] == ["histories"]
     assert sorted(path.name for path in (tmp_path / "histories").iterdir()) == [f"{name}.json", f"{name}.safetensors"]
     weights = (tmp_path / "histories" / f"{name}.safetensors").read_bytes()
     assert weights != uninterrupted[0]
-    run(tmp_path / "again", recipe=recipe)
+    run(tmp_path / "again", schedule=schedule)
     assert (tmp_path / "again" / "histories" / f"{name}.safetensors").read_bytes() == weights
 
 
 def test_statistics_taken_anew_are_those_of_all_blocks(tmp_path):
-    run(tmp_path, recipe=replace(RECIPE, blocks_per_batch=1))
+    run(tmp_path, schedule=replace(SCHEDULE, blocks_per_batch=1))
     path = tmp_path / "histories" / "tiny-blocks1.json"
     network = ENTRY.build()
     network.load_state_dict(load_file(path.with_suffix(".safetensors")))
@@ -258,7 +258,7 @@ def test_statistics_taken_anew_are_those_of_all_blocks(tmp_path):
 
 
 def test_the_gradient_over_all_paths_trains_as_autograd_does(tmp_path, uninterrupted):
-    run(tmp_path, recipe=replace(RECIPE, longest_path=2))
+    run(tmp_path, schedule=replace(SCHEDULE, longest_path=2))
     own = load_file(tmp_path / "histories" / "tiny-longest2.safetensors")
     assert all(torch.allclose(tensor, own[key], atol=1e-4) for key, tensor in load(uninterrupted[0]).items())
 
@@ -295,7 +295,7 @@ def test_the_table_of_the_bundled_runs_is_what_their_files_give(tmp_path):
 
 
 def test_a_run_on_a_gpu_is_named_so_in_the_table(tmp_path):
-    summary = {"recipe": vars(replace(RECIPE, seed=1)), "train_error_pct": 5.0, "test_error_pct": 6.0, "seconds": 90, "threads": 8}
+    summary = {"recipe": vars(replace(SCHEDULE, seed=1)), "train_error_pct": 5.0, "test_error_pct": 6.0, "seconds": 90, "threads": 8}
     for device in ("cpu", "cuda"):
         path = tmp_path / "histories" / f"fashion-{device}.json"
         path.parent.mkdir(exist_ok=True)
@@ -352,7 +352,7 @@ def test_a_network_of_the_table_trains_the_same_twice(tmp_path):
     found = []
     for name in ("first", "again"):
         folder = tmp_path / name
-        train(entry, images.limit(96), images.limit(20), folder, Recipe(epochs=3, batch_size=32))
+        train(entry, images.limit(96), images.limit(20), folder, Schedule(epochs=3, batch_size=32))
         summary = json.loads((folder / f"{entry.name}.json").read_text())
         del summary["seconds"]
         found.append(((folder / f"{entry.name}.safetensors").read_bytes(), summary))
