@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.modules import module as module_hooks
 
+from resnet_viz.engine.kept import RESULTS
 from resnet_viz.experiments import degradation, training
 from resnet_viz.networks import device as chosen
 from resnet_viz.networks import zoo
@@ -325,7 +326,7 @@ MADE_UP = {  # train error, test error, and the latter with statistics taken ane
 
 
 @pytest.fixture
-def all_trained(tmp_path, monkeypatch) -> Path:
+def all_trained(tmp_path, monkeypatch) -> Iterator[Path]:
     """A folder with the bundled histories, in which the runs that take longest are made up."""
     folder = tmp_path / "checkpoints"
     for path in zoo.CHECKPOINTS.rglob("fashion-*.json"):
@@ -339,7 +340,9 @@ def all_trained(tmp_path, monkeypatch) -> Path:
         (folder / "histories" / f"{name}.json").write_text(json.dumps(run))
     for module in (training, degradation):
         monkeypatch.setattr(module, "CHECKPOINTS", folder)
-    return folder
+    RESULTS.forget()
+    yield folder
+    RESULTS.forget()
 
 
 def pytest_collection_modifyitems(items) -> None:

@@ -158,14 +158,6 @@ by_stop = probabilities_by_stop(loaded.network, loaded.inputs(image))
 figure = class_probabilities_by_stop(loaded.entry.classes, by_stop, LIGHT)"""
 
 
-def short_paths(name: str) -> str:
-    """The test error of a network of SHORT_PATHS, by how it was trained."""
-    return f"""from resnet_viz.experiments.training import short_path_runs
-from resnet_viz.figures.training import error_by_epoch
-
-figure = error_by_epoch(short_path_runs("{name}"), LIGHT)"""
-
-
 DEGRADATION = """from resnet_viz.experiments.degradation import family
 from resnet_viz.figures.degradation import errors_by_epoch
 
