@@ -1,12 +1,13 @@
 """A figure is a function: of subjects and settings, to what is shown, the same for a page, a report, a shell and a notebook."""
 
 import inspect
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial, update_wrapper
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias, TypeVar, cast
 
 from ..engine.kept import RESULTS, key_of, timed
+from ..errors import InputError
 from ..figures.bars import Bars
 from ..figures.palette import LIGHT, Palette
 from ..figures.plot import Plot
@@ -15,6 +16,7 @@ from ..networks.images import ImageSet
 from ..networks.zoo import NETWORKS
 from .subject import Subject, opening
 
+Value = TypeVar("Value")
 MEASURED, PRECOMPUTED, SCHEMATIC, COMPUTED = "measured", "precomputed", "schematic", "computed from the model"
 
 
@@ -148,6 +150,13 @@ class Recipe:
 def recipe(doing: str = "") -> Callable[[Callable[..., Shown | Steps]], Recipe]:
     """Make a function a recipe; ``doing`` as in ``Recipe``."""
     return partial(Recipe, doing=doing)
+
+
+def one_of(name: str, options: Collection[Value], value: Value) -> Value:
+    """A setting's value, if it is one of a few. Raises InputError for another one."""
+    if value not in options:
+        raise InputError(f"{name} must be one of {', '.join(map(str, options))}; got {value}.")
+    return value
 
 
 def network_and_seed(subject: Subject) -> str:

@@ -158,36 +158,6 @@ by_stop = probabilities_by_stop(loaded.network, loaded.inputs(image))
 figure = class_probabilities_by_stop(loaded.entry.classes, by_stop, LIGHT)"""
 
 
-DEGRADATION = """from resnet_viz.experiments.degradation import family
-from resnet_viz.figures.degradation import errors_by_epoch
-
-figure = errors_by_epoch({kind: family(kind) for kind in ("plain", "resnet")}, LIGHT)"""
-
-TRAINED_LONGER = """from resnet_viz.experiments.degradation import trained_longer
-from resnet_viz.figures.degradation import errors_by_epoch
-
-figure = errors_by_epoch(trained_longer()[0], LIGHT)"""
-
-ERRORS_BY_DEPTH = DEGRADATION.replace("errors_by_epoch", "errors_by_depth")
-
-FOUR_STAGES = """from resnet_viz.experiments.training import Schedule, histories
-from resnet_viz.figures.degradation import errors_by_epoch
-from resnet_viz.networks.zoo import CHECKPOINTS
-
-kinds = ("plain", "resnet")
-runs = {kind: {34: histories(NETWORKS[f"fashion-{kind}34"], Schedule(), CHECKPOINTS)} for kind in kinds}
-figure = errors_by_epoch(runs, LIGHT)"""
-
-
-def gradients_by_epoch(depth: int) -> str:
-    """The plain and the residual network of one depth while they are trained, seed 0."""
-    return f"""from resnet_viz.experiments.degradation import family
-from resnet_viz.figures.degradation import gradients_by_epoch
-
-runs = {{f"{{kind}}{depth}": family(kind)[{depth}][0] for kind in ("plain", "resnet")}}
-figure = gradients_by_epoch(runs, LIGHT)"""
-
-
 RECORDED_RACE = """from resnet_viz.experiments.race import RECORDED, bundled
 
 race, records = bundled(RECORDED)[0]"""
