@@ -2,7 +2,8 @@
 
 import html
 from base64 import b64encode
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from markdown_it import MarkdownIt
 
@@ -22,6 +23,7 @@ def section(shown: Shown, palette: Palette) -> str:
     heading = f"<h2>{html.escape(shown.title)}</h2>" if shown.title else ""
     formula = f"<p><code>{html.escape(shown.formula)}</code></p>" if shown.formula else ""
     figure = html_figure(shown.plot(palette).json()) if shown.draw else ""
+    table = text(markdown_table(shown.rows)) if shown.rows else ""
     pictures = "".join(
         f"<figure><img src='{data_uri(each.png)}' alt=''><figcaption><small>{html.escape(each.caption)}</small></figcaption></figure>"
         for each in shown.pictures
@@ -31,7 +33,13 @@ def section(shown: Shown, palette: Palette) -> str:
         f"<details><summary>Python</summary><pre>{html.escape(shown.python)}</pre></details>" if shown.python else ""
     )
     caption = f"<small>{text(shown.caption)}</small>"
-    return f"<section>{heading}{formula}{text(shown.says)}{figure}{pictures}{caption}{chip}{python}</section>"
+    return f"<section>{heading}{formula}{text(shown.says)}{figure}{table}{pictures}{caption}{chip}{python}</section>"
+
+
+def markdown_table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """A row for each, all of the same columns."""
+    cells = (["" if value is None else str(value) for value in row.values()] for row in rows)
+    return "\n".join(f"| {' | '.join(line)} |" for line in (rows[0], ["---"] * len(rows[0]), *cells))
 
 
 def data_uri(png: bytes) -> str:

@@ -218,6 +218,12 @@ def test_a_saved_page_names_what_it_is_of() -> None:
         assert of in head and "fashion-resnet34, trained" not in head
 
 
+def test_a_saved_page_has_its_tables() -> None:
+    app = opened("degradation")
+    saved = page_html("", app.session_state["cards"].values(), app.session_state["visit"])
+    assert "<td>ResNet-34, option A</td>\n<td>ImageNet, top 1, 10-crop</td>\n<td>25.03</td>" in saved
+
+
 @pytest.mark.usefixtures("few_images")
 def test_the_button_after_cancel_says_what_it_does() -> None:
     app = opened("gradient_flow", {"network": "fashion-resnet20"})
