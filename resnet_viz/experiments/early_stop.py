@@ -6,12 +6,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ..networks.device import array_of
 from ..networks.exactness import require_settled
 from ..networks.images import ImageSet, Preprocessing
 from ..networks.network import ResidualNetwork, check_batch
 from ..progress import Progress, no_progress
-from .deletion import Sweep, known, label_array, predict_each
+from .deletion import Sweep, intact_streams, known, label_array, predict_each, probabilities
 from .loss import finite
 from .plan import Plan
 
@@ -48,14 +47,12 @@ def early_stops(blocks: int) -> list[list[float]]:
 def probabilities_by_stop(network: ResidualNetwork, image: Tensor) -> np.ndarray:
     """Class probabilities of one image (1, channels, height, width) after each number of blocks: (n + 1, classes).
 
-    All n + 1 lesions go through the network as one batch. The last row is the intact network's. Raises InputError for a
-    network that is not in eval mode, NotFinite where logits are not finite.
+    The walk up to each stop is shared; what follows is the shortcuts alone. The last row is the intact network's. Raises
+    InputError for a network that is not in eval mode, NotFinite where logits are not finite.
     """
-    require_settled(network)
     check_batch(image)
-    gates = torch.tensor(early_stops(len(network.blocks)), device=image.device)
-    with torch.no_grad():
-        return array_of(finite(network(image.expand(len(gates), *image.shape[1:]), gates)).softmax(1))
+    streams, gates = intact_streams(network, image), early_stops(len(network.blocks))
+    return np.concatenate([probabilities(network, streams, each) for each in gates])
 
 
 def stop_everywhere(

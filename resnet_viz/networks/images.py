@@ -153,6 +153,11 @@ class ImageSet:
             return self
         return replace(self.subset(self.spread(count)), title=f"{count:,} of {self.title}")
 
+    def parts(self, size: int) -> list["ImageSet"]:
+        """``size`` images each, one after the other; the last part may be smaller."""
+        order = range(len(self))
+        return [self.subset([*order[first : first + size]]) for first in order[::size]]
+
     def spread(self, count: int) -> list[int]:
         """The positions of ``count`` images spread evenly: floor(i * total / count) for i = 0 ... count - 1 (all, if there are
         fewer)."""

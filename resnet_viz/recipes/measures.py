@@ -82,13 +82,20 @@ def _over_batch(
     return compute(loaded.network, loaded.inputs(images), torch.tensor(labels, device=device()), *given)
 
 
+def over_image(
+    compute: Callable[..., Result], loaded: LoadedNetwork, image: ImageSet, *given: Any, quick: bool = False
+) -> Result:
+    """What an experiment finds in one image: ``compute(network, inputs, *given)``."""
+    return kept(_over_image, compute, loaded, image, *given, quick=quick)
+
+
+def _over_image(compute: Callable[..., Result], loaded: LoadedNetwork, image: ImageSet, *given: Any) -> Result:
+    return compute(loaded.network, loaded.inputs(image), *given)
+
+
 def intact_streams(loaded: LoadedNetwork, image: ImageSet) -> list[Tensor]:
     """The streams that one image leaves in the intact network; nobody may write to them."""
-    return kept(_intact_streams, loaded, image, quick=True)
-
-
-def _intact_streams(loaded: LoadedNetwork, image: ImageSet) -> list[Tensor]:
-    return deletion.intact_streams(loaded.network, loaded.inputs(image))
+    return over_image(deletion.intact_streams, loaded, image, quick=True)
 
 
 def probabilities(loaded: LoadedNetwork, image: ImageSet, gates: Gates) -> np.ndarray:

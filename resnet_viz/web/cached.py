@@ -22,7 +22,6 @@ from ..experiments import (
     deepening,
     degradation,
     deletion,
-    early_stop,
     identity,
     lesion_studies,
     paths,
@@ -198,18 +197,6 @@ def random_deletions(loaded: LoadedNetwork, images: ImageSet, count: int, draws:
 def random_swaps(loaded: LoadedNetwork, images: ImageSet, count: int, draws: int, seed: int) -> Study:
     """``count`` random pairs of blocks change places, several draws."""
     return lesion_studies.random_swaps(loaded.network, loaded.entry.preprocessing, images, [count], draws, seed)
-
-
-@kept_in_turn
-def stops(loaded: LoadedNetwork, images: ImageSet) -> deletion.Sweep:
-    """A set in the network stopped after each number of blocks."""
-    return early_stop.stop_everywhere(loaded.network, loaded.entry.preprocessing, images)
-
-
-@kept_in_turn
-def probabilities_by_stop(loaded: LoadedNetwork, image: ImageSet) -> np.ndarray:
-    """Class probabilities of one image after each number of blocks."""
-    return early_stop.probabilities_by_stop(loaded.network, loaded.inputs(image))
 
 
 @kept_in_turn

@@ -151,13 +151,6 @@ for each in {loaded_list(networks)}:
 figure = errors_by_amount(rows, 100 - 100 / len(loaded.entry.classes), LIGHT)"""
 
 
-BY_STOP = """from resnet_viz.experiments.early_stop import probabilities_by_stop
-from resnet_viz.figures.lesion_studies import class_probabilities_by_stop
-
-by_stop = probabilities_by_stop(loaded.network, loaded.inputs(image))
-figure = class_probabilities_by_stop(loaded.entry.classes, by_stop, LIGHT)"""
-
-
 RECORDED_RACE = """from resnet_viz.experiments.race import RECORDED, bundled
 
 race, records = bundled(RECORDED)[0]"""
@@ -252,18 +245,6 @@ batch = labelled(loaded.network, loaded.entry.preprocessing, image)
 takes_branch = [name in {taken} for name in loaded.network.blocks]
 path = path_gradient(loaded.network, loaded.inputs(batch), batch.labels, takes_branch)
 figure = feature_maps("gradient", path.picture, LIGHT)"""
-
-
-def error_by_stop(networks: Sequence[LoadedNetwork], chance_pct: float) -> str:
-    """A set in each network, stopped after each number of blocks."""
-    return f"""from resnet_viz.experiments.early_stop import stop_everywhere
-from resnet_viz.experiments.paths import is_plain
-from resnet_viz.figures.lesion_studies import error_by_stop
-
-rows = []
-for each in {loaded_list(networks)}:
-    rows.append((each.title, stop_everywhere(each.network, each.entry.preprocessing, images), is_plain(each.network)))
-figure = error_by_stop(rows, {chance_pct:g}, LIGHT)"""
 
 
 def importance(

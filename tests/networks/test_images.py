@@ -488,6 +488,12 @@ def test_a_subset_keeps_pixels_labels_and_names_together():
     assert numbered(labelled=False).subset([7, 2]).labels is None
 
 
+def test_parts_hold_every_image_once_and_in_order():
+    parts = numbered().parts(4)
+    assert [part.labels.tolist() for part in parts] == [[0, 10, 20, 30], [40, 50, 60, 70], [80, 90]]
+    assert parts[2].names == ("number 8", "number 9")
+
+
 def test_a_digest_knows_pixels_and_labels():
     images = numbered()
     assert images.digest == numbered().digest
