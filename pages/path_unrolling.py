@@ -27,7 +27,7 @@ parts.question(now, "Which paths carry the gradient?", what_to_do, source)
 def by_length() -> None:
     """The exact gradient by path length, and single paths beside it."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        images = settings.images_of_pass(now, BATCH, several=False)
+        images = now.subject.batch(settings.images_of_pass(now, BATCH, several=False))
         samples = settings.number("samples", "Sampled paths for each length", 1, 20, 5, "Drawn at random; each is a circle in the figure below.")  # fmt: skip
         seed = settings.number("sample_seed", "Seed of the samples", 0, LARGEST_SEED, 0, "Another seed draws other paths.", slider=False)  # fmt: skip
     labels, measured = now.labels(images), f"{len(images)} image{'s' if len(images) > 1 else ''}"

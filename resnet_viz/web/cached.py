@@ -235,20 +235,6 @@ def containment(shallow: LoadedNetwork, deep: Entry) -> deepening.Containment:
 
 
 @kept_in_turn
-def gradient_growth(entry: Entry, seed: int, images: ImageSet) -> float:
-    """How many times as large the stream's gradient is at the first block as at the last, untrained, over labelled images."""
-    loaded = zoo.load(entry, untrained=seed)  # not kept: it is needed once
-    norms = trace.stream_gradient_norms(loaded.network, loaded.inputs(images), deletion.known(images.labels))
-    return norms[0] / norms[-1]
-
-
-@kept_in_turn
-def traced(loaded: LoadedNetwork, images: ImageSet, labels: tuple[int, ...]) -> trace.Trace:
-    """One forward and one backward pass over a batch."""
-    return trace.trace(loaded.network, loaded.inputs(images), label_tensor(labels))
-
-
-@kept_in_turn
 def gradient_by_length(
     loaded: LoadedNetwork, images: ImageSet, labels: tuple[int, ...], stage: str | None = None
 ) -> paths.GradientByLength:

@@ -108,10 +108,6 @@ class Visit:
     def gates(self, blocks: Iterable[str], gate: float = 0.0) -> tuple[float, ...]:
         return tuple(self.loaded.network.gates_without(blocks, gate))
 
-    def several(self, most: int) -> ImageSet:
-        """The visitor's own images if there are several, else ``most`` of the set."""
-        return self.own or self.images.limit(most)
-
     def python_of(self, images: ImageSet) -> str:
         """A set of ``several`` (or the one image) as the program of ``python`` names it."""
         return "image" if images is self.image else f"images.limit({len(images)})"

@@ -6,7 +6,6 @@ from typing import TypeVar
 
 import streamlit as st
 
-from ..networks.images import ImageSet
 from .links import blocks_code, blocks_of_code, whole_number
 from .session import Visit, choices, if_shown, notice
 
@@ -23,11 +22,11 @@ def one_of(name: str, label: str, options: Sequence[str], default: str, help: st
     return value
 
 
-def images_of_pass(visit: Visit, most: int, *, several: bool) -> ImageSet:
-    """The images of a forward and backward pass: the one chosen, or several (the visitor's own, or ``most`` of the set)."""
-    them = visit.several(most)
-    chosen = one_of("images", "Images", [ONE, SEVERAL], SEVERAL if several else ONE, help=f"Several: {them.title}.")
-    return them if chosen == SEVERAL else visit.image
+def images_of_pass(visit: Visit, most: int, *, several: bool) -> int:
+    """How many images go forward and backward: 1, the one chosen, or ``most`` of the set (the visitor's own, if several)."""
+    them = visit.subject.batch(most).title
+    chosen = one_of("images", "Images", [ONE, SEVERAL], SEVERAL if several else ONE, help=f"Several: {them}.")
+    return most if chosen == SEVERAL else 1
 
 
 def number(name: str, label: str, smallest: int, largest: int, default: int, help: str, *, slider: bool = True) -> int:

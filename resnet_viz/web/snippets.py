@@ -8,69 +8,6 @@ from ..experiments.race import Race
 from ..networks.zoo import NETWORKS, Entry, LoadedNetwork
 
 
-def gradients(networks: Sequence[LoadedNetwork], what: str, relative: bool, batch: str) -> str:
-    """A gradient norm at each block, in each trained network."""
-    return along_blocks(
-        f"for each in {loaded_list(networks)}:", "each.title", "hollow=each is not loaded", what, relative, batch
-    )
-
-
-def untrained_gradients(seed: int, what: str, relative: bool, batch: str) -> str:
-    """A gradient norm at each block, residual and plain, with and without batch norm."""
-    loop = f"""for norm, entry in product((True, False), (loaded.entry, counterpart(loaded.entry))):
-    each = load(entry, untrained={seed}, batch_norm=norm)"""
-    name = """f"{'plain' if is_plain(each.network) else 'residual'} with{'' if norm else 'out'} BN\""""
-    text = along_blocks(loop, name, "crosses=not norm", what, relative, batch)
-    return "from itertools import product\n\nfrom resnet_viz.networks.zoo import counterpart\n" + text
-
-
-def gradient_growth(seed: int, depths: Sequence[int], images: int) -> str:
-    """The growth of the gradient in untrained networks by depth."""
-    return f"""from resnet_viz.experiments.trace import stream_gradient_norms
-from resnet_viz.figures.gradients import growth_by_depth
-from resnet_viz.networks.zoo import trainable
-
-growth = {{"residual": {{}}, "plain": {{}}}}
-for depth in {list(depths)}:
-    for kind, name in (("residual", "resnet"), ("plain", "plain")):
-        each = load(trainable(name, depth), untrained={seed})
-        batch = images_of(each.entry, limit={images})
-        norms = stream_gradient_norms(each.network, each.inputs(batch), batch.labels)
-        growth[kind][depth] = norms[0] / norms[-1]
-figure = growth_by_depth(growth, LIGHT)"""
-
-
-def along_blocks(loop: str, name: str, look: str, what: str, relative: bool, batch: str) -> str:
-    """One series for each network, ``each``, of a loop."""
-    return f"""from resnet_viz.experiments.deletion import labelled
-from resnet_viz.experiments.paths import is_plain
-from resnet_viz.experiments.trace import trace
-from resnet_viz.figures.gradients import Series, along_blocks, axis_title
-
-batch = {labelled_batch(batch)}
-lines = []
-{loop}
-    norms = trace(each.network, each.inputs(batch), batch.labels).gradient_norm("{what}", relative={relative})
-    lines.append(Series({name}, tuple(each.network.blocks), norms, is_plain(each.network), {look}))
-figure = along_blocks(lines, axis_title("{what}", relative={relative}), LIGHT)"""
-
-
-def statistics(networks: Sequence[LoadedNetwork], panels: Mapping[str, str], batch: str) -> str:
-    """What the stream carries in each network."""
-    return f"""from resnet_viz.experiments.deletion import labelled
-from resnet_viz.experiments.paths import is_plain
-from resnet_viz.experiments.trace import trace
-from resnet_viz.figures.gradients import Series, stream_statistics
-
-batch = {labelled_batch(batch)}
-traces = [(each, trace(each.network, each.inputs(batch), batch.labels)) for each in {loaded_list(networks)}]
-panels = []
-for title, field in {dict(panels)}.items():
-    lines = [Series(each.title, traced.blocks, getattr(traced, field), is_plain(each.network), each is not loaded) for each, traced in traces]
-    panels.append((title, lines))
-figure = stream_statistics(panels, LIGHT)"""
-
-
 def stages(highlight: str, block: str) -> str:
     """The stage diagram."""
     return f"""from resnet_viz.figures.diagram import stage_diagram

@@ -10,8 +10,11 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
+from resnet_viz.errors import InputError
 from resnet_viz.networks import zoo
 from resnet_viz.networks.zoo import CHECKPOINTS, NETWORKS
+from resnet_viz.recipes import gradient_flow
+from resnet_viz.recipes.subject import Subject
 from resnet_viz.web import cached
 from resnet_viz.web.export import page_html
 from resnet_viz.web.lessons import Lesson, Running, Step
@@ -152,6 +155,13 @@ def test_untrained_networks_are_told_apart() -> None:
         choose(app, network)
         shown.append(app.session_state["cards"]["untrained"].says)
     assert shown[0] != shown[1]
+
+
+@pytest.mark.parametrize("settings", [{"gradient": "weights"}, {"block": "layer9.0"}])
+def test_gradients_that_do_not_exist_are_refused(settings: dict[str, str]) -> None:
+    asked = gradient_flow.trained if "gradient" in settings else gradient_flow.at_block
+    with pytest.raises(InputError, match=r"must be .*one of .*; got '(weights|layer9\.0)'"):
+        asked(Subject.of("fashion-resnet20"), images=1, **settings)
 
 
 def test_a_figure_names_the_networks_and_images_it_was_made_from() -> None:
