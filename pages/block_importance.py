@@ -50,7 +50,7 @@ with st.container(border=True):
         steps = [partial(cached.shapley_permutation, loaded, sample, labels, number, seed) for number in range(PERMUTATIONS)]  # fmt: skip
         combine, how, key = shapley, f"{PERMUTATIONS} permutations, seed {seed}", (seed,)
 
-    def so_far(done: list) -> None:
+    def so_far(done: list[Any]) -> None:
         show(partial(importance_by_block, blocks, {f"{SHAPLEY}, {len(done)} of {len(steps)} parts": combine(done)}, now.palette))
 
     asked = settings.flag("shapley")  # stands in the link, so that a reload shows them again

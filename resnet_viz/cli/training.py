@@ -14,6 +14,7 @@ from ..figures.document import html_document, html_figure
 from ..figures.palette import LIGHT
 from ..figures.race import race_figures
 from ..networks import datasets, zoo
+from ..places import CHECKPOINTS
 from .shell import LARGEST_SEED, bar, main, number, show
 
 
@@ -28,7 +29,7 @@ from .shell import LARGEST_SEED, bar, main, number, show
 @click.option(
     "--output",
     type=click.Path(path_type=Path, file_okay=False),
-    default=zoo.CHECKPOINTS,
+    default=CHECKPOINTS,
     metavar="FOLDER",
     help="Where weights, history and the state to resume from are written.",
 )

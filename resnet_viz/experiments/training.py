@@ -23,7 +23,8 @@ from ..errors import InputError
 from ..networks.device import device
 from ..networks.images import ImageSet, Preprocessing
 from ..networks.network import ResidualNetwork
-from ..networks.zoo import CHECKPOINTS, NETWORKS, Entry
+from ..networks.zoo import NETWORKS, Entry
+from ..places import CHECKPOINTS
 from ..progress import Progress, no_progress
 from .short_paths import BLOCKS_PER_BATCH, LONGEST_PATH, MATCHED_BLOCKS, SEEDS, backward_over_paths, random_gates
 from .trace import stream_gradient_norms

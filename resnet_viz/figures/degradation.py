@@ -1,6 +1,6 @@
 """How degradation looks: error by epoch and by depth, plain beside residual, and the gradient as training goes on."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from plotly.colors import sample_colorscale
@@ -57,7 +57,7 @@ def errors_by_depth(families: Mapping[str, Runs], palette: Palette) -> Plot:
     depths = sorted({depth for runs in families.values() for depth in runs})
     for family, runs in families.items():
         colour, symbol = (palette.plain, "square") if family == "plain" else (palette.ink, "circle")
-        lines = [
+        lines: list[tuple[str, Callable[[History], float], str, str, int]] = [
             (f"{NAMES[family]}, training images", lambda run: run[TRAIN], f"{symbol}-open", "dash", 1),
             (f"{NAMES[family]}, test images", lambda run: run[TEST], symbol, "solid", 1),
             (f"{NAMES[family]}, gap", gap, symbol, "solid", 2),

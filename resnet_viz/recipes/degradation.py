@@ -10,7 +10,8 @@ from ..experiments.degradation import DEPTHS, LONGER_EPOCHS, MILESTONES, PLAN, H
 from ..experiments.training import Schedule, histories
 from ..figures import degradation as figures
 from ..figures.degradation import Runs
-from ..networks.zoo import CHECKPOINTS, NETWORKS
+from ..networks.zoo import NETWORKS
+from ..places import CHECKPOINTS
 from .shown import PRECOMPUTED, Shown, one_of, recipe
 
 __all__ = ["errors_by_depth", "errors_by_epoch", "four_stages", "gradients_by_epoch", "published", "trained_longer"]

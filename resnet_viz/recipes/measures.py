@@ -86,7 +86,7 @@ def over_image(
     compute: Callable[..., Result], loaded: LoadedNetwork, image: ImageSet, *given: Any, quick: bool = False
 ) -> Result:
     """What an experiment finds in one image: ``compute(network, inputs, *given)``."""
-    return kept(_over_image, compute, loaded, image, *given, quick=quick)
+    return cast(Result, kept(_over_image, compute, loaded, image, *given, quick=quick))
 
 
 def _over_image(compute: Callable[..., Result], loaded: LoadedNetwork, image: ImageSet, *given: Any) -> Result:

@@ -38,6 +38,7 @@ from ..networks.description import stem_and_head as stem_and_head_of
 from ..networks.device import device
 from ..networks.images import ImageSet, open_photo
 from ..networks.zoo import Entry, LoadedNetwork
+from ..places import CHECKPOINTS
 from ..recipes import measures
 
 version = cache(metadata.version)  # it parses a file
@@ -99,7 +100,8 @@ def local_networks() -> tuple[dict[str, Entry], str]:
 
 def networks() -> dict[str, Entry]:
     """The table of networks, the files given at the start, and what this visitor has uploaded."""
-    return zoo.NETWORKS | local_networks()[0] | st.session_state.get("uploaded_networks", {})
+    uploaded: dict[str, Entry] = st.session_state.get("uploaded_networks", {})
+    return zoo.NETWORKS | local_networks()[0] | uploaded
 
 
 
@@ -155,10 +157,11 @@ def family(name: str) -> list[dict[str, str | int | float | None]]:
 
 
 @kept
-def history(name: str) -> dict | None:
+def history(name: str) -> dict[str, Any] | None:
     """The training history that lies beside a bundled network's weights."""
-    path = zoo.CHECKPOINTS / f"{name}.json"
-    return json.loads(path.read_text()) if path.is_file() else None
+    path = CHECKPOINTS / f"{name}.json"
+    found: dict[str, Any] | None = json.loads(path.read_text()) if path.is_file() else None
+    return found
 
 
 @kept
@@ -222,7 +225,7 @@ def shapley_permutation(
 @kept_in_turn
 def losses(loaded: LoadedNetwork, images: ImageSet, gates: tuple[float, ...]) -> np.ndarray:
     """Each labelled image's loss under gates, (images,)."""
-    return deletion.loss_of_each(loaded.network, loaded.entry.preprocessing, images, [gates])[0]
+    return np.asarray(deletion.loss_of_each(loaded.network, loaded.entry.preprocessing, images, [gates])[0])
 
 
 

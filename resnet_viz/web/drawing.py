@@ -21,7 +21,7 @@ class _Text(dict[str, Any]):
         return orjson.Fragment(self._text)
 
 
-class Drawing(BaseFigure):
+class Drawing(BaseFigure):  # type: ignore[misc]  # plotly has no types
     """A figure that is text already, since Streamlit takes no other than plotly's own."""
 
     def __init__(self, text: str) -> None:

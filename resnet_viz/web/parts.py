@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import streamlit as st
@@ -26,7 +26,8 @@ Result = TypeVar("Result")
 
 def page_named(name: str) -> StreamlitPage:
     """A page to link to. (A link to its file would look the file up at every rerun.)"""
-    return next(page for page in st.session_state["pages"] if page.url_path == name)
+    pages: list[StreamlitPage] = st.session_state["pages"]
+    return next(page for page in pages if page.url_path == name)
 
 
 def question(visit: Visit | None, title: str, what_to_do: str, source: str) -> None:
@@ -180,7 +181,7 @@ def blocks_of_mask(visit: Visit, mask: str) -> list[str]:
     return [block for block, bit in zip(visit.loaded.network.blocks, mask, strict=True) if bit == "1"]
 
 
-def done_in_steps(key: object) -> list | None:
+def done_in_steps(key: object) -> list[Any] | None:
     """What ``in_steps`` has computed under this key, for whomever, if it has."""
     results, seconds = engine.RESULTS.find(("in_steps", engine.digest_of(key))) or (None, 0.0)
     engine.SPENT.get([]).append(seconds)
