@@ -245,13 +245,6 @@ def gradient_by_length(
 
 
 @kept_in_turn
-def sampled_path_norms(
-    loaded: LoadedNetwork, images: ImageSet, labels: tuple[int, ...], samples: int, seed: int
-) -> np.ndarray:
-    return paths.sampled_path_norms(loaded.network, loaded.inputs(images), label_tensor(labels), samples, seed)
-
-
-@kept_in_turn
 def strongest_paths(loaded: LoadedNetwork, image: ImageSet, label: int) -> StrongestPaths:
     """The strongest paths that a search finds for one image."""
     return strongest.strongest_paths(loaded.network, loaded.inputs(image), label_tensor((label,)))

@@ -108,10 +108,6 @@ class Visit:
     def gates(self, blocks: Iterable[str], gate: float = 0.0) -> tuple[float, ...]:
         return tuple(self.loaded.network.gates_without(blocks, gate))
 
-    def python_of(self, images: ImageSet) -> str:
-        """A set of ``several`` (or the one image) as the program of ``python`` names it."""
-        return "image" if images is self.image else f"images.limit({len(images)})"
-
     def python(self, lines: str) -> str:
         """A whole program: what this visit works on, then ``lines``."""
         chosen, entry = choices(), self.loaded.entry

@@ -28,51 +28,6 @@ inside = block_maps(each.network, each.inputs(image), "{block}")
 figure = feature_maps("{title}", inside.{field}, LIGHT)"""
 
 
-def share_by_length(networks: Sequence[LoadedNetwork], batch: str) -> str:
-    """The exact gradient by path length, in each network."""
-    return f"""from resnet_viz.experiments.deletion import labelled
-from resnet_viz.experiments.paths import gradient_by_length
-from resnet_viz.figures.paths import share_by_length
-
-batch = {labelled_batch(batch)}
-rows = []
-for each in {loaded_list(networks)}:
-    rows.append((each.title, gradient_by_length(each.network, each.inputs(batch), batch.labels)))
-figure = share_by_length(rows[0][1], LIGHT, {"rows[1]" if len(networks) > 1 else "None"})"""
-
-
-def count_times_norm(batch: str, samples: int, seed: int) -> str:
-    """The number of paths, the norm of single ones, and their product."""
-    return f"""from resnet_viz.experiments.deletion import labelled
-from resnet_viz.experiments.paths import gradient_by_length, sampled_path_norms
-from resnet_viz.figures.paths import count_times_norm
-
-batch = {labelled_batch(batch)}
-exact = gradient_by_length(loaded.network, loaded.inputs(batch), batch.labels)
-sampled = sampled_path_norms(loaded.network, loaded.inputs(batch), batch.labels, samples={samples}, seed={seed})
-figure = count_times_norm(exact, sampled, LIGHT)"""
-
-
-def lengths_by_stage(batch: str) -> str:
-    """The exact gradient by path length within each stage."""
-    return f"""from resnet_viz.experiments.deletion import labelled
-from resnet_viz.experiments.paths import gradient_by_length
-from resnet_viz.figures.paths import lengths_by_stage
-
-batch = {labelled_batch(batch)}
-stages = {{}}
-for stage in loaded.network.stage_sizes():
-    stages[stage] = gradient_by_length(loaded.network, loaded.inputs(batch), batch.labels, stage=stage)
-figure = lengths_by_stage(stages, LIGHT)"""
-
-
-def unravelled(run: Sequence[str], row: int) -> str:
-    """All paths through a run of blocks."""
-    return f"""from resnet_viz.figures.paths import unravelled
-
-figure = unravelled({list(run)}, {row}, LIGHT)"""
-
-
 def study(networks: Sequence[LoadedNetwork], kind: str, draws: int, seed: int) -> str:
     """A lesion study in each network."""
     compute = {RANDOM: "random_deletions", REORDER: "random_swaps"}[kind]

@@ -193,7 +193,7 @@ def test_formulas_stand_at_their_figures_and_in_the_saved_page(
     cards = app.session_state["cards"]
     saved = html.unescape(page_html(page, cards.values(), app.session_state["visit"]))
     if page == "path_unrolling" and network == "fashion-plain20":
-        assert not cards
+        assert not [shown for shown in cards.values() if shown.draw]
         return
     written = [markdown.value for markdown in app.markdown]
     for key, part in formulas.items():

@@ -1,0 +1,170 @@
+"""Which paths carry the gradient? The exact gradient by path length, and the unravelled view of a run of blocks."""
+
+from functools import partial
+from itertools import product
+
+import numpy as np
+from torch import Tensor
+
+from ..errors import InputError
+from ..experiments.paths import GradientByLength, gradient_by_length, joined, sampled_path_norms
+from ..figures import paths as figures
+from ..figures.palette import power_of_two
+from ..networks.images import ImageSet
+from ..networks.network import ResidualNetwork
+from . import measures
+from .gradient_flow import counted
+from .shown import MEASURED, SCHEMATIC, Shown, Steps, recipe, sources
+from .subject import Subject
+
+__all__ = ["count_times_norm", "lengths_by_stage", "share_by_length", "unravelled"]
+
+DEEP, LONGEST_RUN = 27, 5  # in blocks
+BY_LENGTH = (
+    r"d_k \leftarrow J_s^\top d_k + J_F^\top d_{k-1},\quad"
+    r"\text{share}_k = \lVert d_k \rVert / \textstyle\sum_j \lVert d_j \rVert"
+)
+ONE_PATH = r"d \leftarrow J_F^\top d\text{ at the }k\text{ blocks drawn, }d \leftarrow J_s^\top d\text{ at the others}"
+UNRAVELLED = r"n\text{ blocks: }2^n\text{ paths, }\tbinom{n}{k}\text{ of them of length }k"
+NO_SHORTCUTS = (
+    "{network} has no shortcuts: its only path goes through all {blocks} blocks. "
+    "Choose a residual network to unravel one."
+)
+TRY_DEEPER = " In a deeper network the two lie much further apart: try fashion-resnet110."
+DECOMPOSED = (
+    "$d_k$: the gradient that has come back from the loss through $k$ branches so far; $J_s$, $J_F$: the derivatives "
+    "of a block's shortcut and of its branch. A length's share is the norm of the summed gradient of all its paths, "
+    "over the sum of these norms. The backward pass decomposes exactly over paths, for the activations of this forward "
+    "pass; the forward pass does not, since each branch sees a mixture."
+)
+CANCELLED = (
+    "○ one path, drawn at random; $d$: the gradient that comes back along it. The product counts the paths of a length "
+    "as if they all pointed one way (with few draws, a single path can stand out); the exact gradient lets them cancel."
+)
+THREE_PANELS = "Number of paths, norm of single paths, and their product by length, beside the exact gradient."
+WITHIN_STAGES = (
+    "For each stage: the gradient at its end, followed back to its beginning, "
+    "by the number of branches taken on the way."
+)
+HALF_OF_THEM = (
+    "■ the branch is taken, ─ the shortcut. Deleting one block removes the {half} paths through its branch and leaves "
+    "the other {half}. Of the whole network's {all} paths, each branch lies on half."
+)
+
+
+@recipe("Follow the gradient through every length")
+def share_by_length(subject: Subject, *beside: Subject, images: int = 1) -> Steps:
+    """The share of the gradient, and of the paths, by the number of branches; the gradient of a network beside as well.
+
+    ``images``: 1 for the image alone, else so many of the set. Of a plain network it says that there is one path.
+    """
+    if subject.is_plain:
+        says = NO_SHORTCUTS.format(network=subject.title, blocks=len(subject.blocks))
+        return Shown(title="The whole gradient flows through one path", says=says)
+    subjects, alone = [subject, *beside], one_by_one(subject, images)
+    done: list[GradientByLength] = []
+    for each, (image, label) in product(subjects, alone):
+        done.append(measures.over_batch(gradient_by_length, each.loaded, image, label))
+        yield len(done) / (len(subjects) * len(alone))
+    exact, *others = [joined(done[start : start + len(alone)]) for start in range(0, len(done), len(alone))]
+    drawn_beside = (beside[0].title, others[0]) if beside else None
+    title, says = figures.length_sentences(exact)
+    for each, other in zip(beside, others, strict=True):
+        says += f" ○ {each.title}: {other.mean_length:.1f} branches on average."
+    if len(subject.blocks) < DEEP:
+        says += TRY_DEEPER
+    batch, error = subject.batch(images), exact.sum_relative_error
+    return Shown(
+        title=title,
+        draw=partial(figures.share_by_length, exact, beside=drawn_beside),
+        says=says,
+        formula=BY_LENGTH,
+        caption=DECOMPOSED,
+        alt=says,
+        facts=(MEASURED, counted(batch), f"exact: the lengths add up to autograd's gradient within {error:.0e}"),
+        sources=sources(subjects, batch),
+    )
+
+
+@recipe("Sample single paths")
+def count_times_norm(subject: Subject, images: int = 1, samples: int = 5, seed: int = 0) -> Steps:
+    """The number of paths of each length, the norm of single ones, and their product beside the exact gradient.
+
+    ``images`` as in ``share_by_length``; ``samples``: so many paths of each length are drawn, from ``seed``.
+    """
+    alone = one_by_one(subject, images)
+    exact, norms = [], []
+    for image, label in alone:
+        exact.append(measures.over_batch(gradient_by_length, subject.loaded, image, label))
+        norms.append(measures.over_batch(sampled_path_norms, subject.loaded, image, label, samples, seed))
+        yield len(norms) / len(alone)
+    by_length, sampled, batch = joined(exact), np.mean(norms, 0), subject.batch(images)
+    return Shown(
+        title=figures.product_sentence(by_length, sampled),
+        draw=partial(figures.count_times_norm, by_length, sampled),
+        formula=ONE_PATH,
+        caption=CANCELLED,
+        alt=THREE_PANELS,
+        facts=(MEASURED, counted(batch), f"{samples} sampled paths for each length", f"seed {seed}"),
+        sources=sources([subject], batch),
+    )
+
+
+@recipe("Look at each stage")
+def lengths_by_stage(subject: Subject, images: int = 1) -> Steps:
+    """The share of the gradient by the branches taken within each stage; ``images`` as in ``share_by_length``."""
+    batch, names = subject.batch(images), list(subject.loaded.network.stage_sizes())
+    labels, stages = subject.labels(batch), {}
+    for name in names:
+        stages[name] = measures.over_batch(within_stage, subject.loaded, batch, labels, name)
+        yield len(stages) / len(names)
+    return Shown(
+        title=figures.stage_sentence(stages),
+        draw=partial(figures.lengths_by_stage, stages),
+        formula=BY_LENGTH,
+        caption=WITHIN_STAGES,
+        alt="Share of the gradient by the number of branches taken within each stage.",
+        facts=(MEASURED, counted(batch)),
+        sources=sources([subject], batch),
+    )
+
+
+@recipe()
+def unravelled(subject: Subject, start: str = "", run: int = 3, path: int = 0) -> Shown:
+    """Every path through a run of blocks, one by one, and one of them in words.
+
+    ``start``: the first block of the run (the network's first); near the end, the run ends with the last block.
+    ``run``: how many blocks, 1 to LONGEST_RUN; ``path``: the row of the chosen path, from 0. Raises InputError for a
+    block, a run or a row that does not exist.
+    """
+    blocks = subject.blocks
+    (position,) = subject.loaded.network.block_indices([start or blocks[0]])
+    longest = min(LONGEST_RUN, len(blocks))
+    if not 1 <= run <= longest:
+        raise InputError(f"Run must be 1 to {longest} blocks; got {run}.")
+    first = min(position, len(blocks) - run)
+    chosen, paths = blocks[first : first + run], figures.all_paths(run)
+    if not 0 <= path < len(paths):
+        raise InputError(f"Path must be a row from 0 to {len(paths) - 1}; got {path}.")
+    half, taken = len(paths) // 2, paths[path]
+    return Shown(
+        title=f"{run} blocks unravelled: {power_of_two(run)} = {len(paths)} paths, each branch on {half} of them",
+        draw=partial(figures.unravelled, chosen, path),
+        says=f"Chosen, length {sum(taken)}: **{figures.path_name(taken, chosen)}**. Click another.",
+        formula=UNRAVELLED,
+        caption=HALF_OF_THEM.format(half=half, all=power_of_two(len(blocks))),
+        alt=f"All {len(paths)} paths through {', '.join(chosen)}.",
+        facts=(SCHEMATIC, "the wiring, no numbers measured"),
+        sources=(subject.entry.name,),
+    )
+
+
+def one_by_one(subject: Subject, images: int) -> list[tuple[ImageSet, tuple[int]]]:
+    """The images of a pass, each for itself with its class: so one of them is one step."""
+    batch = subject.batch(images)
+    return [(batch.subset([index]), (label,)) for index, label in enumerate(subject.labels(batch))]
+
+
+def within_stage(network: ResidualNetwork, images: Tensor, labels: Tensor, stage: str) -> GradientByLength:
+    """The exact gradient by the number of branches taken within one stage."""
+    return gradient_by_length(network, images, labels, stage=stage)

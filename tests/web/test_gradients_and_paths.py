@@ -1,0 +1,42 @@
+"""The recipes of gradients and paths: what they refuse, and how they take long ways in steps."""
+
+import numpy as np
+import pytest
+
+from resnet_viz.errors import InputError
+from resnet_viz.experiments.paths import sampled_path_norms
+from resnet_viz.recipes import gradient_flow, path_unrolling
+from resnet_viz.recipes.subject import Subject
+
+from .conftest import traces_of
+
+
+def test_a_gradient_or_a_block_that_does_not_exist_is_refused() -> None:
+    subject = Subject.of("fashion-resnet20")
+    with pytest.raises(InputError, match="one of stream, branch, parameters; got 'weights'"):
+        gradient_flow.trained(subject, gradient="weights")
+    with pytest.raises(InputError, match=r"got 'layer9\.0'"):
+        gradient_flow.at_block(subject, block="layer9.0")
+
+
+@pytest.mark.parametrize("setting", [("run", 0), ("run", 6), ("path", 8), ("path", -1), ("start", "layer9.0")])
+def test_a_run_or_a_path_that_does_not_exist_is_refused(setting: tuple[str, object]) -> None:
+    name, value = setting
+    with pytest.raises(InputError, match=f"got {value!r}"):
+        path_unrolling.unravelled(Subject.of("fashion-resnet20"), **{name: value})
+
+
+def test_a_run_that_would_end_behind_the_network_begins_earlier() -> None:
+    shown = path_unrolling.unravelled(Subject.of("fashion-resnet20"), start="layer3.2")
+    assert shown.alt == "All 8 paths through layer3.0, layer3.1, layer3.2."
+
+
+def test_each_of_several_images_is_a_step() -> None:
+    subject = Subject.of("fashion-resnet20")
+    eighths = [number / 8 for number in range(1, 9)]
+    assert list(path_unrolling.share_by_length.steps(subject, images=8)) == eighths
+    assert list(path_unrolling.count_times_norm.steps(subject, images=8, samples=2, seed=1)) == eighths
+    shown, batch = path_unrolling.count_times_norm(subject, images=8, samples=2, seed=1), subject.batch(8)
+    inputs = subject.loaded.inputs(batch)
+    sampled = sampled_path_norms(subject.loaded.network, inputs, batch.labels.to(inputs.device), samples=2, seed=1)
+    assert np.allclose(traces_of(shown)[1]["y"], sampled.flatten(), rtol=1e-3)
