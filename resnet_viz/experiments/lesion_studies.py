@@ -176,7 +176,7 @@ def random_swaps(
     """
     if min(counts, default=1) < 1:
         raise InputError(f"Numbers of swaps must be 1 or more; got {list(counts)}.")
-    pairs = swappable_pairs(network, images, preprocessing)
+    pairs = swappable_pairs(network, preprocessing, images)
     if not pairs:
         raise InputError("No two blocks of this network can change places: no stage has two that keep its shape.")
     own = np.arange(len(network.blocks))
@@ -202,7 +202,7 @@ def random_swaps(
     return Study(REORDER, tau, np.repeat(np.array(counts, np.int64), draws), swept)
 
 
-def swappable_pairs(network: ResidualNetwork, images: ImageSet, preprocessing: Preprocessing) -> list[tuple[int, int]]:
+def swappable_pairs(network: ResidualNetwork, preprocessing: Preprocessing, images: ImageSet) -> list[tuple[int, int]]:
     """All pairs of positions of blocks in one stage that take and return a stream of one shape."""
     require_settled(network)
     with torch.no_grad():

@@ -23,14 +23,12 @@ from ..experiments import (
     degradation,
     deletion,
     identity,
-    lesion_studies,
     paths,
     race,
     trace,
 )
 from ..experiments import strongest_paths as strongest
 from ..experiments.attribution import Importance
-from ..experiments.lesion_studies import Study
 from ..experiments.strongest_paths import PathGradient, StrongestPaths
 from ..networks import zoo
 from ..networks.description import Description, Part, blank, branch_layers_of, describe
@@ -180,26 +178,6 @@ def recorded_stacks() -> list[identity.Attempt]:
 def recorded_race(name: str) -> tuple[race.Race, list[race.Record]]:
     """A race that came with the project, of the first seed."""
     return race.bundled(name)[0]
-
-
-
-
-
-
-
-
-
-
-@kept_in_turn
-def random_deletions(loaded: LoadedNetwork, images: ImageSet, count: int, draws: int, seed: int) -> Study:
-    """``count`` random blocks deleted, several draws."""
-    return lesion_studies.random_deletions(loaded.network, loaded.entry.preprocessing, images, [count], draws, seed)
-
-
-@kept_in_turn
-def random_swaps(loaded: LoadedNetwork, images: ImageSet, count: int, draws: int, seed: int) -> Study:
-    """``count`` random pairs of blocks change places, several draws."""
-    return lesion_studies.random_swaps(loaded.network, loaded.entry.preprocessing, images, [count], draws, seed)
 
 
 @kept_in_turn

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 
 from ..experiments.identity import Stacks
-from ..experiments.lesion_studies import RANDOM, REORDER
 from ..experiments.race import Race
 from ..networks.zoo import NETWORKS, Entry, LoadedNetwork
 
@@ -26,21 +25,6 @@ from resnet_viz.figures.diagram import feature_maps
 each = {loaded_list(networks)}[-1]
 inside = block_maps(each.network, each.inputs(image), "{block}")
 figure = feature_maps("{title}", inside.{field}, LIGHT)"""
-
-
-def study(networks: Sequence[LoadedNetwork], kind: str, draws: int, seed: int) -> str:
-    """A lesion study in each network."""
-    compute = {RANDOM: "random_deletions", REORDER: "random_swaps"}[kind]
-    return f"""from resnet_viz.experiments.lesion_studies import {compute}, ten_counts
-from resnet_viz.experiments.paths import is_plain
-from resnet_viz.figures.lesion_studies import errors_by_amount
-
-rows = []
-for each in {loaded_list(networks)}:
-    counts = ten_counts(len(loaded.network.blocks))
-    study = {compute}(each.network, each.entry.preprocessing, images, counts, draws={draws}, seed={seed})
-    rows.append((each.title, study, is_plain(each.network)))
-figure = errors_by_amount(rows, 100 - 100 / len(loaded.entry.classes), LIGHT)"""
 
 
 RECORDED_RACE = """from resnet_viz.experiments.race import RECORDED, bundled

@@ -56,7 +56,7 @@ def test_draws_are_seeded_and_those_of_one_count_depend_on_no_other(deep, image_
 
 
 def test_swaps_keep_the_shape_of_the_stream(deep, image_set):
-    pairs = swappable_pairs(deep, image_set, SMALL_PREPROCESSING)
+    pairs = swappable_pairs(deep, SMALL_PREPROCESSING, image_set)
     first, second = range(5), range(6, 10)  # layer2.0 halves the stream
     assert pairs == [(i, j) for group in (first, second) for i in group for j in group if i < j]
     study = random_swaps(deep, SMALL_PREPROCESSING, image_set, [1, 4], draws=6)

@@ -17,9 +17,11 @@ from resnet_viz.figures.importance import calibration_sentence
 from resnet_viz.figures.lesion_studies import study_sentences
 from resnet_viz.networks.device import device
 from resnet_viz.networks.zoo import NETWORKS, images_of
+from resnet_viz.recipes import lesion_studies
 from resnet_viz.recipes.layer_deletion import sweep
+from resnet_viz.recipes.shown import Shown
 from resnet_viz.recipes.subject import Subject
-from resnet_viz.web import cached, parts
+from resnet_viz.web import ask, cached, parts
 
 from .conftest import FEW, traces_of
 from .test_pages import button, opened, texts
@@ -30,7 +32,7 @@ SMALL = {"network": "fashion-resnet20", "beside": "nothing"}
 @pytest.mark.usefixtures("few_images")
 @pytest.mark.parametrize(("study", "compute"), [("delete-at-random", random_deletions), ("swap-places", random_swaps)])
 def test_a_study_says_what_the_library_measures(study, compute, monkeypatch) -> None:
-    monkeypatch.setattr(parts, "LONG", 0.0)  # so that it shows how far it is
+    monkeypatch.setattr(ask, "LONG", 0.0)  # so that it shows how far it is
     page = texts(opened("lesion_studies", {**SMALL, "study": study, "draws": "2", "draw_seed": "3"}))
     loaded = cached.network(NETWORKS["fashion-resnet20"])
     images = images_of(loaded.entry, limit=FEW)
@@ -44,7 +46,31 @@ def test_a_study_says_what_the_library_measures(study, compute, monkeypatch) -> 
 @pytest.mark.usefixtures("few_images")
 def test_a_network_without_blocks_to_swap_says_so() -> None:
     app = opened("lesion_studies", {"network": "fashion-vgg11", "study": "swap-places"})
-    assert "none can change places" in texts(app) and not app.session_state["cards"]
+    assert "none can change places" in texts(app) and not app.get("plotly_chart")
+
+
+@pytest.mark.usefixtures("few_images")
+def test_a_study_shows_the_numbers_that_are_done_while_it_goes_on(monkeypatch) -> None:
+    monkeypatch.setattr(lesion_studies, "AT_ONCE", 20)  # ten images, so in three parts
+    subject, steps = Subject.of("fashion-resnet20"), []
+    walk = lesion_studies.study.steps(subject, subject.beside("fashion-plain20"), draws=2, seed=5)
+    answer = yield_all(walk, steps)
+    shares, numbers = [step for step in steps if not isinstance(step, Shown)], len(ten_counts(9))
+    assert shares == pytest.approx(np.linspace(0, 1, numbers * 2 * 3 + 1)[1:])
+    first, *_, last = [step for step in steps if isinstance(step, Shown)]
+    told = [f"{number} of {numbers} numbers so far" for number in (1, numbers - 1)]
+    assert told[0] in first.facts and told[1] in last.facts
+    assert [len(trace["x"]) for trace in traces_of(first)] == [2, 1, 2, 1]  # of each network, two draws and their median
+    assert traces_of(answer)[0]["y"][:2] == pytest.approx(traces_of(first)[0]["y"])
+
+
+def yield_all(steps, into: list) -> Shown:
+    """Take all steps; returns what they return."""
+    while True:
+        try:
+            into.append(next(steps))
+        except StopIteration as end:
+            return end.value
 
 
 @pytest.mark.usefixtures("few_images")

@@ -1,0 +1,89 @@
+"""How much damage can a network take? Many blocks deleted at random, or blocks that change places."""
+
+from dataclasses import replace
+from functools import partial
+
+from ..errors import InputError
+from ..experiments import lesion_studies
+from ..experiments.deletion import joined
+from ..experiments.lesion_studies import RANDOM, REORDER, Study, swappable_pairs, ten_counts, together
+from ..figures.lesion_studies import errors_by_amount, study_sentences
+from . import measures
+from .layer_deletion import rows_of
+from .shown import MEASURED, Shown, Steps, recipe, sources
+from .subject import Subject
+
+__all__ = ["study"]
+
+COMPUTE = {RANDOM: lesion_studies.random_deletions, REORDER: lesion_studies.random_swaps}
+FORMULAS = {
+    RANDOM: r"\text{error}(k) = \text{error with } g_i = 0 \text{ for } k \text{ random blocks } i",
+    REORDER: r"\tau = \frac{\text{pairs in the old order} - \text{pairs in reverse}}{n (n - 1) / 2}",
+}
+SMOOTHLY = "An ensemble would get worse smoothly, without a sudden collapse."
+CAPTIONS = {
+    RANDOM: f"A pale mark is one draw; the line joins the medians. {SMOOTHLY} With every block deleted, all draws are the same.",
+    REORDER: (
+        "A pale mark is one draw, a strong one the median of the draws with as many swaps. Toward the left lies the network's "
+        f"own order; a swap can undo another. {SMOOTHLY}"
+    ),
+}
+NO_LABELS = "{title}: they have no labels. Choose a fashion-* network."
+NO_PAIRS = "No two blocks of {title} have the same shape within a stage, so none can change places."
+MOST_DRAWS = 20
+AT_ONCE = 500  # images times draws: half a second in the deepest network
+
+
+@recipe("Run the study")
+def study(*subjects: Subject, kind: str = RANDOM, draws: int = 5, seed: int = 0) -> Steps:
+    """The error of the set in each network with ever more blocks deleted at random, or ('reorder') with ever more random pairs
+    exchanged; until that is known, of the first numbers of them.
+
+    ``draws``: of each number, 1 to 20. A network beside that has no blocks to exchange is left out. Raises InputError for
+    another kind or number of draws.
+    """
+    if kind not in COMPUTE or not 1 <= draws <= MOST_DRAWS:
+        raise InputError(
+            f"kind must be {' or '.join(COMPUTE)}, draws 1 to {MOST_DRAWS}; got kind {kind!r}, draws {draws}."
+        )
+    subject, images = subjects[0], subjects[0].images
+    if images.labels is None:
+        return Shown(title="No labels, no error", says=NO_LABELS.format(title=images.title))
+    if kind == REORDER and not has_pairs(subject):
+        return Shown(title="Nothing to swap", says=NO_PAIRS.format(title=subject.title))
+    able = [each for each in subjects if kind == RANDOM or has_pairs(each)]
+    counts, parts = ten_counts(len(subject.blocks)), images.parts(AT_ONCE // draws)
+    studies: list[list[Study]] = [[] for _ in able]
+    done, last = 0, len(counts) * len(able) * len(parts)
+    for number, count in enumerate(counts, start=1):
+        for each, of_network in zip(able, studies, strict=True):
+            of_parts = []
+            for part in parts:
+                of_parts.append(measures.over_set(COMPUTE[kind], each.loaded, part, [count], draws, seed))
+                done += 1
+                yield done / last
+            of_network.append(replace(of_parts[0], sweep=joined([each.sweep for each in of_parts])))
+        rows = rows_of(able, list(map(together, studies)))
+        so_far = Shown(
+            draw=partial(errors_by_amount, rows, subject.chance_pct),
+            facts=(MEASURED, f"{len(images):,} images", f"{number} of {len(counts)} numbers so far"),
+        )
+        if number < len(counts):
+            yield so_far
+    title, _ = study_sentences(rows[0][1])
+    says = "  \n".join(f"**{name}**: {study_sentences(each)[1]}" for name, each, _ in rows)
+    return Shown(
+        title=title,
+        draw=so_far.draw,
+        says=says,
+        formula=FORMULAS[kind],
+        caption=CAPTIONS[kind],
+        alt=f"{title}. {says}",
+        facts=(MEASURED, f"{len(images):,} images", f"{draws} draw{'s' * (draws > 1)} each", f"seed {seed}"),
+        sources=sources(able, images),
+    )
+
+
+def has_pairs(subject: Subject) -> bool:
+    """Whether blocks of the network can change places."""
+    return bool(measures.over_set(swappable_pairs, subject.loaded, subject.images, quick=True))
