@@ -15,8 +15,8 @@ ABSOLUTE, RELATIVE = "absolute", "relative to the last block"
 OF_PLAIN = "Without a shortcut the layers alone pass the gradient on."
 OF_RESIDUAL = "The shortcut hands back what the ReLU after the sum lets through; the branch adds its own."
 OF_PREACTIVATION = (
-    "No ReLU stands on the shortcut: where the shape stays the same, it hands the gradient back unchanged; the branch adds "
-    "its own."
+    "No ReLU stands on the shortcut: where the shape stays the same, it hands the gradient back unchanged; "
+    "the branch adds its own."
 )
 WHAT = "The stream that enters a block, the output of its branch, or its parameters."
 SCALE = "Confident predictions shrink all norms; relative ones leave that out."

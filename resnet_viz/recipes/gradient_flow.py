@@ -43,9 +43,9 @@ PANELS = {
     "|F(x)| / |x|": "branch_to_stream",
 }
 WITHOUT_BATCH_NORM = (
-    "BN: with batch norm, its statistics set by one pass over fixed images; ×: without. He et al. themselves say that batch "
-    "norm keeps a plain network's signals from vanishing. With it, the plain network's gradient does not vanish: it grows, "
-    "and the more so the deeper the network is."
+    "BN: with batch norm, its statistics set by one pass over fixed images; ×: without. He et al. themselves say that "
+    "batch norm keeps a plain network's signals from vanishing. With it, the plain network's gradient does not vanish: "
+    "it grows, and the more so the deeper the network is."
 )
 STATISTICS = (
     "Mean, deviation, share of zeros of the stream leaving each block, and the size of its branch against the stream "
@@ -89,8 +89,8 @@ def untrained(
 ) -> Steps:
     """The gradient at each block before training: residual and plain, with and without batch norm.
 
-    ``gradient``: with respect to 'stream', 'branch' or 'parameters'; ``relative``: to its norm at the last block; ``seed``: of
-    the initial weights; ``images``: as in ``at_block``. Raises InputError for another gradient.
+    ``gradient``: with respect to 'stream', 'branch' or 'parameters'; ``relative``: to its norm at the last block;
+    ``seed``: of the initial weights; ``images``: as in ``at_block``. Raises InputError for another gradient.
     """
     entries = [each for each in (subject.entry, counterpart(subject.entry)) if each]
     rows = []
@@ -105,7 +105,7 @@ def untrained(
 
 @recipe("Trace untrained networks of other depths")
 def growth(seed: int = 0) -> Steps:
-    """How many times as large the gradient is at the first block as at the last, by depth; residual and plain, untrained.
+    """How many times as large the gradient is at the first block as at the last: untrained, by depth.
 
     ``seed``: of the initial weights.
     """
@@ -132,7 +132,7 @@ def growth(seed: int = 0) -> Steps:
 
 
 def growth_of(entry: Entry, seed: int, images: ImageSet) -> float:
-    """How many times as large the stream's gradient is at the first block as at the last, untrained, over labelled images."""
+    """The growth in one untrained network, over labelled images."""
     loaded = zoo.load(entry, untrained=seed)  # not kept: it is needed once
     norms = trace.stream_gradient_norms(loaded.network, loaded.inputs(images), known(images.labels))
     return norms[0] / norms[-1]
@@ -202,7 +202,7 @@ def along_blocks(
 
 
 def traced(subject: Subject, networks: Sequence[Subject], images: int) -> Generator[float, None, list[Trace]]:
-    """A forward and a backward pass in each network, over the images of a subject and against the classes that it knows."""
+    """A forward and a backward pass in each network, over the images of a subject and against their classes."""
     batch = subject.batch(images)
     labels, traces = subject.labels(batch), []
     for each in networks:

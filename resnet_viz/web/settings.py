@@ -23,7 +23,7 @@ def one_of(name: str, label: str, options: Sequence[str], default: str, help: st
 
 
 def images_of_pass(visit: Visit, most: int, *, several: bool) -> int:
-    """How many images go forward and backward: 1, the one chosen, or ``most`` of the set (the visitor's own, if several)."""
+    """How many images go forward and backward: 1, the one chosen, or ``most`` of the set; see ``Subject.batch``."""
     them = visit.subject.batch(most).title
     chosen = one_of("images", "Images", [ONE, SEVERAL], SEVERAL if several else ONE, help=f"Several: {them}.")
     return most if chosen == SEVERAL else 1
