@@ -57,6 +57,7 @@ class Finding:
 
 
 Answer = tuple[list[Measurement], str, Plot | None]
+Question = tuple[Plan, str, Callable[[], Answer]]  # what is asked, the view that tests it, and what answers it
 
 
 def as_json(findings: Iterable[Finding]) -> str:

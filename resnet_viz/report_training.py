@@ -1,55 +1,19 @@
 """The report's questions about training, answered from what the bundled networks have left: histories, races, stacks."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
-from .experiments import deepening, degradation, identity, race
+from .experiments import deepening, identity, race
 from .experiments.identity import Arm
-from .experiments.plan import Plan
 from .experiments.race import Race, Record
 from .experiments.training import difference
-from .figures.degradation import errors_by_depth, errors_by_epoch
 from .figures.identity import error_by_blocks
 from .figures.palette import LIGHT
 from .figures.race import error_by_step
 from .findings import Answer, Measurement
 from .networks.zoo import NETWORKS, load, trainable
-
-WELCH = "95 %, Welch over 3 seeds"
-
-
-def degraded() -> Answer:
-    """Depth against training error, plain and residual."""
-    families = {kind: degradation.family(kind) for kind in degradation.DEPTHS}
-    measured = []
-    for kind, runs in families.items():
-        for what, (value, low, high) in degradation.compared(runs[56], runs[20]).items():
-            if what == "training error":
-                expected = value >= 2 and low > 0 if kind == "plain" else low <= 0
-            elif what == "gap" and kind == "plain":
-                expected = low <= 0
-            else:
-                continue
-            measured.append(Measurement(f"{kind}56 against {kind}20", f"{what}, points", value, low, high, WELCH, expected))
-    errors = {f"{kind}{depth}": np.mean([run["train_error_pct"] for run in its]) for kind, runs in families.items() for depth, its in runs.items()}  # fmt: skip
-    notes = "training error, mean of the seeds: " + ", ".join(f"{name} {error:.1f} %" for name, error in errors.items())
-    return measured, notes, errors_by_depth(families, LIGHT)
-
-
-def trained_longer() -> Answer:
-    """The same with three times the epochs, one run each."""
-    families, _ = degradation.trained_longer()
-    measured, notes = [], []
-    for kind, runs in families.items():
-        shallow, deep = (runs[depth][0]["train_error_pct"] for depth in degradation.LONGER_DEPTHS)
-        rise = deep - shallow
-        what = f"training error after {degradation.LONGER_EPOCHS} epochs, one run each, points"
-        measured.append(Measurement(f"{kind}56 against {kind}20", what, rise, None, None, "", rise >= 1 if kind == "plain" else rise <= 0))
-        before = degradation.family(kind)
-        notes += [f"{kind}{depth} {before[depth][0]['train_error_pct']:.1f} / {runs[depth][0]['train_error_pct']:.1f} %" for depth in runs]
-    said = f"training error after 10 / {degradation.LONGER_EPOCHS} epochs, seed 0: " + ", ".join(notes)
-    return measured, said, errors_by_epoch(families, LIGHT)
+from .recipes.verdict import WELCH
 
 
 def last_errors(races: Sequence[tuple[Race, Sequence[Record]]]) -> tuple[list[float], list[float]]:
@@ -111,10 +75,5 @@ def contained() -> Answer:
     return measured, "; ".join(notes), error_by_step(records, (chosen.left, chosen.right), LIGHT)
 
 
-TRAINING_QUESTIONS: list[tuple[Plan, str, Callable[[], Answer]]] = [
-    (degradation.PLAN, "degradation", degraded),
-    *([] if degradation.trained_longer()[1] else [(degradation.LONGER_PLAN, "degradation", trained_longer)]),
-    (race.PLAN, "live_training", raced),
-    (identity.PLAN, "learning_identity", identities),
-    (deepening.PLAN, "learning_identity", contained),
-]
+RACE_QUESTIONS = ((race.PLAN, "live_training", raced),)
+IDENTITY_QUESTIONS = ((identity.PLAN, "learning_identity", identities), (deepening.PLAN, "learning_identity", contained))

@@ -9,15 +9,19 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from resnet_viz import findings, report, report_training
+from resnet_viz import findings, report
 from resnet_viz.cli import main
 from resnet_viz.errors import InputError
-from resnet_viz.experiments import degradation, short_paths
+from resnet_viz.experiments import short_paths as experiment
+from resnet_viz.experiments.degradation import LONGER_PLAN, trained_longer
 from resnet_viz.experiments.deletion import Sweep
 from resnet_viz.experiments.lesion_studies import RANDOM, Study
 from resnet_viz.experiments.training import every_seed, short_path_runs
+from resnet_viz.recipes import degradation, path_unrolling, short_paths
+from resnet_viz.recipes.lesion_studies import steps_interval
+from resnet_viz.recipes.verdict import RESIDUAL, median_interval
 
-QUICK = [report.counted, report.strongest, report.trained_on_short_paths]
+QUICK = [path_unrolling.number_of_paths, report.strongest, short_paths.trained_on_short_paths]
 README = Path(__file__).parents[1] / "README.md"
 
 
@@ -65,7 +69,7 @@ def test_an_expectation_says_which_figures_were_known():
 
 def test_the_interval_of_a_median_is_between_two_of_its_draws():
     draws = np.arange(20.0)[::-1]
-    assert report.median_interval(draws) == (5, 14), "of 20 draws the 6th and the 15th: 95.9 %"
+    assert median_interval(draws) == (5, 14), "of 20 draws the 6th and the 15th: 95.9 %"
 
 
 def test_the_intervals_of_a_studys_steps_hold_them_and_are_narrow_where_draws_agree():
@@ -77,9 +81,9 @@ def test_the_intervals_of_a_studys_steps_hold_them_and_are_narrow_where_draws_ag
         steps = np.repeat([1, 2, 3], 10)
         return Study(RANDOM, steps.astype(float), steps, Sweep(("x",) * 30, labels, predictions, labels))
 
-    (low, high), fall = report.steps_interval(study(0))
+    (low, high), fall = steps_interval(study(0))
     assert low == high == study(0).largest_steps()[0] == pytest.approx(40 / 90) and fall == (0, 0)
-    (low, high), _ = report.steps_interval(study(10))
+    (low, high), _ = steps_interval(study(10))
     assert low < study(10).largest_steps()[0] < high
 
 
@@ -97,7 +101,7 @@ def test_effects_are_there_with_margins_well_outside_sampling_error():
     rise = "median rise, points"
     assert max(values[name, rise].high for name in ("fashion-resnet56", "fashion-resnet110", "fashion-preact110")) < 10
     assert min(values[name, rise].low for name in ("fashion-plain56", "fashion-vgg11")) > 60
-    for name in report.RESIDUAL:
+    for name in RESIDUAL:
         assert values[name, "mean length, branches"].high < 13.5
     assert values["any network of 54 blocks", "paths of 5 to 17 branches, %"].value == pytest.approx(0.4537, abs=1e-4)
 
@@ -124,24 +128,24 @@ def test_the_files_say_the_same(tmp_path):
 
 @pytest.mark.usefixtures("all_trained")
 def test_longer_trainings_and_matching_blocks_are_judged_by_their_margins(all_trained):
-    measured, notes, _ = report_training.trained_longer()
+    measured, notes, _ = degradation.longer()
     assert [(each.network, each.value, each.as_expected) for each in measured] == [
         ("plain56 against plain20", 2.5, True), ("resnet56 against resnet20", -1.5, True),
     ]  # fmt: skip
     assert "/ 8.0 %" in notes
-    measured, notes, _ = report.trained_on_matching_blocks()
+    measured, notes, _ = short_paths.trained_on_matching_blocks()
     before = [run["test_error_pct"] for run in short_path_runs("fashion-resnet56")["all 27 blocks"]]
     assert [each.value for each in measured] == pytest.approx([32 - sum(before) / 3, 9 - sum(before) / 3])
     assert all(each.as_expected for each in measured)
     path = all_trained / "histories" / "fashion-plain56-epochs30.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"train_error_pct": 6.4}))
-    assert [each.as_expected for each in report_training.trained_longer()[0]] == [False, True]
+    assert [each.as_expected for each in degradation.longer()[0]] == [False, True]
 
 
 def test_a_question_whose_runs_are_not_all_there_is_not_asked():
     asked = {plan.question for plan, _, _ in report.QUESTIONS}
-    assert (degradation.LONGER_PLAN.question in asked) == (not degradation.trained_longer()[1])
-    assert (short_paths.MATCHED_PLAN.question in asked) == every_seed(short_path_runs("fashion-resnet56"))
+    assert (LONGER_PLAN.question in asked) == (not trained_longer()[1])
+    assert (experiment.MATCHED_PLAN.question in asked) == every_seed(short_path_runs("fashion-resnet56"))
     assert not every_seed({"a": [1, 2, 3], "b": [1, 2]})
 
 

@@ -10,9 +10,12 @@ from ..experiments.degradation import DEPTHS, LONGER_EPOCHS, MILESTONES, PLAN, H
 from ..experiments.training import Schedule, histories
 from ..figures import degradation as figures
 from ..figures.degradation import Runs
+from ..figures.palette import LIGHT
+from ..findings import Answer, Measurement, Question
 from ..networks.zoo import NETWORKS
 from ..places import CHECKPOINTS
 from .shown import PRECOMPUTED, Shown, one_of, recipe
+from .verdict import WELCH
 
 __all__ = ["errors_by_depth", "errors_by_epoch", "four_stages", "gradients_by_epoch", "published", "trained_longer"]
 
@@ -157,3 +160,42 @@ def published() -> Shown:
         sources=("errors published in papers and by torchvision",),
         rows=tuple(dict(zip(columns, row, strict=True)) for row in degradation.PUBLISHED),
     )
+
+
+def degraded() -> Answer:
+    """Depth against training error, plain and residual."""
+    families = {kind: degradation.family(kind) for kind in degradation.DEPTHS}
+    measured = []
+    for kind, runs in families.items():
+        for what, (value, low, high) in degradation.compared(runs[56], runs[20]).items():
+            if what == "training error":
+                expected = value >= 2 and low > 0 if kind == "plain" else low <= 0
+            elif what == "gap" and kind == "plain":
+                expected = low <= 0
+            else:
+                continue
+            measured.append(Measurement(f"{kind}56 against {kind}20", f"{what}, points", value, low, high, WELCH, expected))
+    errors = {f"{kind}{depth}": np.mean([run["train_error_pct"] for run in its]) for kind, runs in families.items() for depth, its in runs.items()}  # fmt: skip
+    notes = "training error, mean of the seeds: " + ", ".join(f"{name} {error:.1f} %" for name, error in errors.items())
+    return measured, notes, figures.errors_by_depth(families, LIGHT)
+
+
+def longer() -> Answer:
+    """The same with three times the epochs, one run each."""
+    families, _ = degradation.trained_longer()
+    measured, notes = [], []
+    for kind, runs in families.items():
+        shallow, deep = (runs[depth][0]["train_error_pct"] for depth in degradation.LONGER_DEPTHS)
+        rise = deep - shallow
+        what = f"training error after {degradation.LONGER_EPOCHS} epochs, one run each, points"
+        measured.append(Measurement(f"{kind}56 against {kind}20", what, rise, None, None, "", rise >= 1 if kind == "plain" else rise <= 0))
+        before = degradation.family(kind)
+        notes += [f"{kind}{depth} {before[depth][0]['train_error_pct']:.1f} / {runs[depth][0]['train_error_pct']:.1f} %" for depth in runs]
+    said = f"training error after 10 / {degradation.LONGER_EPOCHS} epochs, seed 0: " + ", ".join(notes)
+    return measured, said, figures.errors_by_epoch(families, LIGHT)
+
+
+QUESTIONS: tuple[Question, ...] = (
+    (PLAN, "degradation", degraded),
+    *(() if degradation.trained_longer()[1] else ((degradation.LONGER_PLAN, "degradation", longer),)),
+)

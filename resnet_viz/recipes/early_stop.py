@@ -2,15 +2,21 @@
 
 from functools import partial
 
+import numpy as np
+
 from ..experiments import early_stop
-from ..experiments.deletion import joined
+from ..experiments.deletion import Sweep, joined, known, label_array
+from ..experiments.paths import is_plain
 from ..figures import lesion_studies as figures
 from ..figures.bars import relative_bars
-from ..figures.palette import short_number
+from ..figures.palette import LIGHT, short_number
+from ..findings import Answer, Measurement, Question
+from ..networks.datasets import bundled_fashion
 from . import measures
 from .layer_deletion import rows_of
 from .shown import MEASURED, Shown, Steps, recipe, sources
 from .subject import Subject
+from .verdict import CHANCE, CONTROL, IMAGES, RESIDUAL, bootstrapped, lesion_set, network
 
 __all__ = ["by_stop", "error_by_stop"]
 
@@ -75,3 +81,72 @@ def error_by_stop(*subjects: Subject) -> Steps:
         facts=(MEASURED, f"{len(images):,} images"),
         sources=sources(subjects, images),
     )
+
+
+def stopped(name: str) -> Sweep:
+    """The lesion set in a bundled network stopped after each number of blocks."""
+    return measures.over_set(early_stop.stop_everywhere, network(name), lesion_set())
+
+
+def early() -> Answer:
+    """The last tenth of the blocks left out."""
+    measured, rows = [], []
+    for name in (*RESIDUAL, CONTROL):
+        loaded, swept = network(name), stopped(name)
+        count = len(loaded.network.blocks)
+        walked = count - round(count / 10)
+        plain, value = is_plain(loaded.network), float(swept.rises[walked])
+        what = f"rise after {walked} of {count} blocks, points"
+        measured.append(
+            Measurement(name, what, value, *swept.lesions[walked].rise_interval(), IMAGES, value > 50 if plain else value < 5)
+        )
+        rows.append((name, swept, plain))
+    notes = "; ".join(f"{name}: {figures.stop_sentence(swept)}" for name, swept, _ in rows)
+    return measured, notes, figures.error_by_stop([rows[0], rows[2]], CHANCE, LIGHT)
+
+
+def refining() -> Answer:
+    """How the answer comes about on the way: what the head says of each stream, and what a linear probe does."""
+    measured, notes = [], []
+    training, labels = bundled_fashion("training"), known(label_array(lesion_set()))
+    for name in (*RESIDUAL, CONTROL):
+        loaded, plain = network(name), name == CONTROL
+        wrong = stopped(name).predictions != labels
+        blocks = len(wrong) - 1
+
+        def error(chosen: np.ndarray, walked: int, wrong: np.ndarray = wrong) -> float:
+            return float(100 * wrong[walked, chosen].mean())
+
+        for walked, most in ((blocks // 2, 50), (round(3 * blocks / 4), 25)):
+            value = error(np.arange(len(labels)), walked)
+            interval = bootstrapped(partial(error, walked=walked), len(labels))
+            if not plain:
+                measured.append(Measurement(name, f"error after {walked} of {blocks} blocks, %", value, *interval, "95 %, images", value <= most))
+            else:
+                notes.append(f"{name}: error after {walked} of {blocks} blocks {value:.0f} %")
+
+        def largest_fall(chosen: np.ndarray, wrong: np.ndarray = wrong) -> float:
+            return early_stop.largest_fall(wrong[:, chosen].mean(1))
+
+        if not plain:
+            what, fall = "share of the fall at a single block, the largest", largest_fall(np.arange(len(labels)))
+            interval = bootstrapped(largest_fall, len(labels))
+            measured.append(Measurement(name, what, fall, *interval, "95 %, images", fall <= 0.25))
+        probed = early_stop.probe_everywhere(loaded.network, loaded.entry.preprocessing, training, lesion_set()) != labels
+
+        def lead(chosen: np.ndarray, half: np.ndarray = probed[blocks // 2], end: np.ndarray = probed[-1]) -> float:
+            return float(100 * (half[chosen].mean() - end[chosen].mean()))
+
+        value = lead(np.arange(len(labels)))
+        expected = value > 10 if plain else value <= 10
+        measured.append(Measurement(name, "error of a linear probe half way minus at the end, points", value, *bootstrapped(lead, len(labels)), "95 %, images", expected))
+        errors = ", ".join(f"{100 * probed[walked].mean():.1f}" for walked in (0, blocks // 4, blocks // 2, round(3 * blocks / 4), blocks))
+        notes.append(f"{name}: error of a linear probe before the first block and after each quarter of the blocks {errors} %")
+    notes.append("what a probe can read is there early, in the plain network too; the head can read it late")
+    return measured, "; ".join(notes), None
+
+
+QUESTIONS: tuple[Question, ...] = (
+    (early_stop.PLAN, "early_stop?network=fashion-resnet56", early),
+    (early_stop.REFINING_PLAN, "early_stop?network=fashion-resnet56", refining),
+)

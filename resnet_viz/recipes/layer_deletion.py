@@ -6,19 +6,24 @@ from typing import TypeVar
 
 import numpy as np
 
-from ..experiments import deletion, image_attribution
+from ..experiments import calibration, deletion, image_attribution
 from ..experiments.deletion import joined
 from ..experiments.image_attribution import stage_ends
+from ..experiments.lesion_studies import PLANS, SINGLE, Study, single_deletions
+from ..experiments.paths import is_plain
 from ..figures import deletion as figures
 from ..figures import image_attribution as attribution
 from ..figures.bars import relative_bars
 from ..figures.importance import calibration_sentence, reliability_diagram
+from ..figures.palette import LIGHT
 from ..figures.pictures import thumbnail
+from ..findings import Answer, Measurement, Question
 from ..networks.datasets import FASHION_MNIST
 from ..networks.zoo import NETWORKS
 from . import measures
 from .shown import MEASURED, Picture, Shown, Steps, recipe, sources
 from .subject import Subject
+from .verdict import CHANCE, CONTROL, IMAGES, RESIDUAL, bootstrapped, lesion_set, median_interval, network
 
 __all__ = [
     "changed_predictions",
@@ -266,3 +271,75 @@ def sweep(*subjects: Subject) -> Steps:
         bars=relative_bars(rises, "points more error", least=5) if labelled else None,
         bars_title="bars: rise in error when this block alone is deleted" if labelled else "",
     )
+
+
+def study_of(name: str) -> Study:
+    """Every block of a bundled network deleted in turn, over the lesion set."""
+    loaded = network(name)
+    return single_deletions(loaded.network, loaded.entry.preprocessing, lesion_set())
+
+
+def single() -> Answer:
+    """Every block in turn."""
+    measured, notes, rows = [], [], []
+    for name in (*RESIDUAL, "fashion-preact110", CONTROL, "fashion-vgg11"):
+        swept = study_of(name).sweep
+        labels = deletion.known(swept.labels)
+        change = (swept.predictions != labels).astype(float) - (swept.intact != labels)
+
+        def median(chosen: np.ndarray, change: np.ndarray = change) -> float:
+            return float(100 * np.median(change[:, chosen].mean(1)))
+
+        value = float(np.median(swept.rises))
+        plain = is_plain(network(name).network)
+        measured.append(
+            Measurement(
+                name,
+                "median rise, points",
+                value,
+                *bootstrapped(median, len(labels)),
+                IMAGES,
+                value > 50 if plain else value < 5,
+            )
+        )
+        worst = ", ".join(f"{block} {error:.1f} %" for block, error in swept.worst())
+        notes.append(f"{name}: mean {swept.rises.mean():+.1f}, intact {swept.error_pct:.1f} %, the three worst {worst}")
+        rows.append((name, swept, plain))
+    return measured, "; ".join(notes), figures.sweep_errors([rows[0], rows[3]], CHANCE, LIGHT)
+
+
+def calibrated() -> Answer:
+    """Confidence and accuracy before a lesion and after many."""
+    measured, notes, rows = [], [], []
+    draws = calibration.DRAWS
+    for name in ("fashion-resnet56", CONTROL):
+        loaded = network(name)
+        count = len(loaded.network.blocks)
+        deleted = round(count / 10)
+        generator = np.random.default_rng(0)
+        chosen = [generator.choice(list(loaded.network.blocks), deleted, replace=False) for _ in range(draws)]
+        lesions = [loaded.network.gates_without(names) for names in chosen]
+        labels = deletion.known(deletion.label_array(lesion_set()))
+        intact, *lesioned = deletion.probabilities_of_each(
+            loaded.network, loaded.entry.preprocessing, lesion_set(), [loaded.intact, *lesions]
+        )
+        before, after = calibration.reliability(intact, labels), [calibration.reliability(each, labels) for each in lesioned]
+        errors = np.array([each.expected_calibration_error for each in after])
+        surplus = np.array([each.surplus for each in after])
+        for what, values in (
+            ("growth of the calibration error", errors - before.expected_calibration_error),
+            ("confidence minus accuracy, with the lesion", surplus),
+        ):
+            value = float(np.median(values))
+            measured.append(Measurement(name, f"{what}, median of the draws", value, *median_interval(values), f"95 %, {draws} draws", value > 0))  # fmt: skip
+        notes.append(f"{name}, {draws} draws of {deleted} of its {count} blocks: calibration error {before.expected_calibration_error:.3f} intact, {errors.min():.3f} to {errors.max():.3f} "
+                     f"with the lesion; confidence minus accuracy {surplus.min():.2f} to {surplus.max():.2f}, above 0 in {(surplus > 0).sum()}")  # fmt: skip
+        pooled = calibration.reliability(np.concatenate(lesioned), np.tile(labels, draws))
+        rows += [(f"{name}, intact", before, True), (f"{name}, {deleted} blocks deleted, {draws} draws", pooled, False)]
+    return measured, "; ".join(notes), reliability_diagram(rows[:2], LIGHT)
+
+
+QUESTIONS: tuple[Question, ...] = (
+    (PLANS[SINGLE], "layer_deletion?network=fashion-resnet56", single),
+    (calibration.PLAN, "layer_deletion?network=fashion-resnet56&deleted=13.16.21", calibrated),
+)

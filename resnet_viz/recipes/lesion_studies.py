@@ -3,15 +3,30 @@
 from dataclasses import replace
 from functools import partial
 
+import numpy as np
+
 from ..errors import InputError
 from ..experiments import lesion_studies
-from ..experiments.deletion import joined
-from ..experiments.lesion_studies import RANDOM, REORDER, Study, swappable_pairs, ten_counts, together
+from ..experiments.deletion import joined, known
+from ..experiments.lesion_studies import (
+    PLANS,
+    RANDOM,
+    REORDER,
+    Study,
+    largest_steps,
+    swappable_pairs,
+    ten_counts,
+    together,
+)
+from ..experiments.paths import is_plain
 from ..figures.lesion_studies import errors_by_amount, study_sentences
+from ..figures.palette import LIGHT
+from ..findings import Answer, Measurement, Question
 from . import measures
 from .layer_deletion import rows_of
 from .shown import MEASURED, Shown, Steps, recipe, sources
 from .subject import Subject
+from .verdict import CHANCE, CONTROL, RESAMPLES, RESIDUAL, lesion_set, median_interval, network
 
 __all__ = ["study"]
 
@@ -31,6 +46,8 @@ CAPTIONS = {
 NO_LABELS = "{title}: they have no labels. Choose a fashion-* network."
 NO_PAIRS = "No two blocks of {title} have the same shape within a stage, so none can change places."
 MOST_DRAWS = 20
+DRAWS = 20  # of the report
+LARGEST_STEP, LARGEST_FALL = 1 / 3, 0.1  # of the whole rise, at most, where it is smooth
 AT_ONCE = 500  # images times draws: half a second in the deepest network
 
 
@@ -87,3 +104,61 @@ def study(*subjects: Subject, kind: str = RANDOM, draws: int = 5, seed: int = 0)
 def has_pairs(subject: Subject) -> bool:
     """Whether blocks of the network can change places."""
     return bool(measures.over_set(swappable_pairs, subject.loaded, subject.images, quick=True))
+
+
+def steps_interval(study: Study) -> tuple[tuple[float, float], tuple[float, float]]:
+    """The 95 % percentile intervals of a study's largest step and fall, the draws of each number drawn anew, seed 0."""
+    generator = np.random.default_rng(0)
+    by_step = [study.error_pct[study.steps == step] for step in np.unique(study.steps)]
+    drawn = [np.median(generator.choice(errors, (RESAMPLES, len(errors))), axis=1) for errors in by_step]
+    intact = np.full(RESAMPLES, known(study.sweep.error_pct))
+    found = [largest_steps(medians) for medians in np.stack([intact, *drawn], axis=1)]
+    (low_step, low_fall), (high_step, high_fall) = np.percentile(found, [2.5, 97.5], axis=0)
+    return (float(low_step), float(high_step)), (float(low_fall), float(high_fall))
+
+
+def bundled_study(name: str, kind: str) -> Study:
+    """A study of a bundled network over the lesion set, seed 0."""
+    loaded, draw = network(name), COMPUTE[kind]
+    counts = ten_counts(len(loaded.network.blocks))
+    return draw(loaded.network, loaded.entry.preprocessing, lesion_set(), counts, DRAWS)
+
+
+def many(kind: str) -> Answer:
+    """Random deletions or swaps: smooth in the residual networks, a collapse in the plain one."""
+    measured, notes, rows = [], [], []
+    unit = "deleted blocks" if kind == RANDOM else "swaps"
+    draws = f"95 %, {DRAWS} draws"
+    for name in (*RESIDUAL, CONTROL):
+        study = bundled_study(name, kind)
+        steps, _, middle, _, _ = study.medians()
+        count = len(network(name).network.blocks)
+        plain = is_plain(network(name).network)
+        (step, fall), (of_step, of_fall) = study.largest_steps(), steps_interval(study)
+
+        def median_at(place: int, what: str, expected: bool, name: str = name, study: Study = study) -> None:
+            steps, _, middle, _, _ = study.medians()
+            errors = study.error_pct[study.steps == steps[place]]
+            measured.append(Measurement(name, what, float(middle[place]), *median_interval(errors), draws, expected))
+
+        smooth = step > 2 / 3 if plain else step <= LARGEST_STEP
+        measured.append(Measurement(name, "largest step of the median, share of the rise", step, *of_step, draws, smooth))
+        if plain:
+            least = int(middle.argmin())
+            median_at(least, f"least median error, % ({unit}: {steps[least]})", bool(middle[least] > 50))
+        else:
+            measured.append(Measurement(name, "largest fall of the median, share of the rise", fall, *of_fall, draws, fall <= LARGEST_FALL))  # fmt: skip
+            if kind == RANDOM:
+                tenth = int(np.flatnonzero(steps <= count / 10).max())
+                median_at(tenth, f"median error with {steps[tenth]} of {count} deleted, %", bool(middle[tenth] < 50))
+        notes.append(
+            f"{name}: intact {study.sweep.error_pct:.1f} %, medians for {', '.join(map(str, steps))} {unit} {', '.join(f'{error:.1f}' for error in middle)} %; Spearman's correlation over all draws {study.correlation():.2f}"
+        )
+        rows.append((name, study, plain))
+    return measured, "; ".join(notes), errors_by_amount([rows[0], rows[2]], CHANCE, LIGHT)
+
+
+QUESTIONS: tuple[Question, ...] = (
+    (PLANS[RANDOM], "lesion_studies?network=fashion-resnet56", partial(many, RANDOM)),
+    (PLANS[REORDER], "lesion_studies?network=fashion-resnet56&study=swap-places", partial(many, REORDER)),
+)

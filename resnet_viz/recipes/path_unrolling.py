@@ -1,21 +1,36 @@
 """Which paths carry the gradient? The exact gradient by path length, and the unravelled view of a run of blocks."""
 
+from dataclasses import replace
 from functools import partial
 from itertools import product
 
 import numpy as np
+from scipy import stats
 from torch import Tensor
 
 from ..errors import InputError
-from ..experiments.paths import GradientByLength, gradient_by_length, joined, sampled_path_norms
+from ..experiments import paths
+from ..experiments.deletion import known, label_array
+from ..experiments.paths import (
+    COUNT_PLAN,
+    LENGTH_PLAN,
+    SINGLE_PATH_PLAN,
+    GradientByLength,
+    gradient_by_length,
+    joined,
+    sampled_path_norms,
+)
 from ..figures import paths as figures
-from ..figures.palette import power_of_two
+from ..figures.palette import LIGHT, power_of_two
+from ..findings import Answer, Measurement, Question
 from ..networks.images import ImageSet
 from ..networks.network import ResidualNetwork
+from ..networks.zoo import NETWORKS
 from . import measures
 from .gradient_flow import counted
 from .shown import MEASURED, SCHEMATIC, Shown, Steps, recipe, sources
 from .subject import Subject
+from .verdict import BACKWARD_IMAGES, IMAGES, RESAMPLES, batch, bootstrapped, lesion_set
 
 __all__ = ["count_times_norm", "lengths_by_stage", "share_by_length", "unravelled"]
 
@@ -168,3 +183,88 @@ def one_by_one(subject: Subject, images: int) -> list[tuple[ImageSet, tuple[int]
 def within_stage(network: ResidualNetwork, images: Tensor, labels: Tensor, stage: str) -> GradientByLength:
     """The exact gradient by the number of branches taken within one stage."""
     return gradient_by_length(network, images, labels, stage=stage)
+
+
+def lengths(name: str, untrained: int | None = None) -> GradientByLength:
+    """The exact gradient of a bundled network by path length, over a few of the lesion set."""
+    images = lesion_set().limit(BACKWARD_IMAGES)
+    return measures.over_batch(gradient_by_length, measures.network(NETWORKS[name], untrained), images, known(label_array(images)).tolist())
+
+
+def number_of_paths() -> Answer:
+    """Arithmetic: how many of the 2^54 paths have which length."""
+    counts = lengths("fashion-resnet110").paths
+    few, most = (100 * paths.share_of_paths(counts, *ends) for ends in ((5, 17), (19, 35)))
+    measured = [
+        Measurement(
+            "any network of 54 blocks", "paths of 5 to 17 branches, %", few, None, None, "", abs(few - 0.4537) < 1e-4
+        ),
+        Measurement(
+            "any network of 54 blocks", "paths of 19 to 35 branches, %", most, None, None, "", abs(most - 98.02) < 0.01
+        ),
+    ]
+    return measured, "Each branch lies on half of the paths, 2^53 of 2^54", None
+
+
+def gradient() -> Answer:
+    """Which lengths carry the gradient."""
+    measured, notes = [], []
+    for name in ("fashion-resnet110", "fashion-preact110", "fashion-resnet56", "fashion-preact56"):
+        exact = lengths(name)
+        half = (len(exact.paths) - 1) / 2
+
+        def mean_length(chosen: np.ndarray, exact: GradientByLength = exact) -> float:
+            return replace(exact, norms=exact.norms[chosen]).mean_length
+
+        interval = bootstrapped(mean_length, len(exact.norms))
+        measured.append(
+            Measurement(
+                name, "mean length, branches", exact.mean_length, *interval, IMAGES, exact.mean_length < half / 2 + 1e-9
+            )
+        )
+        low, high = paths.carrying_range(exact.mean_norms)
+        notes.append(f"{name}: 95 % of the summed norms at lengths of {low} to {high} of {len(exact.paths) - 1} branches "
+                     f"({100 * paths.share_of_paths(exact.paths, low, high):.2g} % of the paths); untrained {lengths(name, 0).mean_length:.1f} on average; "
+                     f"the lengths add up to autograd's gradient within {exact.sum_relative_error:.0e}")  # fmt: skip
+    figure = figures.share_by_length(
+        lengths("fashion-resnet110"), LIGHT, ("fashion-preact110", lengths("fashion-preact110"))
+    )
+    return measured, "; ".join(notes), figure
+
+
+def one_path() -> Answer:
+    """Single paths, drawn at random: the longer, the weaker."""
+    sampled = paths.sampled_path_norms(*batch("fashion-resnet110", BACKWARD_IMAGES))
+    length = np.repeat(np.arange(len(sampled)), sampled.shape[1])
+
+    def correlation(chosen: np.ndarray) -> float:
+        return float(stats.spearmanr(length[chosen], sampled.flatten()[chosen]).statistic)
+
+    value = correlation(np.arange(len(length)))
+    exact = lengths("fashion-resnet110")
+    product = paths.count_times_norm(exact.paths, sampled)
+    measured = [
+        Measurement(
+            "fashion-resnet110",
+            "Spearman's correlation of norm and length",
+            value,
+            *bootstrapped(correlation, len(length)),
+            "95 %, paths",
+            value < -0.9,
+        )
+    ]
+    generator = np.random.default_rng(0)
+    drawn = generator.integers(sampled.shape[1], size=(RESAMPLES, *sampled.shape))
+    peaks = [paths.count_times_norm(exact.paths, np.take_along_axis(sampled, each, 1)).argmax() for each in drawn]
+    low, high = np.percentile(peaks, [2.5, 97.5])
+    notes = (f"five paths a length do not determine where the number of paths times the norm of one peaks: at {int(product.argmax())} as drawn, "
+             f"at {low:.0f} to {high:.0f} in 95 % of redraws from them, and one path alone makes up {100 * paths.largest_path_share(exact.paths, sampled):.0f} % of the product; "
+             f"the exact gradient peaks at {int(exact.mean_norms.argmax())}")  # fmt: skip
+    return measured, notes, figures.count_times_norm(exact, sampled, LIGHT)
+
+
+QUESTIONS: tuple[Question, ...] = (
+    (COUNT_PLAN, "path_unrolling?network=fashion-resnet110", number_of_paths),
+    (LENGTH_PLAN, "path_unrolling?network=fashion-resnet110&beside=fashion-preact110", gradient),
+    (SINGLE_PATH_PLAN, "path_unrolling?network=fashion-resnet110", one_path),
+)

@@ -10,16 +10,17 @@ from scipy import stats
 
 from ..engine.kept import kept
 from ..experiments import deletion
-from ..experiments.shattered import DEPTHS, PAIRS, PARTS, POINTS, SEEDS, Shattering, along_line, gradients_at
+from ..experiments.shattered import DEPTHS, PAIRS, PARTS, PLAN, POINTS, SEEDS, Shattering, along_line, gradients_at
 from ..experiments.training import difference
 from ..figures import shattered as figures
-from ..findings import Answer, Measurement
+from ..findings import Answer, Measurement, Question
 from ..networks import zoo
 from ..networks.images import ImageSet
 from ..networks.zoo import NETWORKS, Entry
 from . import measures
 from .shown import MEASURED, Shown, Steps, recipe, sources
 from .subject import IMAGE, Subject
+from .verdict import WELCH
 
 __all__ = ["cosine_by_depth", "cosines", "pictures"]
 
@@ -36,7 +37,6 @@ BY_DEPTH = (
     "Dots: residual; grey squares: plain; ×: without batch norm; hollow: trained (with batch norm; there is no trained "
     "plain network of 110 layers here). What was published, and what was expected of these networks, stands below."
 )
-WELCH = "95 %, Welch over 3 seeds"
 UNTRAINED, BARE, TRAINED = "untrained", "untrained, without batch norm", "trained"
 
 
@@ -166,3 +166,6 @@ def verdict() -> Answer:
     )
     notes += f"; trained, mean of {PAIRS} lines: resnet56 {residual.mean():.2f}, plain56 {plain.mean():.2f}"
     return rows, notes, None
+
+
+QUESTIONS: tuple[Question, ...] = ((PLAN, "shattered_gradients?network=fashion-resnet56", verdict),)

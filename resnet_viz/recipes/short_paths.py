@@ -7,12 +7,16 @@ import numpy as np
 
 from ..experiments.degradation import History
 from ..experiments.paths import gradient_by_length
-from ..experiments.short_paths import LONGEST_PATH, share_of_short_paths
-from ..experiments.training import difference, short_path_runs
+from ..experiments.short_paths import LONGEST_PATH, MATCHED_PLAN, PLAN, share_of_short_paths
+from ..experiments.training import difference, every_seed, short_path_runs
+from ..figures.palette import LIGHT
 from ..figures.training import difference_sentence, error_by_epoch
+from ..findings import Answer, Measurement, Question
 from . import measures
+from .path_unrolling import lengths
 from .shown import PRECOMPUTED, Shown, recipe
 from .subject import Subject
+from .verdict import BACKWARD_IMAGES, WELCH
 
 __all__ = ["matched_blocks", "short_paths"]
 
@@ -108,3 +112,42 @@ def compared_anew(way: str, runs: Sequence[History], ordinary: Sequence[History]
     mean = np.mean(errors(runs, which))
     way = f"{way}, batch norms' statistics taken anew with all blocks, {mean:.2f} %"
     return compared(way, runs, ordinary, which)
+
+
+def trained_on_matching_blocks() -> Answer:
+    """Training on as many random blocks as match the paths that carry the gradient, from the bundled histories."""
+    ways = short_path_runs("fashion-resnet56")
+    ordinary, random = ways.values()
+    (_, way) = ways
+    before = [history["test_error_pct"] for history in ordinary]
+    errors, anew = ([history[f"test_error{kind}_pct"] for history in random] for kind in ("", "_reestimated"))
+    as_trained, with_own = difference(errors, before), difference(anew, before)
+    measured = [
+        Measurement("fashion-resnet56", f"{way}: difference, points", *as_trained, WELCH, as_trained[0] > 5),
+        Measurement("fashion-resnet56", f"{way}, batch norms taken anew: difference, points", *with_own, WELCH, with_own[0] <= 3),
+    ]  # fmt: skip
+    notes = f"means: ordinary {np.mean(before):.2f} %; {way} {np.mean(errors):.2f} %, with batch norms taken anew {np.mean(anew):.2f} %"
+    return measured, notes, error_by_epoch(ways, LIGHT)
+
+
+def trained_on_short_paths() -> Answer:
+    """Training on paths shorter than those that carry the gradient, from the bundled histories."""
+    ways = short_path_runs("fashion-resnet20")
+    errors = {name: [history["test_error_pct"] for history in found] for name, found in ways.items()}
+    ordinary, *others = errors.items()
+    measured = []
+    for name, found in others:
+        rise, low, high = difference(found, ordinary[1])
+        measured.append(Measurement("fashion-resnet20", f"{name}: difference, points", rise, low, high, WELCH, low < 0 < high))
+    anew = [history["test_error_reestimated_pct"] for history in list(ways.values())[1]]
+    means = "; ".join(f"{name} {np.mean(found):.2f} %" for name, found in errors.items())
+    share = share_of_short_paths(lengths("fashion-resnet20").mean_norms)
+    notes = (f"{means}; with batch-norm statistics taken anew with all blocks, training on random blocks gives {np.mean(anew):.2f} %; paths of at most "
+             f"{LONGEST_PATH} branches carry {100 * share:.0f} % of the gradient of the trained network (summed norms by length, {BACKWARD_IMAGES} of the bundled test images)")  # fmt: skip
+    return measured, notes, error_by_epoch(ways, LIGHT)
+
+
+QUESTIONS: tuple[Question, ...] = (
+    *(((MATCHED_PLAN, "short_paths", trained_on_matching_blocks),) if every_seed(short_path_runs("fashion-resnet56")) else ()),
+    (PLAN, "short_paths?network=fashion-resnet20", trained_on_short_paths),
+)
