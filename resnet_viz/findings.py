@@ -112,13 +112,35 @@ def measured_text(measurement: Measurement) -> str:
     return f"{measurement.network}, {measurement.what}: {number}"
 
 
+def out_of(finding: Finding) -> list[str]:
+    """Each measurement in words, with a mark where it is not as expected."""
+    return [f"{measured_text(each)}{'' if each.as_expected else ' ✗'}" for each in finding.measurements]
+
+
+def plan_text(plan: Plan) -> str:
+    """What was expected of a question, and what came out, in Markdown."""
+    lines = [f"**{title.capitalize()}:** {text}." for title, text in plan.lines().items() if title != "question"]
+    for finding in (each for each in bundled() if each.plan == plan):
+        verdict = "as expected" if finding.as_expected else "not as expected"
+        lines.append(f"**Result, {verdict}:** {'; '.join(out_of(finding))}. {JUDGED} Also: {finding.notes}.")
+    return "\n\n".join(lines)
+
+
+def finding_text(finding: Finding) -> str:
+    """What came out of a question, and what was expected, in Markdown."""
+    return "  \n".join(out_of(finding)) + f"""
+
+- Expected: {finding.plan.expectation}.
+- Published: {finding.plan.published}.
+- Measured: {finding.plan.measure}; on {finding.plan.images}; seeds: {finding.plan.seeds}.
+- Also: {finding.notes}."""
+
+
 def as_table(findings: Iterable[Finding], link: Callable[[Finding], str]) -> str:
     """A Markdown table; ``link`` gives the address of what tests it."""
     lines = ["| question | measured | expected | published |", "|---|---|---|---|"]
     for finding in findings:
-        measured = "<br>".join(
-            f"{measured_text(each)}{'' if each.as_expected else ' ✗'}" for each in finding.measurements
-        )
+        measured = "<br>".join(out_of(finding))
         verdict = "as expected" if finding.as_expected else "**not as expected**"
         cells = [
             f"[{finding.plan.question}]({link(finding)})",

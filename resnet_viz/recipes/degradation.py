@@ -174,7 +174,9 @@ def degraded() -> Answer:
                 expected = low <= 0
             else:
                 continue
-            measured.append(Measurement(f"{kind}56 against {kind}20", f"{what}, points", value, low, high, WELCH, expected))
+            measured.append(
+                Measurement(f"{kind}56 against {kind}20", f"{what}, points", value, low, high, WELCH, expected)
+            )
     errors = {f"{kind}{depth}": np.mean([run["train_error_pct"] for run in its]) for kind, runs in families.items() for depth, its in runs.items()}  # fmt: skip
     notes = "training error, mean of the seeds: " + ", ".join(f"{name} {error:.1f} %" for name, error in errors.items())
     return measured, notes, figures.errors_by_depth(families, LIGHT)
@@ -188,9 +190,16 @@ def longer() -> Answer:
         shallow, deep = (runs[depth][0]["train_error_pct"] for depth in degradation.LONGER_DEPTHS)
         rise = deep - shallow
         what = f"training error after {degradation.LONGER_EPOCHS} epochs, one run each, points"
-        measured.append(Measurement(f"{kind}56 against {kind}20", what, rise, None, None, "", rise >= 1 if kind == "plain" else rise <= 0))
+        measured.append(
+            Measurement(
+                f"{kind}56 against {kind}20", what, rise, None, None, "", rise >= 1 if kind == "plain" else rise <= 0
+            )
+        )
         before = degradation.family(kind)
-        notes += [f"{kind}{depth} {before[depth][0]['train_error_pct']:.1f} / {runs[depth][0]['train_error_pct']:.1f} %" for depth in runs]
+        notes += [
+            f"{kind}{depth} {before[depth][0]['train_error_pct']:.1f} / {runs[depth][0]['train_error_pct']:.1f} %"
+            for depth in runs
+        ]
     said = f"training error after 10 / {degradation.LONGER_EPOCHS} epochs, seed 0: " + ", ".join(notes)
     return measured, said, figures.errors_by_epoch(families, LIGHT)
 

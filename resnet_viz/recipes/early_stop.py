@@ -98,7 +98,9 @@ def early() -> Answer:
         plain, value = is_plain(loaded.network), float(swept.rises[walked])
         what = f"rise after {walked} of {count} blocks, points"
         measured.append(
-            Measurement(name, what, value, *swept.lesions[walked].rise_interval(), IMAGES, value > 50 if plain else value < 5)
+            Measurement(
+                name, what, value, *swept.lesions[walked].rise_interval(), IMAGES, value > 50 if plain else value < 5
+            )
         )
         rows.append((name, swept, plain))
     notes = "; ".join(f"{name}: {figures.stop_sentence(swept)}" for name, swept, _ in rows)
@@ -121,7 +123,16 @@ def refining() -> Answer:
             value = error(np.arange(len(labels)), walked)
             interval = bootstrapped(partial(error, walked=walked), len(labels))
             if not plain:
-                measured.append(Measurement(name, f"error after {walked} of {blocks} blocks, %", value, *interval, "95 %, images", value <= most))
+                measured.append(
+                    Measurement(
+                        name,
+                        f"error after {walked} of {blocks} blocks, %",
+                        value,
+                        *interval,
+                        "95 %, images",
+                        value <= most,
+                    )
+                )
             else:
                 notes.append(f"{name}: error after {walked} of {blocks} blocks {value:.0f} %")
 
@@ -132,16 +143,32 @@ def refining() -> Answer:
             what, fall = "share of the fall at a single block, the largest", largest_fall(np.arange(len(labels)))
             interval = bootstrapped(largest_fall, len(labels))
             measured.append(Measurement(name, what, fall, *interval, "95 %, images", fall <= 0.25))
-        probed = early_stop.probe_everywhere(loaded.network, loaded.entry.preprocessing, training, lesion_set()) != labels
+        probed = (
+            early_stop.probe_everywhere(loaded.network, loaded.entry.preprocessing, training, lesion_set()) != labels
+        )
 
         def lead(chosen: np.ndarray, half: np.ndarray = probed[blocks // 2], end: np.ndarray = probed[-1]) -> float:
             return float(100 * (half[chosen].mean() - end[chosen].mean()))
 
         value = lead(np.arange(len(labels)))
         expected = value > 10 if plain else value <= 10
-        measured.append(Measurement(name, "error of a linear probe half way minus at the end, points", value, *bootstrapped(lead, len(labels)), "95 %, images", expected))
-        errors = ", ".join(f"{100 * probed[walked].mean():.1f}" for walked in (0, blocks // 4, blocks // 2, round(3 * blocks / 4), blocks))
-        notes.append(f"{name}: error of a linear probe before the first block and after each quarter of the blocks {errors} %")
+        measured.append(
+            Measurement(
+                name,
+                "error of a linear probe half way minus at the end, points",
+                value,
+                *bootstrapped(lead, len(labels)),
+                "95 %, images",
+                expected,
+            )
+        )
+        errors = ", ".join(
+            f"{100 * probed[walked].mean():.1f}"
+            for walked in (0, blocks // 4, blocks // 2, round(3 * blocks / 4), blocks)
+        )
+        notes.append(
+            f"{name}: error of a linear probe before the first block and after each quarter of the blocks {errors} %"
+        )
     notes.append("what a probe can read is there early, in the plain network too; the head can read it late")
     return measured, "; ".join(notes), None
 

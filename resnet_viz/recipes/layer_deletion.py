@@ -323,7 +323,10 @@ def calibrated() -> Answer:
         intact, *lesioned = deletion.probabilities_of_each(
             loaded.network, loaded.entry.preprocessing, lesion_set(), [loaded.intact, *lesions]
         )
-        before, after = calibration.reliability(intact, labels), [calibration.reliability(each, labels) for each in lesioned]
+        before, after = (
+            calibration.reliability(intact, labels),
+            [calibration.reliability(each, labels) for each in lesioned],
+        )
         errors = np.array([each.expected_calibration_error for each in after])
         surplus = np.array([each.surplus for each in after])
         for what, values in (

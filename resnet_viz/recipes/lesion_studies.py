@@ -142,7 +142,9 @@ def many(kind: str) -> Answer:
             measured.append(Measurement(name, what, float(middle[place]), *median_interval(errors), draws, expected))
 
         smooth = step > 2 / 3 if plain else step <= LARGEST_STEP
-        measured.append(Measurement(name, "largest step of the median, share of the rise", step, *of_step, draws, smooth))
+        measured.append(
+            Measurement(name, "largest step of the median, share of the rise", step, *of_step, draws, smooth)
+        )
         if plain:
             least = int(middle.argmin())
             median_at(least, f"least median error, % ({unit}: {steps[least]})", bool(middle[least] > 50))

@@ -188,7 +188,9 @@ def within_stage(network: ResidualNetwork, images: Tensor, labels: Tensor, stage
 def lengths(name: str, untrained: int | None = None) -> GradientByLength:
     """The exact gradient of a bundled network by path length, over a few of the lesion set."""
     images = lesion_set().limit(BACKWARD_IMAGES)
-    return measures.over_batch(gradient_by_length, measures.network(NETWORKS[name], untrained), images, known(label_array(images)).tolist())
+    return measures.over_batch(
+        gradient_by_length, measures.network(NETWORKS[name], untrained), images, known(label_array(images)).tolist()
+    )
 
 
 def number_of_paths() -> Answer:

@@ -138,7 +138,9 @@ def trained_on_short_paths() -> Answer:
     measured = []
     for name, found in others:
         rise, low, high = difference(found, ordinary[1])
-        measured.append(Measurement("fashion-resnet20", f"{name}: difference, points", rise, low, high, WELCH, low < 0 < high))
+        measured.append(
+            Measurement("fashion-resnet20", f"{name}: difference, points", rise, low, high, WELCH, low < 0 < high)
+        )
     anew = [history["test_error_reestimated_pct"] for history in list(ways.values())[1]]
     means = "; ".join(f"{name} {np.mean(found):.2f} %" for name, found in errors.items())
     share = share_of_short_paths(lengths("fashion-resnet20").mean_norms)
@@ -148,6 +150,10 @@ def trained_on_short_paths() -> Answer:
 
 
 QUESTIONS: tuple[Question, ...] = (
-    *(((MATCHED_PLAN, "short_paths", trained_on_matching_blocks),) if every_seed(short_path_runs("fashion-resnet56")) else ()),
+    *(
+        ((MATCHED_PLAN, "short_paths", trained_on_matching_blocks),)
+        if every_seed(short_path_runs("fashion-resnet56"))
+        else ()
+    ),
     (PLAN, "short_paths?network=fashion-resnet20", trained_on_short_paths),
 )

@@ -5,7 +5,6 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache, wraps
-from importlib import metadata
 from io import BytesIO
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
@@ -39,7 +38,6 @@ from ..networks.zoo import Entry, LoadedNetwork
 from ..places import CHECKPOINTS
 from ..recipes import measures
 
-version = cache(metadata.version)  # it parses a file
 MEASURES = {
     measure.__name__: measure
     for measure in (attribution.true_deletion, attribution.first_order, attribution.branch_size)

@@ -44,15 +44,7 @@ def question(visit: Visit | None, title: str, what_to_do: str, source: str) -> N
 def plan_note(plan: Plan) -> None:
     """A question of the report: what was expected before it was run, and what came out."""
     with st.expander(f"{plan.question} What was expected, and what came out"):
-        for title, text in plan.lines().items():
-            if title != "question":
-                st.markdown(f"**{title.capitalize()}:** {text}.")
-        for finding in (each for each in findings.bundled() if each.plan == plan):
-            verdict = "as expected" if finding.as_expected else "not as expected"
-            out = "; ".join(
-                f"{findings.measured_text(each)}{'' if each.as_expected else ' ✗'}" for each in finding.measurements
-            )
-            st.markdown(f"**Result, {verdict}:** {out}. {findings.JUDGED} Also: {finding.notes}.")
+        st.markdown(findings.plan_text(plan))
 
 
 def untrained_note(visit: Visit) -> None:

@@ -1,0 +1,40 @@
+"""What do the words mean, and where does everything come from? Glossary, papers, licences, versions."""
+
+from functools import cache
+from importlib import metadata
+from importlib.util import find_spec
+from pathlib import Path
+
+from ..citation import CITE
+from ..networks.device import describe_device
+from ..networks.zoo import NETWORKS
+from .shown import Shown, recipe
+
+__all__ = ["networks", "software", "words"]
+
+LIBRARIES = ("streamlit", "torchvision", "captum", "plotly", "networkx", "scipy", "numpy")
+PHOTOS = "Sample photos: scikit-image, under the licences given there."
+version = cache(metadata.version)  # it parses a file
+
+
+@recipe()
+def words() -> Shown:
+    """The glossary, and the papers."""
+    return Shown(says=Path(__file__).with_suffix(".md").read_text())
+
+
+@recipe()
+def networks() -> Shown:
+    """Where the weights of each network come from, and under which licence."""
+    rows = tuple(
+        {"network": row.name, "data set": row.dataset.name, "weights": row.provenance, "licence": row.licence}
+        for row in NETWORKS.values()
+    )
+    return Shown(title="Networks, weights and licences", rows=rows)
+
+
+@recipe()
+def software() -> Shown:
+    """How to cite it, what it runs on, and with which libraries."""
+    versions = ", ".join(f"{name} {version(name)}" for name in LIBRARIES if find_spec(name))
+    return Shown(title="This software", says=f"{CITE}. {describe_device()}; {versions}. {PHOTOS}")
