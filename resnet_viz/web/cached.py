@@ -26,9 +26,7 @@ from ..experiments import (
     race,
     trace,
 )
-from ..experiments import strongest_paths as strongest
 from ..experiments.attribution import Importance
-from ..experiments.strongest_paths import PathGradient, StrongestPaths
 from ..networks import zoo
 from ..networks.description import Description, Part, blank, branch_layers_of, describe
 from ..networks.description import stem_and_head as stem_and_head_of
@@ -218,24 +216,6 @@ def gradient_by_length(
     loaded: LoadedNetwork, images: ImageSet, labels: tuple[int, ...], stage: str | None = None
 ) -> paths.GradientByLength:
     return paths.gradient_by_length(loaded.network, loaded.inputs(images), label_tensor(labels), stage=stage)
-
-
-@kept_in_turn
-def strongest_paths(loaded: LoadedNetwork, image: ImageSet, label: int) -> StrongestPaths:
-    """The strongest paths that a search finds for one image."""
-    return strongest.strongest_paths(loaded.network, loaded.inputs(image), label_tensor((label,)))
-
-
-@kept
-def path_gradient(loaded: LoadedNetwork, image: ImageSet, label: int, takes_branch: tuple[bool, ...]) -> PathGradient:
-    """The gradient of one image along one path."""
-    return strongest.path_gradient(loaded.network, loaded.inputs(image), label_tensor((label,)), takes_branch)
-
-
-@kept_in_turn
-def recall(loaded: LoadedNetwork, image: ImageSet, label: int) -> tuple[int, int]:
-    """How many of the paths found are among the strongest of all, in a network of few blocks."""
-    return strongest.recall(loaded.network, loaded.inputs(image), label_tensor((label,)))
 
 
 def label_tensor(labels: tuple[int, ...]) -> Tensor:

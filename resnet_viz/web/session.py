@@ -90,10 +90,6 @@ class Visit:
         return self.subject.image
 
     @property
-    def own(self) -> ImageSet | None:
-        return self.subject.own
-
-    @property
     def label(self) -> int:
         return self.subject.label
 

@@ -105,24 +105,6 @@ attempts = filter(None, train_stacks({stacks}, given.training, given.test))
 figure = error_by_step(list(islice(attempts, {count})), {stacks.blocks}, LIGHT)"""
 
 
-STRONGEST = """from resnet_viz.experiments.deletion import labelled
-from resnet_viz.experiments.strongest_paths import strongest_paths
-from resnet_viz.figures.strongest_paths import paths_on_blocks
-
-batch = labelled(loaded.network, loaded.entry.preprocessing, image)
-found = strongest_paths(loaded.network, loaded.inputs(batch), batch.labels)
-figure = paths_on_blocks(found, list(loaded.network.blocks), {row}, LIGHT)"""
-
-PATH_PICTURE = """from resnet_viz.experiments.deletion import labelled
-from resnet_viz.experiments.strongest_paths import path_gradient
-from resnet_viz.figures.diagram import feature_maps
-
-batch = labelled(loaded.network, loaded.entry.preprocessing, image)
-takes_branch = [name in {taken} for name in loaded.network.blocks]
-path = path_gradient(loaded.network, loaded.inputs(batch), batch.labels, takes_branch)
-figure = feature_maps("gradient", path.picture, LIGHT)"""
-
-
 def importance(
     images: int, measures: Mapping[str, str], permutations: int, seed: int, networks: Sequence[LoadedNetwork]
 ) -> str:

@@ -5,7 +5,7 @@ import pytest
 
 from resnet_viz.errors import InputError
 from resnet_viz.experiments.paths import sampled_path_norms
-from resnet_viz.recipes import gradient_flow, path_unrolling
+from resnet_viz.recipes import gradient_flow, path_unrolling, strongest_paths
 from resnet_viz.recipes.subject import Subject
 
 from .conftest import traces_of
@@ -40,3 +40,17 @@ def test_each_of_several_images_is_a_step() -> None:
     inputs = subject.loaded.inputs(batch)
     sampled = sampled_path_norms(subject.loaded.network, inputs, batch.labels.to(inputs.device), samples=2, seed=1)
     assert np.allclose(traces_of(shown)[1]["y"], sampled.flatten(), rtol=1e-3)
+
+
+def test_a_branch_that_does_not_exist_is_refused() -> None:
+    for ask in (strongest_paths.strongest, strongest_paths.path_picture):
+        with pytest.raises(InputError, match=r"got 'layer9\.0'"):
+            ask(Subject.of("fashion-resnet20"), branches=("layer1.0", "layer9.0"))
+
+
+def test_the_branches_of_the_strongest_path_are_those_of_rank_1() -> None:
+    subject = Subject.of("fashion-resnet20")
+    best = strongest_paths.branches_of(subject, 0)
+    assert "(rank 1 of those found)" in strongest_paths.path_picture(subject, branches=tuple(best)).says
+    bars = strongest_paths.strongest(subject).bars
+    assert list(bars) == subject.blocks and max(share for share, _ in bars.values()) <= 1

@@ -11,6 +11,7 @@ from resnet_viz.experiments import degradation
 from resnet_viz.experiments.attribution import shapley_exact
 from resnet_viz.experiments.lesion_studies import random_deletions, random_swaps, ten_counts
 from resnet_viz.experiments.paths import gradient_by_length
+from resnet_viz.experiments.strongest_paths import path_gradient, recall
 from resnet_viz.experiments.training import short_path_runs
 from resnet_viz.figures.bars import relative_bars
 from resnet_viz.figures.importance import calibration_sentence
@@ -127,15 +128,14 @@ def test_the_page_says_what_the_network_would_say_after_the_chosen_block() -> No
 @pytest.mark.usefixtures("few_images")
 def test_a_path_is_picked_by_hand_and_stands_in_the_link() -> None:
     app = opened("strongest_paths", SMALL)
-    loaded = cached.network(NETWORKS["fashion-resnet20"])
-    image, label = app.session_state["visit"].image, app.session_state["visit"].label
-    found = cached.strongest_paths(loaded, image, label)
+    subject = app.session_state["visit"].subject
+    asked = subject.loaded.network, subject.loaded.inputs(subject.image), subject.image.labels.to(device())
     assert "rank 1 of those found" in texts(app)
-    right, looked_at = cached.recall(loaded, image, label)
+    right, looked_at = recall(*asked)
     assert f"{right} of the {looked_at} found are among the {looked_at} strongest" in texts(app)
     app.multiselect(key="/branches").set_value(["layer1.1", "layer3.2"]).run()
     assert not app.exception and app.query_params["branches"] == "1.8"
-    path = cached.path_gradient(loaded, image, label, tuple(index in (1, 8) for index in range(9)))
+    path = path_gradient(*asked, [index in (1, 8) for index in range(9)])
     assert f"The chosen path, of 2 branches: {100 * path.share:+.3g} % of the gradient" in [
         each.value for each in app.header
     ]
@@ -143,7 +143,6 @@ def test_a_path_is_picked_by_hand_and_stands_in_the_link() -> None:
     assert app.query_params["branches"] == "none" and "no branch: shortcuts only" in texts(app)
     again = opened("strongest_paths", {**SMALL, "branches": "1.8"})
     assert again.multiselect(key="/branches").value == ["layer1.1", "layer3.2"]
-    assert found.takes_branch.shape[1] == 9
     broken = opened("strongest_paths", {**SMALL, "branches": "3-99"})
     assert any("branches = '3-99' was not used" in warning.value for warning in broken.warning)
 
