@@ -4,7 +4,7 @@ import hashlib
 import pickle
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, wait
 from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
@@ -109,6 +109,21 @@ def kept(compute: Callable[..., Result], *given: Any, quick: bool = False, **set
     result, seconds = found
     SPENT.get([]).append(seconds)
     return cast(Result, result)
+
+
+def kept_in_steps(
+    compute: Callable[..., Generator[float, None, Result]], *given: Any
+) -> Generator[float, None, Result]:
+    """``kept`` for what says how much of it is done, and returns its result in the end. It takes no turn."""
+    key = key_of(compute, *given)
+    if (found := RESULTS.find(key)) is None:
+        started = time.perf_counter()
+        result = yield from compute(*given)
+        seconds = time.perf_counter() - started
+        found = RESULTS.get(key, lambda: (result, seconds))
+    result, seconds = found
+    SPENT.get([]).append(seconds)
+    return result
 
 
 def is_kept(compute: Callable[..., Any], *given: Any, **settings: Any) -> bool:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from ..errors import InputError
 from ..networks.blocks import Block, PlainBlock
 from ..networks.datasets import CALIBRATION_IMAGES, bundled_fashion
+from ..networks.images import ImageSet
 from ..networks.network import ResidualNetwork
 from ..networks.zoo import Entry
 from .plan import Plan
@@ -105,26 +106,18 @@ def difference(shallow: ResidualNetwork, deep: ResidualNetwork, images: Tensor) 
     return Difference(*found)
 
 
-@dataclass(frozen=True)
-class Containment:
-    """What a shallow network and itself deepened have in common: ``frozen`` and ``live``, the difference of the logits with
-    the two kinds of inserted norms; the errors (per cent) on ``images`` training images."""
-
-    frozen: Difference
-    live: Difference
-    shallow_error_pct: float
-    deep_error_pct: float
-    images: int
-
-
-def containment(shallow: ResidualNetwork, deep: Entry) -> Containment:
-    """Deepen a network and compare on the CPU, on the bundled training images and a batch of 128 of them."""
+def logits_apart(shallow: ResidualNetwork, deep: Entry, *, live: bool) -> Difference:
+    """What deepening a network changes, on the CPU: ``difference`` on BATCH bundled training images."""
     shallow = deepcopy(shallow).cpu()
-    training = bundled_fashion("training").limit(TRAINING_IMAGES)
-    networks = [deepened(shallow, deep, live=live) for live in (False, True)]
-    batch = deep.preprocessing.normalise(training.limit(BATCH).pixels)
-    frozen, live = (difference(shallow, network, batch) for network in networks)
-    shallow_error, deep_error = (
-        loss_and_error(network, training, deep.preprocessing)[1] for network in (shallow, networks[0])
-    )
-    return Containment(frozen, live, shallow_error, deep_error, len(training))
+    batch = deep.preprocessing.normalise(training_images().limit(BATCH).pixels)
+    return difference(shallow, deepened(shallow, deep, live=live), batch)
+
+
+def error_deepened(shallow: ResidualNetwork, deep: Entry) -> float:
+    """The error in per cent of a network that is deepened (to its own row: of itself), on the CPU, on TRAINING_IMAGES."""
+    return loss_and_error(deepened(deepcopy(shallow).cpu(), deep), training_images(), deep.preprocessing)[1]
+
+
+def training_images() -> ImageSet:
+    """TRAINING_IMAGES of the bundled training images."""
+    return bundled_fashion("training").limit(TRAINING_IMAGES)

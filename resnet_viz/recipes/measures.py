@@ -1,7 +1,7 @@
 """What several recipes need of a network, each computed once: kept by content, in turn, and never changed afterwards."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from functools import lru_cache
 from typing import Any, TypeVar, cast
 
@@ -134,3 +134,24 @@ def reliability(loaded: LoadedNetwork, images: ImageSet, gates: Gates) -> calibr
     """Confidence against accuracy of a labelled set under gates."""
     probabilities = softmax(logits(loaded, images, gates), 1)
     return calibration.reliability(probabilities, deletion.known(deletion.label_array(images)))
+
+
+def trained(
+    steps: Iterable[Result | None], length: int, most: int | None = None
+) -> Generator[float, None, list[Result]]:
+    """What a training of about so many steps records, ``most`` records at most; yields how much of it is done.
+
+    It runs on one thread, as the app's own trainings do: on another number the same steps round otherwise.
+    """
+    threads, records = torch.get_num_threads(), []
+    torch.set_num_threads(1)
+    try:
+        for done, record in enumerate(steps, start=1):
+            if record is not None:
+                records.append(record)
+            if len(records) == most:
+                break
+            yield done / length
+    finally:
+        torch.set_num_threads(threads)
+    return records

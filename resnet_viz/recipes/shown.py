@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, is_dataclass, replace
 from functools import partial, update_wrapper
 from typing import Any, TypeAlias, TypeVar, cast
 
@@ -81,12 +81,13 @@ class Recipe:
 
     def __call__(self, *subjects: Subject, **settings: Any) -> Shown:
         """The answer. Raises InputError where the subjects have none."""
-        steps = self.steps(*subjects, **settings)
-        while True:
-            try:
-                next(steps)
-            except StopIteration as end:
-                return cast(Shown, end.value)
+        return last(self.steps(*subjects, **settings))
+
+    def live(self, records: Sequence[Any], **settings: Any) -> Shown:
+        """The answer for a training that is under way, from what it has recorded so far, as the setting ``records``: it is not
+        kept, and the program below it trains as much anew."""
+        made = self.compute(records=records, **settings)
+        return self._signed((), settings, made if isinstance(made, Shown) else last(made))
 
     def known(self, *subjects: Subject, **settings: Any) -> Shown | None:
         """The answer, if somebody has had it."""
@@ -117,14 +118,19 @@ class Recipe:
         self, spent: Sequence[float], subjects: Sequence[Subject], settings: Mapping[str, Any], shown: Shown
     ) -> Shown:
         time = (f"{sum(spent):.2f} s on {device().type.upper()}",) if shown.facts[:1] == (MEASURED,) else ()
-        python = self.program(subjects, settings)
+        return self._signed(subjects, settings, replace(shown, facts=shown.facts + time))
+
+    def _signed(self, subjects: Sequence[Subject], settings: Mapping[str, Any], shown: Shown) -> Shown:
+        python = self.program(subjects, settings) + ("\nfigure = shown.plot().figure()" if shown.draw else "")
         of = subjects[0].entry.name if subjects else ""
-        return replace(shown, facts=shown.facts + time, recipe=self.name, of=of, python=python)
+        return replace(shown, recipe=self.name, of=of, python=python)
 
     def program(self, subjects: Sequence[Subject], settings: Mapping[str, Any]) -> str:
-        """The lines of Python that make this figure, and below them the recipe's own source."""
+        """The lines of Python that ask it."""
         module, name = self.name.split(".")
-        imports = [f"from resnet_viz.recipes import {module}"]
+        classes = {type(value) for value in settings.values() if is_dataclass(value)}
+        imports = [f"from {each.__module__} import {each.__name__}" for each in classes]
+        imports.append(f"from resnet_viz.recipes import {module}")
         lines, names = [], []
         if subjects:
             imports.append("from resnet_viz.recipes.subject import Subject")
@@ -139,12 +145,21 @@ class Recipe:
             ]
         given = [*names, *(f"{setting}={value!r}" for setting, value in settings.items())]
         call = f"shown = {module}.{name}({', '.join(given)})"
-        return "\n".join([*imports, "", *lines, call, "figure = shown.plot().figure()"])
+        return "\n".join([*imports, "", *lines, call])
 
     @property
     def source(self) -> str:
         """The recipe's own lines."""
         return inspect.getsource(self.compute)
+
+
+def last(steps: Steps) -> Shown:
+    """What a recipe returns in the end."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return cast(Shown, end.value)
 
 
 def recipe(doing: str = "") -> Callable[[Callable[..., Shown | Steps]], Recipe]:
@@ -153,9 +168,10 @@ def recipe(doing: str = "") -> Callable[[Callable[..., Shown | Steps]], Recipe]:
 
 
 def one_of(name: str, options: Collection[Value], value: Value) -> Value:
-    """A setting's value, if it is one of a few. Raises InputError for another one."""
+    """A setting's value, if it is one of these, or in this range. Raises InputError for another one."""
     if value not in options:
-        raise InputError(f"{name} must be one of {', '.join(map(str, options))}; got {value}.")
+        ends = f"{options[0]} to {options[-1]}" if isinstance(options, range) else ""
+        raise InputError(f"{name} must be {ends or 'one of ' + ', '.join(map(str, options))}; got {value}.")
     return value
 
 

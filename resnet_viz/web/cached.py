@@ -18,10 +18,8 @@ from ..engine import kept as engine
 from ..errors import InputError
 from ..experiments import (
     attribution,
-    deepening,
     degradation,
     deletion,
-    identity,
     paths,
     race,
     trace,
@@ -165,12 +163,6 @@ def histories_by_depth(kind: str) -> dict[int, list[dict[str, Any]]]:
 
 
 @kept
-def recorded_stacks() -> list[identity.Attempt]:
-    """The stacks that came with the project."""
-    return identity.bundled()
-
-
-@kept
 def recorded_race(name: str) -> tuple[race.Race, list[race.Record]]:
     """A race that came with the project, of the first seed."""
     return race.bundled(name)[0]
@@ -203,12 +195,6 @@ def losses(loaded: LoadedNetwork, images: ImageSet, gates: tuple[float, ...]) ->
 
 
 
-
-
-@kept_in_turn
-def containment(shallow: LoadedNetwork, deep: Entry) -> deepening.Containment:
-    """A trained plain network beside itself, deepened."""
-    return deepening.containment(shallow.network, deep)
 
 
 @kept_in_turn

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 
-from ..experiments.identity import Stacks
 from ..experiments.race import Race
 from ..networks.zoo import NETWORKS, Entry, LoadedNetwork
 
@@ -58,51 +57,6 @@ names = race.left, race.right
 blocks = [block_names(row_of(name)) for name in names]
 record = next(each for each in records if each.step == {step})
 figure = {drawn}"""
-
-
-def identity_blocks(few: bool) -> str:
-    """The recorded stacks by number of blocks; ``few``: the plain ones and those of scale 0.1 alone."""
-    return f"""from resnet_viz.experiments.identity import bundled
-from resnet_viz.figures.identity import error_by_blocks
-
-figure = error_by_blocks({recorded_stacks(few)}, LIGHT)"""
-
-
-def recorded_stacks(few: bool) -> str:
-    return "[each for each in bundled() if each.arm.scale in (None, 0.1)]" if few else "bundled()"
-
-
-def deepened(rate: float) -> str:
-    """The recorded race of the deepened network at a learning rate."""
-    return f"""from resnet_viz.experiments.race import DEEPENED, bundled
-from resnet_viz.figures.race import error_by_step
-
-race, records = bundled(DEEPENED[{rate:g}])[0]
-figure = error_by_step(records, (race.left, race.right), LIGHT)"""
-
-
-def identity_steps(blocks: int, few: bool) -> str:
-    """The recorded stacks of one number of blocks."""
-    return f"""from resnet_viz.experiments.identity import bundled
-from resnet_viz.figures.identity import error_by_step
-
-figure = error_by_step({recorded_stacks(few)}, {blocks}, LIGHT)"""
-
-
-def train_stacks(stacks: Stacks, count: int) -> str:
-    """Stacks trained anew, the first ``count`` of them."""
-    return f"""from itertools import islice
-
-import torch
-
-from resnet_viz.experiments.identity import Stacks, train_stacks
-from resnet_viz.experiments.race import samples
-from resnet_viz.figures.identity import error_by_step
-
-torch.set_num_threads(1)  # the same steps on another number of threads round otherwise
-given = samples(full=False)
-attempts = filter(None, train_stacks({stacks}, given.training, given.test))
-figure = error_by_step(list(islice(attempts, {count})), {stacks.blocks}, LIGHT)"""
 
 
 def importance(

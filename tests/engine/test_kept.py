@@ -2,6 +2,8 @@
 
 import json
 import threading
+import time
+from collections.abc import Generator
 from dataclasses import replace
 from functools import partial
 
@@ -11,7 +13,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from streamlit.testing.v1 import AppTest
 
-from resnet_viz.engine.kept import RESULTS, Store, digest_of, is_kept, kept, size_of
+from resnet_viz.engine.kept import RESULTS, Store, digest_of, is_kept, kept, kept_in_steps, size_of, timed
 from resnet_viz.engine.turns import TURNS, Waiting
 from resnet_viz.experiments import deletion
 from resnet_viz.figures.plot import Plot
@@ -231,6 +233,20 @@ def test_whoever_has_the_turn_does_not_wait_for_who_waits_for_it() -> None:
         asked.set()
     thread.join(10)
     assert answers == ["answer"] * 2 and asked.is_set()
+
+
+def test_what_is_computed_in_steps_is_kept_with_its_time() -> None:
+    def double(number: int) -> Generator[float, None, int]:
+        time.sleep(0.02)
+        yield 0.5
+        return 2 * number
+
+    for steps in ([0.5], []):
+        with timed() as seconds:
+            assert list(kept_in_steps(double, 21)) == steps
+        assert sum(seconds) >= 0.02
+    with pytest.raises(StopIteration, match="42"):
+        next(kept_in_steps(double, 21))
 
 
 def test_what_was_kept_needs_no_turn() -> None:

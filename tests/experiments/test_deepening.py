@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional
 
 from resnet_viz.errors import InputError
-from resnet_viz.experiments.deepening import FrozenNorm, containment, deepened, difference
+from resnet_viz.experiments.deepening import FrozenNorm, deepened, difference, error_deepened, logits_apart
 from resnet_viz.experiments.training import loss_and_error, optimizer_of
 from resnet_viz.networks.datasets import bundled_fashion
 from resnet_viz.networks.network import ResidualNetwork, build
@@ -168,18 +168,16 @@ def test_the_difference_is_relative_and_leaves_the_networks_alone(shallow, input
     assert (none.in_eval, none.in_train) == (0, 0)
 
 
-def test_containment_measures_the_two_kinds_of_norms(shallow, frozen, live):
+def test_the_two_kinds_of_norms_are_measured(shallow, frozen, live):
     shared = deepcopy(shallow).train()  # a mode that measuring would change
     before = everything_about(shared)
-    found = containment(shared, DEEP)
+    apart = [logits_apart(shared, DEEP, live=kind) for kind in (False, True)]
+    errors = [error_deepened(shared, row) for row in (SHALLOW, DEEP)]
     after = everything_about(shared)
     assert all(torch.equal(after[name], value) for name, value in before.items() if torch.is_tensor(value))
     assert all(after[name] == value for name, value in before.items() if name.startswith("mode"))
-    training = bundled_fashion("training").limit(found.images)
-    assert found.images == 1000
+    training = bundled_fashion("training").limit(1000)
     batch = DEEP.preprocessing.normalise(training.limit(128).pixels)
-    assert found.frozen == difference(shallow, frozen, batch)
-    assert found.live == difference(shallow, live, batch)
-    assert found.live.in_train > 0.01 > 1e-5 > max(found.frozen.in_eval, found.frozen.in_train, found.live.in_eval)
-    assert found.shallow_error_pct == loss_and_error(shallow, training, SHALLOW.preprocessing)[1]
-    assert found.deep_error_pct == found.shallow_error_pct
+    assert apart == [difference(shallow, network, batch) for network in (frozen, live)]
+    assert apart[1].in_train > 0.01 > 1e-5 > max(apart[0].in_eval, apart[0].in_train, apart[1].in_eval)
+    assert errors == [loss_and_error(shallow, training, SHALLOW.preprocessing)[1]] * 2

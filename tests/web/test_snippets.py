@@ -1,9 +1,16 @@
 """The Python under a figure makes that figure."""
 
+from itertools import islice
+
 import numpy as np
 import pytest
+import torch
 
 from resnet_viz.engine.kept import RESULTS
+from resnet_viz.experiments.identity import Stacks, train_stacks
+from resnet_viz.experiments.race import samples
+from resnet_viz.recipes.learning_identity import trained_stacks
+from resnet_viz.recipes.shown import Shown
 from tests.web.conftest import data_of, traces_of
 from tests.web.test_pages import QUICK, opened
 
@@ -21,7 +28,7 @@ FIGURES = {
     "early_stop": {"by_stop", "error_by_stop"},
     "degradation": {"errors_by_epoch", "errors_by_depth", "gradients_by_epoch", "trained_longer", "four_stages"},
     "live_training": {"race_errors", "race_gradients"},
-    "learning_identity": {"identity_blocks", "identity_steps_precomputed", "deepened"},
+    "learning_identity": {"identity_blocks", "identity_steps", "deepened"},
 }
 
 
@@ -37,6 +44,27 @@ def test_the_python_under_each_figure_makes_its_numbers(page: str) -> None:
         exec(compile(shown.python, key, "exec"), made)  # what a visitor copies
         figure = made["shown"].plot().json() if "shown" in made else made["figure"].json()
         assert same(data_of(figure), traces_of(shown)), key
+
+
+def test_the_python_under_a_training_trains_as_much_anew() -> None:
+    given = samples(full=False)
+    stacks = list(islice(filter(None, train_stacks(Stacks(1, 6), given.training, given.test)), 2))
+    settings = {"blocks": 1, "steps": 6, "seed": 0, "count": 2}
+    shown = trained_stacks.live(stacks, **settings)
+    assert not trained_stacks.known(**settings), "what is under way is not kept"
+    trains_anew(shown)
+
+
+def trains_anew(shown: Shown) -> None:
+    """On one thread, whatever the number elsewhere."""
+    torch.set_num_threads(2)
+    made: dict = {}
+    exec(compile(shown.python, "python", "exec"), made)
+    assert torch.get_num_threads() == 2
+    again = made["shown"]
+    assert (again.title, again.says, again.facts[:-1]) == (shown.title, shown.says, shown.facts)
+    assert float(again.facts[-1].split()[0]) > 0
+    assert again.plot().json() == shown.plot().json()
 
 
 def same(one, other) -> bool:
