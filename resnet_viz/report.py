@@ -3,19 +3,16 @@
 import time
 from importlib import import_module
 
-import numpy as np
-from scipy import stats
-
 from . import recipes
 from .contents import CONTENTS
-from .experiments import attribution, strongest_paths
+from .experiments import attribution
 from .figures import importance as importance_figures
 from .figures.palette import LIGHT
 from .figures.plot import Plot
 from .findings import Answer, Finding, Measurement, Question
 from .progress import Progress, no_progress
 from .recipes.verdict import batch
-from .report_training import IDENTITY_QUESTIONS, RACE_QUESTIONS
+from .report_training import RACE_QUESTIONS
 
 
 def importance() -> Answer:
@@ -48,23 +45,8 @@ def importance() -> Answer:
     return measured, notes, figure
 
 
-def strongest() -> Answer:
-    """The strongest single paths that a search finds."""
-    walked, inputs, labels = batch("fashion-resnet20", 10)
-    recalls = []
-    for image, label in zip(inputs.split(1), labels.split(1), strict=True):
-        right, looked_at = strongest_paths.recall(walked, image, label)
-        recalls.append(right / looked_at)
-    value, interval = float(np.mean(recalls)), stats.ttest_1samp(recalls, 0).confidence_interval()
-    what = "share of the 64 strongest paths that a search of width 64 finds"
-    low, high = float(interval.low), float(interval.high)
-    measured = [Measurement("fashion-resnet20", what, value, low, high, "95 %, Student's t over 10 images", value > 0.7)]
-    return measured, "all 512 paths are known, so what the search misses can be counted", None
-
-
 PENDING = {
-    "live_training": RACE_QUESTIONS, "learning_identity": IDENTITY_QUESTIONS,
-    "strongest_paths": ((strongest_paths.PLAN, "strongest_paths?network=fashion-resnet20", strongest),),
+    "live_training": RACE_QUESTIONS,
     "block_importance": ((attribution.PLAN, "block_importance?network=fashion-resnet20", importance),),
 }  # fmt: skip
 

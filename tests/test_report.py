@@ -17,11 +17,11 @@ from resnet_viz.experiments.degradation import LONGER_PLAN, trained_longer
 from resnet_viz.experiments.deletion import Sweep
 from resnet_viz.experiments.lesion_studies import RANDOM, Study
 from resnet_viz.experiments.training import every_seed, short_path_runs
-from resnet_viz.recipes import degradation, path_unrolling, short_paths
+from resnet_viz.recipes import degradation, path_unrolling, short_paths, strongest_paths
 from resnet_viz.recipes.lesion_studies import steps_interval
 from resnet_viz.recipes.verdict import RESIDUAL, median_interval
 
-QUICK = [path_unrolling.number_of_paths, report.strongest, short_paths.trained_on_short_paths]
+QUICK = [path_unrolling.number_of_paths, strongest_paths.strongest_found, short_paths.trained_on_short_paths]
 README = Path(__file__).parents[1] / "README.md"
 
 

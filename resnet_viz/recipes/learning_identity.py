@@ -3,18 +3,24 @@
 from collections.abc import Generator, Sequence
 from functools import partial
 
+import numpy as np
+
 from ..engine.kept import kept, kept_in_steps
-from ..experiments import deepening, identity
+from ..experiments import deepening, identity, race
 from ..experiments.deepening import BATCH, TRAINING_IMAGES, Difference
 from ..experiments.degradation import family, mean_train_error
-from ..experiments.identity import ARMS, LEARNING_RATES, TEST_IMAGES, Attempt, Stacks, train_stacks
+from ..experiments.identity import ARMS, LEARNING_RATES, TEST_IMAGES, Arm, Attempt, Stacks, train_stacks
 from ..experiments.race import DEEPENED, MOST_STEPS, bundled, samples
+from ..experiments.training import difference
 from ..figures.identity import depth_sentence, error_by_blocks, error_by_step, identity_sentence
+from ..figures.palette import LIGHT
 from ..figures.race import error_by_step as race_by_step
-from ..networks.zoo import Entry, LoadedNetwork, trainable
+from ..findings import Answer, Measurement, Question
+from ..networks.zoo import NETWORKS, Entry, LoadedNetwork, load, trainable
 from . import measures
 from .shown import MEASURED, PRECOMPUTED, Shown, Steps, one_of, recipe, sources
 from .subject import Subject
+from .verdict import WELCH, last_errors, listed
 
 __all__ = ["containment", "deepened", "identity_blocks", "identity_steps", "trained_stacks"]
 
@@ -189,3 +195,54 @@ def deepened(learning_rate: float = 0.05) -> Shown:
         ),
         sources=(f"{race.left} and {race.right}",),
     )
+
+
+def identities() -> Answer:
+    """Stacks that are to do nothing."""
+    attempts = identity.bundled()
+    found = identity.best(attempts)
+    plain, small, whole = (np.array([each.errors[-1] for each in found[arm, 20]])
+                           for arm in (Arm("plain"), Arm("basic", 0.1), Arm("basic", 1.0)))  # fmt: skip
+    nothing = [each for each in attempts if each.arm == Arm("basic", 0.0)]
+    orders = difference(list(np.log10(plain)), list(np.log10(small)))
+    still = max(max(each.errors[0], each.gradient_norm) for each in nothing)
+    measured = [
+        Measurement("20 blocks, plain against residual of scale 0.1", "orders of magnitude of the error", *orders, WELCH, orders[0] >= 1),
+        Measurement("20 blocks, residual of scale 1 against plain", "relative error", *difference(list(whole), list(plain)), WELCH, bool(whole.mean() >= plain.mean())),
+        Measurement("residual of scale 0", "largest first error and gradient", still, None, None, "", still == 0),
+    ]  # fmt: skip
+    notes = "errors at 20 blocks: " + ", ".join(
+        f"{arm.title} {np.mean([each.errors[-1] for each in found[arm, 20]]):.2g}" for arm in identity.ARMS
+    )
+    return measured, notes, error_by_blocks(attempts, LIGHT)
+
+
+def contained() -> Answer:
+    """A shallow network inside a deeper one, and that one trained on."""
+    plain20, plain56 = NETWORKS["fashion-plain20"], trainable("plain", 56)
+    shallow = load(plain20).network
+    frozen, live = (deepening.logits_apart(shallow, plain56, live=live).in_train for live in (False, True))
+    rise = deepening.error_deepened(shallow, plain56) - deepening.error_deepened(shallow, plain20)
+    measured = [
+        Measurement("plain20 and itself with 56 layers", "difference of the logits in train mode, frozen norms", frozen, None, None, "", frozen <= 1e-5),
+        Measurement("plain20 and itself with 56 layers", "the same with live norms", live, None, None, "", live > 0.01),
+        Measurement("plain20 and itself with 56 layers", "difference of the training errors, points", rise, None, None, "", rise == 0),
+    ]  # fmt: skip
+    notes = []
+    for rate, name in race.DEEPENED.items():
+        deep, fresh = last_errors(race.bundled(name))
+        expected = all(one - other <= -5 for one, other in zip(deep, fresh, strict=True))
+        what = f"training error after 500 steps at a learning rate of {rate:g}, points"
+        measured.append(Measurement("deepened against fresh", what, *difference(deep, fresh), WELCH, expected))
+        notes.append(f"at {rate:g}: deepened {listed(deep)}, fresh {listed(fresh)}")
+    notes.append(
+        "at 0.05 the frozen norms do not hold the growing stream and the loss explodes; 0.01 was tried after that was seen"
+    )
+    chosen, records = race.bundled(race.DEEPENED[0.01])[0]
+    return measured, "; ".join(notes), race_by_step(records, (chosen.left, chosen.right), LIGHT)
+
+
+QUESTIONS: tuple[Question, ...] = (
+    (identity.PLAN, "learning_identity", identities),
+    (deepening.PLAN, "learning_identity", contained),
+)

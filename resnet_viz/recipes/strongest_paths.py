@@ -4,15 +4,26 @@ from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
+from scipy import stats
 
-from ..experiments.strongest_paths import MOST_BLOCKS, WIDTH, StrongestPaths, path_gradient, recall, strongest_paths
+from ..experiments.strongest_paths import (
+    MOST_BLOCKS,
+    PLAN,
+    WIDTH,
+    StrongestPaths,
+    path_gradient,
+    recall,
+    strongest_paths,
+)
 from ..figures.bars import relative_bars
 from ..figures.diagram import feature_maps
 from ..figures.palette import power_of_two, short_number
 from ..figures.strongest_paths import MOST_ROWS, branches_by_stage, paths_on_blocks
+from ..findings import Answer, Measurement, Question
 from . import measures
 from .shown import MEASURED, Shown, Steps, recipe, sources
 from .subject import Subject
+from .verdict import batch
 
 __all__ = ["path_picture", "strongest"]
 
@@ -126,3 +137,22 @@ def row_of(found: StrongestPaths, chosen: tuple[bool, ...]) -> int:
     """Which of the paths found the chosen one is, -1 if none."""
     rows = np.flatnonzero((found.takes_branch == chosen).all(1))
     return int(rows[0]) if len(rows) else -1
+
+
+def strongest_found() -> Answer:
+    """The strongest single paths that a search finds."""
+    walked, inputs, labels = batch("fashion-resnet20", 10)
+    recalls = []
+    for image, label in zip(inputs.split(1), labels.split(1), strict=True):
+        right, looked_at = recall(walked, image, label)
+        recalls.append(right / looked_at)
+    value, interval = float(np.mean(recalls)), stats.ttest_1samp(recalls, 0).confidence_interval()
+    what = "share of the 64 strongest paths that a search of width 64 finds"
+    low, high = float(interval.low), float(interval.high)
+    measured = [
+        Measurement("fashion-resnet20", what, value, low, high, "95 %, Student's t over 10 images", value > 0.7)
+    ]
+    return measured, "all 512 paths are known, so what the search misses can be counted", None
+
+
+QUESTIONS: tuple[Question, ...] = ((PLAN, "strongest_paths?network=fashion-resnet20", strongest_found),)

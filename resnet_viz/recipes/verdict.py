@@ -1,12 +1,13 @@
 """What the verdicts of the report share: the bundled networks and images they are about, and intervals."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from scipy import stats
 from torch import Tensor
 
 from ..experiments.deletion import known
+from ..experiments.race import Race, Record
 from ..networks.images import ImageSet
 from ..networks.network import ResidualNetwork
 from ..networks.zoo import NETWORKS, LoadedNetwork
@@ -49,3 +50,14 @@ def median_interval(errors: np.ndarray) -> tuple[float, float]:
     """The 95 % interval of a median of draws, from their order alone."""
     interval = stats.quantile_test(errors, p=0.5).confidence_interval()
     return float(interval.low), float(interval.high)
+
+
+def last_errors(races: Sequence[tuple[Race, Sequence[Record]]]) -> tuple[list[float], list[float]]:
+    """The training errors of the left and the right network at the end, one for each seed."""
+    left, right = zip(*((records[-1].left.train_error_pct, records[-1].right.train_error_pct) for _, records in races), strict=True)  # fmt: skip
+    return list(left), list(right)
+
+
+def listed(errors: Sequence[float]) -> str:
+    """'50.6, 39.4, 72.2 %'."""
+    return ", ".join(f"{error:.1f}" for error in errors) + " %"
