@@ -31,7 +31,7 @@ test: check
 	OMP_NUM_THREADS=1 $(MAKE) --jobs 2 --output-sync test-browser test-python
 
 # The command line keeps the browser company, so that both halves take equally long.
-BESIDE_THE_BROWSER = tests/test_cli.py tests/test_training_cli.py tests/test_worker.py
+BESIDE_THE_BROWSER = tests/test_cli.py tests/test_training_cli.py tests/jobs/test_worker.py
 test-browser:
 	$(PY) -m pytest tests/browser $(BESIDE_THE_BROWSER)
 

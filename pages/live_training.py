@@ -8,11 +8,11 @@ import streamlit as st
 
 from resnet_viz.experiments.race import PLAN, RECORDED, Race, Record
 from resnet_viz.figures.race import error_by_step, gradients_at
+from resnet_viz.jobs.runs import Run
 from resnet_viz.web import cached, races, settings, snippets
 from resnet_viz.web.card import card
 from resnet_viz.web.parts import HE_2015, plan_note, question
 from resnet_viz.web.run_controls import controls, current, start_button, watch
-from resnet_viz.web.runs import Run
 from resnet_viz.web.session import visit
 
 SAMPLES = "500 training and 500 test images"

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import streamlit as st
 from streamlit.navigation.page import StreamlitPage
-from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from ..engine.turns import Waiting
 from ..errors import InputError
@@ -16,22 +15,16 @@ from ..recipes import measures
 from ..recipes.subject import Subject
 from . import links, races
 from .export import export_button
+from .internals import leave_if_asked, session_id
 from .lessons import presenter, recorder
 from .network_choice import choose_network
 from .picker import choose_image
-from .runs import runs, session_id
-from .session import Visit, choices, notice, palette
+from .session import Visit, choices, notice, palette, runs
 from .share import link_to, share
 
 CSS = (Path(__file__).parent / "frame.css").read_text()
 ICON = str(Path(__file__).parent / "icon.svg")  # a named icon would be fetched from the internet
 TOLD_FOR = 20.0  # seconds that a notice stays, at least
-
-
-def leave_if_asked() -> None:
-    """End this run, by the exception that Streamlit ends runs with, if the visitor has gone or asked for another one."""
-    if get_script_run_ctx(suppress_warning=True):
-        st.session_state.get("visit")  # Streamlit looks at every access to the state
 
 
 Waiting.leave_if_asked = staticmethod(leave_if_asked)

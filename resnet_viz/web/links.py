@@ -13,10 +13,10 @@ from collections.abc import Callable, Collection, Mapping
 from typing import TypeVar
 
 import streamlit as st
-from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from ..networks.zoo import block_names
 from . import cached
+from .internals import by_history
 from .session import BUNDLED, ITSELF, LARGEST_SEED, NOTHING, TWIN, Choices, change_lesion, choices
 
 READABLE = 24  # characters of ranges that a person may want to read
@@ -176,12 +176,6 @@ def receive(page: str) -> list[str]:
     if written_on != page:  # reached without a query, or by one that says what is chosen: all of it stays, own images too
         return take(query, page) if query and query != query_of(page, choices()) else []
     return []  # what the visitor has done counts: of two quick clicks, the second still brings the query from before the first
-
-
-def by_history() -> bool:
-    """Whether the browser's Back or Forward has led here. Streamlit keeps that to itself."""
-    context = get_script_run_ctx()
-    return context is not None and context.is_history_navigation
 
 
 def forget() -> None:

@@ -9,13 +9,14 @@ import streamlit as st
 
 from ..experiments.race import FROM, MOST_STEPS, Race, Record, row_of
 from ..figures.bars import relative_bars
+from ..jobs.runs import ENDED, PAUSED, Run
 from ..networks.datasets import fashion_folder
 from ..networks.zoo import DEPTHS, trainable
 from . import cached, settings
+from .internals import session_id
 from .network_choice import add_weights
 from .parts import page_named
-from .runs import ENDED, PAUSED, Run, runs, session_id
-from .session import LARGEST_SEED, Visit, choices
+from .session import LARGEST_SEED, Visit, choices, runs
 from .strip import network_strip
 
 DEEPENED = "plain20, deepened"

@@ -8,9 +8,10 @@ import streamlit as st
 
 from ..errors import InputError
 from ..experiments.race import Race
-from ..worker import GO_ON, PAUSE, STOP, Job
-from .runs import ENDED, LONGEST_PAUSE, PAUSED, RUNNING, WAITING, JobType, Run, runs, session_id
-from .session import choices
+from ..jobs.runs import ENDED, LONGEST_PAUSE, PAUSED, RUNNING, WAITING, JobType, Run
+from ..jobs.worker import GO_ON, PAUSE, STOP, Job
+from .internals import session_id
+from .session import choices, runs
 
 
 def title_of(job: Job) -> str:
@@ -65,6 +66,8 @@ def controls(run: Run[JobType], done: int, of: int, unit: str) -> Run[JobType]:
         else ""
     )
     st.caption(f"One run at a time is trained here.{meanwhile}")
+    if registry.trouble:
+        st.warning(registry.trouble)
     with st.container(horizontal=True):
         if run.state == PAUSED:
             st.button("Go on", key="run_go_on", icon=":material/play_arrow:", type="primary", on_click=registry.tell, args=(run, GO_ON),

@@ -8,11 +8,13 @@ from typing import cast
 import streamlit as st
 
 from ..figures.palette import DARK, LIGHT, Palette
+from ..jobs.runs import Runs, start_worker
 from ..networks.description import Description
 from ..networks.images import ImageSet
 from ..networks.zoo import LoadedNetwork
 from ..recipes.subject import Subject
 from . import snippets
+from .internals import is_here
 
 LARGEST_SEED = 9999
 BUNDLED = "bundled"
@@ -181,3 +183,9 @@ def redo_lesion(network: str) -> None:
     lesion.done.append(lesion.blocks)
     lesion.blocks = lesion.undone.pop()
     lesion.sequence += 1
+
+
+@st.cache_resource(show_spinner=False)
+def runs() -> Runs:
+    """The one registry of training runs of this server."""
+    return Runs(is_here, start_worker)

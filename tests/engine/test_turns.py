@@ -111,5 +111,5 @@ def test_whoever_leaves_while_waiting_holds_up_nobody(monkeypatch) -> None:
 
 
 def test_a_page_may_always_ask_whether_to_leave() -> None:
-    app = AppTest.from_string("from resnet_viz.web.frame import leave_if_asked; leave_if_asked()").run()
+    app = AppTest.from_string("from resnet_viz.web.internals import leave_if_asked; leave_if_asked()").run()
     assert not app.exception

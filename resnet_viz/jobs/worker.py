@@ -12,9 +12,9 @@ from typing import Any
 
 import torch
 
-from .errors import InputError
-from .experiments.identity import Stacks, train_stacks
-from .experiments.race import Race, Racing, Samples, samples
+from ..errors import InputError
+from ..experiments.identity import Stacks, train_stacks
+from ..experiments.race import Race, Racing, Samples, samples
 
 PAUSE, GO_ON, STOP = "pause", "go on", "stop"
 Job = Race | Stacks

@@ -13,17 +13,15 @@ from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from typing import Any, Generic, TypeVar
 
-import streamlit as st
-from streamlit import runtime
-from streamlit.runtime.scriptrunner import get_script_run_ctx
-
 from ..errors import InputError
-from ..worker import GO_ON, PAUSE, STOP, Job, Said
+from .worker import GO_ON, PAUSE, STOP, Job, Said
 
 LONGEST_PAUSE = 120.0  # seconds that a run may be held while others wait
 GRACE = 60.0  # seconds that a run goes on without anybody who has its address open
 MOST_WAITING = 8
 MOST_KEPT = 24  # runs that have ended
+STARTED = 30.0  # seconds after which a worker counts as one that could start
+LONGEST_WAIT = 60.0  # seconds between two attempts to start one
 JobType = TypeVar("JobType", bound=Job)
 WAITING, RUNNING, PAUSED, ENDED = "waiting", "running", "paused", "ended"
 
@@ -51,11 +49,15 @@ class Run(Generic[JobType]):
 class Runs:
     """All runs of this server. Every method may be called from any thread.
 
-    ``is_here``: whether a session is connected. ``connect``: starts a worker and returns the connection to it.
+    ``is_here``: whether a session is connected. ``connect``: starts a worker and returns the connection to it. ``wait``: the
+    seconds before a worker that could not start is started again, twice as long each time. ``trouble``: '' or a sentence.
     """
 
-    def __init__(self, is_here: Callable[[str], bool], connect: Callable[[], Connection], grace: float = GRACE) -> None:
-        self.is_here, self.connect, self.grace = is_here, connect, grace
+    def __init__(
+        self, is_here: Callable[[str], bool], connect: Callable[[], Connection], grace: float = GRACE, wait: float = 1.0
+    ) -> None:
+        self.is_here, self.connect, self.grace, self.wait = is_here, connect, grace, wait
+        self.trouble = ""
         self.lock = threading.RLock()
         self.runs: dict[str, Run[Job]] = {}
         self.connection: Connection | None = None
@@ -119,8 +121,11 @@ class Runs:
             self.connection.send(order)
 
     def listen(self) -> None:
-        """Take what the worker says, look after runs that nobody sees, and start another worker if it dies."""
+        """Take what the worker says, look after runs that nobody sees, and start another worker if it dies; where it dies at
+        once, again and again, after growing pauses."""
+        wait = self.wait
         while True:
+            started, heard = time.monotonic(), False
             connection = self.connect()
             with self.lock:
                 self.connection = connection
@@ -128,6 +133,8 @@ class Runs:
             try:
                 while True:
                     said = connection.recv() if connection.poll(0.5) else None
+                    if heard := heard or said is not None or time.monotonic() - started > STARTED:
+                        wait, self.trouble = self.wait, ""
                     with self.lock:
                         if said is not None:
                             self.take(said)
@@ -137,6 +144,10 @@ class Runs:
                     self.connection = None
                     if run := self.current():
                         run.state, run.why = ENDED, "the process that trained it ended; start it again"
+            if not heard:
+                self.trouble = f"The process that trains cannot start; it is tried again after {wait:.0f} s. The server's terminal says why."
+                time.sleep(wait)
+                wait = min(2 * wait, LONGEST_WAIT)
 
     def take(self, said: Said) -> None:
         """Add to the run that the worker has."""
@@ -172,25 +183,9 @@ def start_worker() -> Connection:
     """Start a process that trains, and return the connection to it."""
     ours, theirs = Pipe()
     number = theirs.fileno()
-    program = f"from resnet_viz.worker import main; main({number})"
+    program = f"from resnet_viz.jobs.worker import main; main({number})"
     process = subprocess.Popen([sys.executable, "-c", program], pass_fds=[number])
     theirs.close()
     atexit.register(process.terminate)
+    threading.Thread(target=process.wait, daemon=True, name="worker").start()  # so that one that dies is buried
     return ours
-
-
-def session_id() -> str:
-    """The id of this visitor's session, '' outside of a server."""
-    context = get_script_run_ctx()
-    return context.session_id if context else ""
-
-
-def is_here(session: str) -> bool:
-    """Whether a session's browser is connected."""
-    return not runtime.exists() or runtime.get_instance().is_active_session(session)
-
-
-@st.cache_resource(show_spinner=False)
-def runs() -> Runs:
-    """The one registry of this server."""
-    return Runs(is_here, start_worker)

@@ -10,12 +10,12 @@ import pytest
 import torch
 from safetensors.torch import load
 
-from resnet_viz import worker
 from resnet_viz.experiments.identity import Attempt, Stacks, train_stacks
 from resnet_viz.experiments.race import Race, Racing, Record, Samples
+from resnet_viz.jobs import worker
+from resnet_viz.jobs.worker import GO_ON, PAUSE, STOP, Job, Said, work
 from resnet_viz.networks import datasets
 from resnet_viz.networks.datasets import bundled_fashion
-from resnet_viz.worker import GO_ON, PAUSE, STOP, Job, Said, work
 
 PATIENCE = 30  # seconds for anything to be said; nothing takes so long
 SHORT = Race("plain8", "resnet8", steps=12, batch_size=8)
