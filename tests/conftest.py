@@ -22,6 +22,7 @@ from resnet_viz.networks import device as chosen
 from resnet_viz.networks import zoo
 from resnet_viz.networks.images import ImageSet, Preprocessing
 from resnet_viz.networks.network import ResidualNetwork, build
+from resnet_viz.places import CHECKPOINTS
 
 
 class Case(NamedTuple):
@@ -329,12 +330,12 @@ MADE_UP = {  # train error, test error, and the latter with statistics taken ane
 def all_trained(tmp_path, monkeypatch) -> Iterator[Path]:
     """A folder with the bundled histories, in which the runs that take longest are made up."""
     folder = tmp_path / "checkpoints"
-    for path in zoo.CHECKPOINTS.rglob("fashion-*.json"):
-        copy = folder / path.relative_to(zoo.CHECKPOINTS)
+    for path in CHECKPOINTS.rglob("fashion-*.json"):
+        copy = folder / path.relative_to(CHECKPOINTS)
         copy.parent.mkdir(parents=True, exist_ok=True)
         copy.write_text(path.read_text())
     for name, (train_error, test_error, anew) in MADE_UP.items():
-        run = json.loads((zoo.CHECKPOINTS / f"{'-'.join(name.split('-')[:2])}.json").read_text())
+        run = json.loads((CHECKPOINTS / f"{'-'.join(name.split('-')[:2])}.json").read_text())
         run["epochs"] *= 3 if "epochs30" in name else 1
         run |= {"train_error_pct": train_error, "test_error_pct": test_error, "test_error_reestimated_pct": anew}
         (folder / "histories" / f"{name}.json").write_text(json.dumps(run))

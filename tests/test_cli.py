@@ -29,6 +29,7 @@ from resnet_viz.experiments import lesion_studies
 from resnet_viz.experiments.trace import trace
 from resnet_viz.networks import device as chosen
 from resnet_viz.networks import zoo
+from resnet_viz.networks.zoo import loading
 
 FASHION, CIFAR, IMAGENET = "fashion-resnet20", "cifar10-resnet20", "imagenet-resnet18"
 FAMILIES = pytest.mark.parametrize("network", [FASHION, CIFAR, IMAGENET])
@@ -529,7 +530,7 @@ def test_weights_that_cannot_be_had(tmp_path, monkeypatch):
     line = refusal("sweep", CIFAR)
     assert url in line and str(tmp_path / "torch" / "hub" / "checkpoints" / "resnet20-12fca82f.th") in line
     assert "--untrained" in line and "--checkpoint" in line
-    monkeypatch.setattr(zoo, "CHECKPOINTS", tmp_path)
+    monkeypatch.setattr(loading, "CHECKPOINTS", tmp_path)
     line = refusal("sweep", FASHION)
     assert f"python -m resnet_viz train {FASHION}" in line and "--untrained" in line
 

@@ -18,7 +18,8 @@ from resnet_viz.engine.turns import TURNS, Waiting
 from resnet_viz.experiments import deletion
 from resnet_viz.figures.plot import Plot
 from resnet_viz.networks.images import ImageSet
-from resnet_viz.networks.zoo import CHECKPOINTS, NETWORKS, load, local_entries
+from resnet_viz.networks.zoo import NETWORKS, load, local_entries
+from resnet_viz.places import CHECKPOINTS
 from resnet_viz.recipes import measures
 from resnet_viz.web.drawing import drawn
 

@@ -10,7 +10,7 @@ from torch.nn import functional
 from resnet_viz.errors import InputError
 from resnet_viz.experiments.deepening import FrozenNorm, deepened, difference, error_deepened, logits_apart
 from resnet_viz.experiments.training import loss_and_error, optimizer_of
-from resnet_viz.networks.datasets import bundled_fashion
+from resnet_viz.networks.datasets import Dataset, bundled_fashion, sample_photos
 from resnet_viz.networks.network import ResidualNetwork, build
 from resnet_viz.networks.zoo import NETWORKS, Entry, entry_of, load
 
@@ -141,7 +141,7 @@ def test_networks_that_do_not_contain_each_other_are_refused(first, second):
 def test_each_stage_must_be_at_least_as_long_and_as_wide(deep_blocks, channels):
     small = build("plain", (2, 2), (2, 4))
     make = partial(build, "plain", deep_blocks, (channels, 2 * channels))
-    entry = Entry("deep", "noise", make, None, tuple("0123456789"), SMALL_PREPROCESSING, "a test", "none")
+    entry = Entry("deep", Dataset("noise", tuple("0123456789"), lambda: None, sample_photos), make, None, SMALL_PREPROCESSING, "a test", "none")
     with pytest.raises(InputError, match="deep does not contain"):
         deepened(small, entry)
 

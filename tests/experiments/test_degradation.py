@@ -9,7 +9,8 @@ from torchvision.models import ResNet18_Weights, ResNet34_Weights
 
 from resnet_viz.experiments import degradation
 from resnet_viz.experiments.degradation import PUBLISHED, compared, family, gap, gradient_history, trained_longer
-from resnet_viz.networks.zoo import CHECKPOINTS, block_names, trainable
+from resnet_viz.networks.zoo import block_names, trainable
+from resnet_viz.places import CHECKPOINTS
 
 
 @pytest.fixture(scope="module")

@@ -18,11 +18,13 @@ from torch.nn import functional
 from resnet_viz.errors import InputError
 from resnet_viz.experiments import training
 from resnet_viz.experiments.training import Schedule, augment, loss_and_error, train
-from resnet_viz.networks.datasets import bundled_fashion
+from resnet_viz.networks.datasets import Dataset, bundled_fashion, sample_photos
 from resnet_viz.networks.device import device as chosen_device
 from resnet_viz.networks.images import ImageSet
 from resnet_viz.networks.network import build
-from resnet_viz.networks.zoo import CHECKPOINTS, NETWORKS, Entry, read_state
+from resnet_viz.networks.weights import read_state
+from resnet_viz.networks.zoo import NETWORKS, Entry
+from resnet_viz.places import CHECKPOINTS
 
 from ..conftest import SMALL_PREPROCESSING, same_state
 
@@ -30,10 +32,9 @@ pytestmark = pytest.mark.usefixtures("on_the_cpu")
 SCHEDULE = Schedule(epochs=3, batch_size=16, shift=1)  # of 70 images: 4 steps an epoch, 12 in all; saved after 3 4 6 8 9 12
 ENTRY = Entry(
     "tiny",
-    "noise",
+    Dataset("noise", tuple("0123456789"), lambda: None, sample_photos),
     partial(build, "basic", (1, 1), (4, 8)),
     None,
-    tuple("0123456789"),
     SMALL_PREPROCESSING,
     "made by a test",
     "none",

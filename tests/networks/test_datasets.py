@@ -13,7 +13,7 @@ from torchvision.datasets import CIFAR10, FashionMNIST
 
 from resnet_viz.errors import InputError
 from resnet_viz.networks import datasets, zoo
-from resnet_viz.networks.datasets import CIFAR10_CLASSES, FASHION_CLASSES, image_folder
+from resnet_viz.networks.datasets import CIFAR10_CLASSES, FASHION_CLASSES, image_folder, wordnet_ids
 from resnet_viz.networks.images import PICTURE_SUFFIXES, ImageSet, Preprocessing
 
 SMALL = Preprocessing(resize=4, crop=4, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
@@ -267,7 +267,7 @@ def test_a_limit_reads_the_stated_images_and_no_other(tmp_path, limit):
 )
 def test_a_folder_is_matched_by_name_index_or_wordnet_id(tmp_path, folder, classes, label):
     write_pictures(tmp_path, {folder: [1]})
-    images = image_folder(tmp_path, SMALL, classes, zoo.wordnet_ids() if classes is IMAGENET_CLASSES else {}, None)
+    images = image_folder(tmp_path, SMALL, classes, wordnet_ids() if classes is IMAGENET_CLASSES else {}, None)
     assert images.labels.tolist() == [label]
 
 

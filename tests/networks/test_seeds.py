@@ -14,7 +14,8 @@ from resnet_viz.networks import network, vgg, zoo
 from resnet_viz.networks.network import build
 from resnet_viz.networks.seeds import Seeded
 from resnet_viz.networks.vgg import build_vgg11
-from resnet_viz.networks.zoo import build_torchvision
+from resnet_viz.networks.zoo import table
+from resnet_viz.networks.zoo.table import build_torchvision
 
 from ..conftest import same_state
 
@@ -38,7 +39,7 @@ def alone(seed):
 @pytest.mark.parametrize("name", BUILDERS)
 def test_the_weights_are_those_of_the_global_generator(name, monkeypatch):
     ours = BUILDERS[name](seed=3)
-    for module in (network, vgg, zoo, identity):
+    for module in (network, vgg, table, identity):
         monkeypatch.setattr(module, "Seeded", alone)
     assert same_state(ours, BUILDERS[name](seed=3).state_dict())
 

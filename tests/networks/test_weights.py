@@ -21,7 +21,7 @@ from torchvision.models import get_model
 from resnet_viz.errors import InputError
 from resnet_viz.networks import zoo
 from resnet_viz.networks.weights import fill, own_name
-from resnet_viz.networks.zoo import NETWORKS, Entry, WeightsUnavailable, load
+from resnet_viz.networks.zoo import NETWORKS, Entry, WeightsUnavailable, load, loading
 
 from ..conftest import lived_in, relative_error, same_state
 
@@ -226,7 +226,7 @@ def test_a_damaged_cached_file_is_named_and_kept(server, hub):
 
 
 def test_a_bundled_file_that_is_missing_is_told_with_the_command_that_makes_it(tmp_path, monkeypatch):
-    monkeypatch.setattr(zoo, "CHECKPOINTS", tmp_path)
+    monkeypatch.setattr(loading, "CHECKPOINTS", tmp_path)
     with pytest.raises(WeightsUnavailable, match=r"python -m resnet_viz train fashion-resnet20"):
         load(NETWORKS["fashion-resnet20"])
 
@@ -373,9 +373,9 @@ def test_finite_weights_whose_logits_are_not_finite_are_refused(tmp_path, names)
     large = {name: 1e37 * tensor for name, tensor in trained_state().items() if name.endswith(names)}
     path = checkpoint(tmp_path, trained_state() | large)
     row = replace(SMALL, weights=str(path))  # as a file of the user's is listed in the app
-    for loading in (partial(load, SMALL, checkpoint=path), partial(load, row)):
+    for load_it in (partial(load, SMALL, checkpoint=path), partial(load, row)):
         with pytest.raises(WeightsUnavailable, match=r"checkpoint\.pt must hold weights .* finite logits; got NaN"):
-            loading()
+            load_it()
 
 
 @pytest.mark.parametrize("suffix", ["safetensors", "pt"])

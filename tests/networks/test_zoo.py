@@ -17,6 +17,8 @@ from resnet_viz.networks import datasets, zoo
 from resnet_viz.networks.datasets import bundled_fashion
 from resnet_viz.networks.description import Description, describe
 from resnet_viz.networks.zoo import NETWORKS, Entry, load
+from resnet_viz.networks.zoo.twins import plain_entry
+from resnet_viz.places import CHECKPOINTS
 
 from ..conftest import same_state
 
@@ -164,7 +166,7 @@ def test_an_unknown_network_is_told_with_the_known_ones():
 @pytest.mark.parametrize("name", list(NETWORKS))
 def test_a_plain_network_has_the_depth_and_shapes_of_its_residual_one(name):
     entry = NETWORKS[name]
-    plain = zoo.plain_entry(entry)
+    plain = plain_entry(entry)
     if "plain" in name or name in ("fashion-vgg11", "fashion-preact110"):
         assert plain is None
         return
@@ -187,7 +189,7 @@ def test_counterparts():
 
 
 def test_the_bundled_weights_do_what_their_histories_say():
-    files = sorted(zoo.CHECKPOINTS.glob("*.safetensors"))
+    files = sorted(CHECKPOINTS.glob("*.safetensors"))
     assert files
     images = bundled_fashion("lesion").limit(200)
     for file in files:

@@ -11,8 +11,8 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from resnet_viz.errors import InputError
-from resnet_viz.networks import zoo
-from resnet_viz.networks.zoo import CHECKPOINTS, NETWORKS
+from resnet_viz.networks.zoo import NETWORKS, loading
+from resnet_viz.places import CHECKPOINTS
 from resnet_viz.recipes import gradient_flow
 from resnet_viz.recipes.subject import Subject
 from resnet_viz.web import cached
@@ -361,7 +361,7 @@ def test_a_file_that_fits_nothing_is_told_and_the_app_goes_on(monkeypatch, tmp_p
 def test_two_networks_that_cannot_be_fetched_may_stand_beside_each_other(monkeypatch, tmp_path) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     link = {"network": "imagenet-resnet50", "beside": "imagenet-resnet50-v2"}
-    monkeypatch.setattr(zoo, "download", refuse)
+    monkeypatch.setattr(loading, "download", refuse)
     app = opened("stage_diagram", link)
     app.run()  # now it is known that both cannot be had
     assert not app.exception

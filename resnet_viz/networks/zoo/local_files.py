@@ -1,0 +1,51 @@
+"""Files of weights that somebody brings: which network of the table each fits."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+from safetensors import safe_open
+
+from ...errors import InputError
+from ..weights import faults_of, read_state
+from .table import NETWORKS, TRAINABLE, Entry, architecture, entry_of
+
+WEIGHT_SUFFIXES = (".safetensors", ".pt", ".pth", ".th")
+
+
+def local_entries(place: Path) -> tuple[list[Entry], list[str]]:
+    """A row for each file of weights at ``place`` (a file, or a folder of them): the row of the table that it fits, under
+    the name 'fashion-resnet56:FILE'; and a sentence for each file that cannot be read or fits no network of the table.
+
+    Raises InputError where there is no such file at all.
+    """
+    files = sorted(path for path in place.iterdir() if path.suffix in WEIGHT_SUFFIXES) if place.is_dir() else [place]
+    if not files:
+        raise InputError(f"{place} holds no file of weights; expected {', '.join(WEIGHT_SUFFIXES)}.")
+    entries, faults = [], []
+    for path in files:
+        try:
+            state = read_state(path)
+        except InputError as error:
+            faults.append(str(error))
+            continue
+        rows = [*named_in(path), *NETWORKS.values()]
+        row = next((entry for entry in rows if not faults_of(architecture(entry), state)), None)
+        if row is None:
+            faults.append(
+                f"{path} fits no network of the table; --checkpoint FILE of the command line says what differs."
+            )
+            continue
+        name = f"{row.name.removesuffix('-v2')}:{re.sub(r'[^A-Za-z0-9_.]+', '-', path.stem)[:40]}"
+        provenance = f"your file {path.name}"
+        entries.append(replace(row, name=name, weights=str(path.resolve()), provenance=provenance, licence="yours", published_error_pct=None))  # fmt: skip
+    return entries, faults
+
+
+def named_in(path: Path) -> list[Entry]:
+    """The row that a file of this project's says it is of, if it says so."""
+    if path.suffix != ".safetensors":
+        return []
+    with safe_open(path, "pt") as file:
+        name = (file.metadata() or {}).get("network", "")
+    return [entry_of(name)] if name in NETWORKS or TRAINABLE.fullmatch(name) else []
