@@ -108,11 +108,12 @@ def picture(entry: zoo.Entry, image: str | None) -> int | ImageSet | None:
 
 
 def settings_of(asked: Recipe, given: tuple[str, ...]) -> dict[str, Any]:
-    """Settings by name, each read as the recipe's default is. Raises InputError for one that it has not."""
+    """Settings by name, each read as the recipe's default is (None: no shell can say it). Raises InputError for one that it
+    has not."""
     known = {
         name: each
         for name, each in inspect.signature(asked.compute).parameters.items()
-        if each.default is not each.empty
+        if each.default not in (each.empty, None)
     }
     read: dict[type, Callable[[str], Any]] = {
         bool: {"yes": True, "no": False}.__getitem__,

@@ -21,7 +21,6 @@ from ..experiments import (
     degradation,
     deletion,
     paths,
-    race,
     trace,
 )
 from ..experiments.attribution import Importance
@@ -160,12 +159,6 @@ def history(name: str) -> dict[str, Any] | None:
 def histories_by_depth(kind: str) -> dict[int, list[dict[str, Any]]]:
     """The bundled histories of 'plain' or 'resnet'."""
     return degradation.family(kind)
-
-
-@kept
-def recorded_race(name: str) -> tuple[race.Race, list[race.Record]]:
-    """A race that came with the project, of the first seed."""
-    return race.bundled(name)[0]
 
 
 @kept_in_turn

@@ -7,16 +7,16 @@ from typing import Any
 
 import streamlit as st
 
-from ..experiments.race import FROM, MOST_STEPS, Race, Record, row_of
-from ..figures.bars import relative_bars
+from ..experiments.race import FROM, MOST_STEPS, Race, row_of
 from ..jobs.runs import ENDED, PAUSED, Run
 from ..networks.datasets import fashion_folder
 from ..networks.zoo import DEPTHS, trainable
+from ..recipes.shown import Shown
 from . import cached, settings
 from .internals import session_id
 from .network_choice import add_weights
 from .parts import page_named
-from .session import LARGEST_SEED, Visit, choices, runs
+from .session import LARGEST_SEED, choices, palette, runs
 from .strip import network_strip
 
 DEEPENED = "plain20, deepened"
@@ -85,17 +85,12 @@ def step_looked_at(race: Race, steps: Sequence[int]) -> int:
     return value
 
 
-def strips(visit: Visit, race: Race, record: Record) -> list[list[str]]:
-    """Both networks as strips, their bars the rise in error when a block is deleted; returns the names of their blocks."""
-    names = []
-    for side, name, standing in (("left", race.left, record.left), ("right", race.right, record.right)):
-        description = cached.description_of_row(row_of(name))
-        names.append([block.name for block in description.blocks])
-        bars = relative_bars(dict(zip(names[-1], standing.deletion_rises, strict=True)), "points more error", least=5)
-        st.caption(f"{name}, after {record.step} steps")
-        network_strip(description, [], 0, visit.palette, key=f"race_strip_{side}_{name}", mode="select", bars=bars,
-                      bars_title="bars: rise in error on 100 test images when this block alone is deleted", on_change=lambda: None)  # fmt: skip
-    return names
+def strips(race: Race, answers: Sequence[Shown]) -> None:
+    """Both networks as strips, each with the title and the bars of its answer."""
+    for side, name, shown in zip(("left", "right"), (race.left, race.right), answers, strict=True):
+        st.caption(shown.title)
+        network_strip(cached.description_of_row(row_of(name)), [], 0, palette(), key=f"race_strip_{side}_{name}", mode="select",
+                      bars=shown.bars, bars_title=shown.bars_title, on_change=lambda: None)  # fmt: skip
 
 
 def bring(query: Mapping[str, str]) -> None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 
-from ..experiments.race import Race
 from ..networks.zoo import NETWORKS, Entry, LoadedNetwork
 
 
@@ -24,39 +23,6 @@ from resnet_viz.figures.diagram import feature_maps
 each = {loaded_list(networks)}[-1]
 inside = block_maps(each.network, each.inputs(image), "{block}")
 figure = feature_maps("{title}", inside.{field}, LIGHT)"""
-
-
-RECORDED_RACE = """from resnet_viz.experiments.race import RECORDED, bundled
-
-race, records = bundled(RECORDED)[0]"""
-
-
-def race(settings: Race | None, figure: str, step: int) -> str:
-    """A race, trained anew or (None) the recorded one, and one of its figures at a step: error_by_step or gradients_at."""
-    records = (
-        RECORDED_RACE
-        if settings is None
-        else f"""import torch
-
-from resnet_viz.experiments.race import Race, Racing, samples
-
-torch.set_num_threads(1)  # the same steps on another number of threads round otherwise
-race = {settings}
-records = [record for record in Racing(race, samples(full=race.full)) if record]"""
-    )
-    drawn = {
-        "error_by_step": f"error_by_step(records, names, LIGHT, {step})",
-        "gradients_at": "gradients_at(record, names, blocks, LIGHT)",
-    }[figure]
-    return f"""{records}
-from resnet_viz.experiments.race import row_of
-from resnet_viz.figures.race import {figure}
-from resnet_viz.networks.zoo import block_names
-
-names = race.left, race.right
-blocks = [block_names(row_of(name)) for name in names]
-record = next(each for each in records if each.step == {step})
-figure = {drawn}"""
 
 
 def importance(

@@ -8,8 +8,9 @@ import torch
 
 from resnet_viz.engine.kept import RESULTS
 from resnet_viz.experiments.identity import Stacks, train_stacks
-from resnet_viz.experiments.race import samples
+from resnet_viz.experiments.race import Race, Racing, samples
 from resnet_viz.recipes.learning_identity import trained_stacks
+from resnet_viz.recipes.live_training import race_deletions, race_errors, race_gradients
 from resnet_viz.recipes.shown import Shown
 from tests.web.conftest import data_of, traces_of
 from tests.web.test_pages import QUICK, opened
@@ -53,6 +54,10 @@ def test_the_python_under_a_training_trains_as_much_anew() -> None:
     shown = trained_stacks.live(stacks, **settings)
     assert not trained_stacks.known(**settings), "what is under way is not kept"
     trains_anew(shown)
+    race = Race("plain8", "resnet8", steps=2, seed=3, batch_size=8)
+    records = [record for record in Racing(race, given) if record]
+    for each in (race_errors, race_gradients):
+        trains_anew(each.live(records, race=race, step=2))
 
 
 def trains_anew(shown: Shown) -> None:
@@ -61,10 +66,19 @@ def trains_anew(shown: Shown) -> None:
     made: dict = {}
     exec(compile(shown.python, "python", "exec"), made)
     assert torch.get_num_threads() == 2
+    torch.set_num_threads(1)
     again = made["shown"]
     assert (again.title, again.says, again.facts[:-1]) == (shown.title, shown.says, shown.facts)
     assert float(again.facts[-1].split()[0]) > 0
     assert again.plot().json() == shown.plot().json()
+
+
+def test_a_race_is_looked_at_where_it_was_last_recorded() -> None:
+    assert race_errors(step=123).title.startswith("After 120 steps: plain56 ")
+    assert race_errors().title.startswith("After 500 steps: plain56 ")
+    left, right = (race_deletions(step=250, side=side) for side in ("left", "right"))
+    assert (left.title, right.title) == ("plain56, after 250 steps", "resnet56, after 250 steps")
+    assert left.bars and right.bars and left.bars.keys() == right.bars.keys() and left.bars != right.bars
 
 
 def same(one, other) -> bool:
