@@ -12,7 +12,6 @@ from .figures.plot import Plot
 from .findings import Answer, Finding, Measurement, Question
 from .progress import Progress, no_progress
 from .recipes.verdict import batch
-from .report_training import RACE_QUESTIONS
 
 
 def importance() -> Answer:
@@ -46,7 +45,6 @@ def importance() -> Answer:
 
 
 PENDING = {
-    "live_training": RACE_QUESTIONS,
     "block_importance": ((attribution.PLAN, "block_importance?network=fashion-resnet20", importance),),
 }  # fmt: skip
 

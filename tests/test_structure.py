@@ -13,7 +13,7 @@ FLOORS = [  # each may import from those before it
     {"engine"},
     {"findings"},
     {"recipes"},
-    {"report", "report_training", "jobs"},
+    {"report", "jobs"},
     {"web"},
     {"cli"},
 ]

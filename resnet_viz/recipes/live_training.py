@@ -7,6 +7,7 @@ from ..engine.kept import kept, kept_in_steps
 from ..experiments.race import (
     BLOCK_IMAGES,
     MOST_STEPS,
+    PLAN,
     RECORDED,
     SAMPLE,
     Race,
@@ -16,11 +17,15 @@ from ..experiments.race import (
     row_of,
     samples,
 )
+from ..experiments.training import difference
 from ..figures.bars import relative_bars
+from ..figures.palette import LIGHT
 from ..figures.race import error_by_step, gradients_at
+from ..findings import Answer, Measurement, Question
 from ..networks.zoo import block_names
 from . import measures
 from .shown import MEASURED, PRECOMPUTED, Shown, Steps, one_of, recipe
+from .verdict import WELCH, last_errors, listed
 
 __all__ = ["race_deletions", "race_errors", "race_gradients"]
 
@@ -131,3 +136,18 @@ def source(race: Race, record: Record) -> str:
         f"{race.left} and {race.right}, {record.step} steps of {race.batch_size} images, "
         f"learning rate {race.learning_rate:g}"
     )
+
+
+def verdict() -> Answer:
+    """A plain beside a residual network from the first step."""
+    races = bundled(RECORDED)
+    plain, residual = last_errors(races)
+    expected = all(one - other >= 10 for one, other in zip(plain, residual, strict=True))
+    what = "training error after 500 steps, points"
+    measured = [Measurement("plain56 against resnet56", what, *difference(plain, residual), WELCH, expected)]
+    notes = f"plain56 {listed(plain)}, resnet56 {listed(residual)}, for seeds 0, 1 and 2"
+    race, records = races[0]
+    return measured, notes, error_by_step(records, (race.left, race.right), LIGHT)
+
+
+QUESTIONS: tuple[Question, ...] = ((PLAN, "live_training", verdict),)
