@@ -18,7 +18,6 @@ from ..engine import kept as engine
 from ..errors import InputError
 from ..experiments import (
     attribution,
-    degradation,
     deletion,
     paths,
     trace,
@@ -153,12 +152,6 @@ def history(name: str) -> dict[str, Any] | None:
     path = CHECKPOINTS / f"{name}.json"
     found: dict[str, Any] | None = json.loads(path.read_text()) if path.is_file() else None
     return found
-
-
-@kept
-def histories_by_depth(kind: str) -> dict[int, list[dict[str, Any]]]:
-    """The bundled histories of 'plain' or 'resnet'."""
-    return degradation.family(kind)
 
 
 @kept_in_turn
