@@ -1,6 +1,6 @@
 """What happens when a block is deleted? One image, a labelled set, and every block in turn; another network beside it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TypeVar
 
@@ -19,6 +19,7 @@ from ..figures.palette import LIGHT
 from ..figures.pictures import thumbnail
 from ..findings import Answer, Measurement, Question
 from ..networks.datasets import FASHION_MNIST
+from ..networks.images import ImageSet
 from ..networks.zoo import NETWORKS
 from . import measures
 from .shown import MEASURED, Picture, Shown, Steps, recipe, sources
@@ -159,10 +160,15 @@ def changed_predictions(subject: Subject) -> Shown:
     more = f", {PICTURES} of them:" if len(changed) > PICTURES else "."
     return Shown(
         says=f"**{len(changed)} of {len(images):,} predictions change**{more}",
-        pictures=tuple(
-            Picture(thumbnail(images, index, THUMBNAIL), caption, f"{images.names[index]}: {caption}")
-            for index, caption in captions.items()
-        ),
+        pictures=pictures_of(images, captions),
+    )
+
+
+def pictures_of(images: ImageSet, captions: Mapping[int, str]) -> tuple[Picture, ...]:
+    """Images of a set, at the positions that have a caption."""
+    return tuple(
+        Picture(thumbnail(images, index, THUMBNAIL), caption, f"{images.names[index]}: {caption}")
+        for index, caption in captions.items()
     )
 
 

@@ -9,20 +9,14 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
-import numpy as np
 import streamlit as st
-import torch
 from torch import Tensor
 
 from ..engine import kept as engine
 from ..errors import InputError
 from ..experiments import (
-    attribution,
-    deletion,
-    paths,
     trace,
 )
-from ..experiments.attribution import Importance
 from ..networks import zoo
 from ..networks.description import Description, Part, blank, branch_layers_of, describe
 from ..networks.description import stem_and_head as stem_and_head_of
@@ -32,10 +26,6 @@ from ..networks.zoo import Entry, LoadedNetwork
 from ..places import CHECKPOINTS
 from ..recipes import measures
 
-MEASURES = {
-    measure.__name__: measure
-    for measure in (attribution.true_deletion, attribution.first_order, attribution.branch_size)
-}
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
 
@@ -154,41 +144,3 @@ def history(name: str) -> dict[str, Any] | None:
     return found
 
 
-@kept_in_turn
-def importance(loaded: LoadedNetwork, images: ImageSet, labels: tuple[int, ...], measure: str) -> Importance:
-    """A measure of experiments.attribution by its function's name."""
-    return MEASURES[measure](loaded.network, loaded.inputs(images), label_tensor(labels))
-
-
-@kept_in_turn
-def shapley_exact(loaded: LoadedNetwork, images: ImageSet, labels: tuple[int, ...]) -> Importance:
-    """All subsets of the blocks."""
-    return attribution.shapley_exact(loaded.network, loaded.inputs(images), label_tensor(labels))
-
-
-@kept_in_turn
-def shapley_permutation(
-    loaded: LoadedNetwork, images: ImageSet, labels: tuple[int, ...], number: int, seed: int
-) -> np.ndarray:
-    """One permutation of the blocks."""
-    return attribution.shapley_permutation(loaded.network, loaded.inputs(images), label_tensor(labels), number, seed)
-
-
-@kept_in_turn
-def losses(loaded: LoadedNetwork, images: ImageSet, gates: tuple[float, ...]) -> np.ndarray:
-    """Each labelled image's loss under gates, (images,)."""
-    return np.asarray(deletion.loss_of_each(loaded.network, loaded.entry.preprocessing, images, [gates])[0])
-
-
-
-
-
-@kept_in_turn
-def gradient_by_length(
-    loaded: LoadedNetwork, images: ImageSet, labels: tuple[int, ...], stage: str | None = None
-) -> paths.GradientByLength:
-    return paths.gradient_by_length(loaded.network, loaded.inputs(images), label_tensor(labels), stage=stage)
-
-
-def label_tensor(labels: tuple[int, ...]) -> Tensor:
-    return torch.tensor(labels, device=device())

@@ -8,8 +8,6 @@ from ..engine.kept import kept
 from ..figures.pictures import thumbnail
 from ..networks.images import ImageSet
 from ..recipes.document import data_uri
-from ..recipes.shown import Picture, Shown
-from .card import draw
 from .session import if_shown
 
 CSS = """
@@ -67,11 +65,3 @@ def gallery(
 def thumbnails(images: ImageSet, positions: Sequence[int], size: int) -> list[bytes]:
     """PNGs of ``size`` x ``size`` pixels."""
     return [kept(thumbnail, images, position, size, quick=True) for position in positions]
-
-
-# Until every page asks recipes:
-
-
-def pictures(images: ImageSet, positions: Sequence[int], captions: Sequence[str]) -> None:
-    small = thumbnails(images, list(map(int, positions)), 84)
-    draw(Shown(pictures=tuple(Picture(png, text, f"{images.names[i]}: {text}") for png, i, text in zip(small, positions, captions, strict=True))), "pictures")  # fmt: skip

@@ -8,7 +8,8 @@ from scipy import stats
 
 from resnet_viz import findings
 from resnet_viz.experiments import degradation
-from resnet_viz.experiments.attribution import shapley_exact
+from resnet_viz.experiments.attribution import shapley, shapley_exact, shapley_permutation
+from resnet_viz.experiments.deletion import loss_of_each
 from resnet_viz.experiments.lesion_studies import random_deletions, random_swaps, ten_counts
 from resnet_viz.experiments.paths import gradient_by_length
 from resnet_viz.experiments.strongest_paths import path_gradient, recall
@@ -18,11 +19,11 @@ from resnet_viz.figures.importance import calibration_sentence
 from resnet_viz.figures.lesion_studies import study_sentences
 from resnet_viz.networks.device import device
 from resnet_viz.networks.zoo import NETWORKS, images_of
-from resnet_viz.recipes import lesion_studies
+from resnet_viz.recipes import block_importance, lesion_studies
 from resnet_viz.recipes.layer_deletion import sweep
 from resnet_viz.recipes.shown import Shown
 from resnet_viz.recipes.subject import Subject
-from resnet_viz.web import ask, cached, parts
+from resnet_viz.web import ask, cached
 
 from .conftest import FEW, traces_of
 from .test_pages import button, opened, texts
@@ -76,7 +77,7 @@ def yield_all(steps, into: list) -> Shown:
 
 @pytest.mark.usefixtures("few_images")
 def test_shapley_values_come_at_a_press_and_add_up(monkeypatch) -> None:
-    monkeypatch.setattr(parts, "LONG", 0.0)  # so that they show how far they are
+    monkeypatch.setattr(ask, "LONG", 0.0)  # so that they show how far they are
     app = opened("block_importance", SMALL)
     assert [trace["name"] for trace in traces_of(next(iter(app.session_state["cards"].values())))] == ["deletion, nats", "first order, nats", "|F(x)| / |x|"]  # fmt: skip
     button(app, "Add Shapley values").click().run()
@@ -90,7 +91,8 @@ def test_shapley_values_come_at_a_press_and_add_up(monkeypatch) -> None:
     ]
     loaded = cached.network(NETWORKS["fashion-resnet20"])
     sample = images_of(loaded.entry, limit=FEW)
-    intact, deleted = (cached.losses(loaded, sample, (gate,) * 9).mean() for gate in (1.0, 0.0))
+    both = loss_of_each(loaded.network, loaded.entry.preprocessing, sample, [(1.0,) * 9, (0.0,) * 9])
+    intact, deleted = both.mean(1)
     assert np.sum(traces[3]["y"]) == pytest.approx(deleted - intact, rel=1e-4)
     assert "Shapley values exact, all 512 subsets of the blocks" in texts(app)
     assert not [each for each in app.number_input if each.label == "Seed of the permutations"], "nothing is drawn"
@@ -99,6 +101,23 @@ def test_shapley_values_come_at_a_press_and_add_up(monkeypatch) -> None:
     assert app.query_params["shapley"] in ("yes", ["yes"])
     again = opened("block_importance", {**SMALL, "shapley": "yes"})  # a reload, or the link
     assert list(traces_of(next(iter(again.session_state["cards"].values())))[3]["y"]) == list(traces[3]["y"])
+
+
+@pytest.mark.usefixtures("few_images")
+def test_permutations_in_parts_are_those_of_all_images_at_once(monkeypatch) -> None:
+    monkeypatch.setattr(block_importance, "PERMUTATIONS", 2)
+    monkeypatch.setattr(block_importance, "AT_ONCE", 13 * 28 * 28)  # so in three parts, the last a smaller one
+    subject, steps = Subject.of("fashion-resnet32"), []
+    answer = yield_all(block_importance.shapley_values.steps(subject, seed=3), steps)
+    settings = subject.loaded.network, subject.loaded.inputs(subject.images), subject.images.labels
+    expected = [shapley_permutation(*settings, number, seed=3) for number in range(2)]
+    assert [step for step in steps if not isinstance(step, Shown)] == pytest.approx([n / 6 for n in range(1, 7)])
+    first, both = [traces_of(step)[0] for step in steps if isinstance(step, Shown)]
+    assert first["y"] == pytest.approx(expected[0].mean(0), abs=1e-5)
+    assert both["y"] == pytest.approx(shapley(expected).mean, abs=1e-5)
+    assert both["error_y"]["array"] == pytest.approx(shapley(expected).standard_error, abs=1e-5)
+    assert traces_of(answer)[0]["y"] == pytest.approx(both["y"])
+    assert "Shapley values 2 permutations, seed 3" in answer.facts
 
 
 @pytest.mark.usefixtures("few_images")
@@ -112,8 +131,11 @@ def test_the_images_of_the_chosen_block_are_those_whose_loss_rises_most() -> Non
     assert "The images that layer1.1 matters most for" in [each.value for each in app.header]
     loaded = cached.network(NETWORKS["fashion-resnet20"])
     images = images_of(loaded.entry)
-    gates = tuple(loaded.network.gates_without(["layer1.1"]))
-    rise = cached.losses(loaded, images, gates) - cached.losses(loaded, images, loaded.intact)
+    both = [loaded.network.gates_without(["layer1.1"]), loaded.intact]
+    rise = np.subtract(*loss_of_each(loaded.network, loaded.entry.preprocessing, images, both))
+    worst = int(rise.argmax())
+    (first, *_) = app.session_state["cards"]["most_harmed"].pictures
+    assert first.caption == f"{images.names[worst].split(',')[0]}: +{rise[worst]:.1f} nats"
     assert f"over all of them by {rise.mean():.2f} nats on average" in texts(app)
 
 
