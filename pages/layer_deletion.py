@@ -10,7 +10,7 @@ from resnet_viz.web import parts, settings
 from resnet_viz.web.ask import ask, show
 from resnet_viz.web.card import draw
 from resnet_viz.web.gallery import thumbnails
-from resnet_viz.web.session import Visit, visit
+from resnet_viz.web.session import Visit, state, visit
 
 ORDER = ("prediction", "set_error", "sweep", "class_errors", "changed_predictions", "reliability", "reliability_beside", "grad_cam", "integrated_gradients")  # fmt: skip
 OF_PLAIN = "Click a block: its layers are skipped, and the signal is handed on as it is."
@@ -58,8 +58,8 @@ def view(now: Visit) -> None:
                 st.rerun()  # the strip has bars now
     with attribution_place:
         show_attribution(now)
-    cards = st.session_state["cards"]
-    st.session_state["cards"] = {key: cards[key] for key in ORDER if key in cards}
+    cards = state().cards
+    state().cards = {key: cards[key] for key in ORDER if key in cards}
 
 
 def show_consequences(of_set: list[Subject]) -> None:

@@ -3,12 +3,11 @@
 import streamlit as st
 
 from resnet_viz.errors import InputError
-from resnet_viz.web.lessons import BUNDLED_LESSONS, HELP, LONGEST_FILE, Lesson, Running, go, read_lesson
-from resnet_viz.web.session import visit
+from resnet_viz.web.lesson import LONGEST_FILE, Lesson, Running, read_lesson
+from resnet_viz.web.lessons import BUNDLED_LESSONS, HELP, go
+from resnet_viz.web.session import state
 
-visit()
-pages = st.session_state["pages"]
-paths = [page.url_path for page in pages]
+paths = [page.url_path for page in state().pages]
 
 
 def offer(lesson: Lesson, key: str) -> None:
@@ -24,7 +23,7 @@ def offer(lesson: Lesson, key: str) -> None:
         with st.expander("Teacher's notes"):
             st.markdown(lesson.teacher)
     if st.button("Start", key=f"start_{key}", type="primary", help="Go to its first view."):
-        st.session_state["lesson"] = running = Running(lesson)
+        state().lesson = running = Running(lesson)
         go(running, 0)
 
 
@@ -71,19 +70,19 @@ for column, path in zip(st.columns(3), sorted(BUNDLED_LESSONS.glob("*.json")), s
         offer(read_lesson(path.read_text(), paths), path.stem)
 with st.container(border=True):
     st.header("Your own", anchor=False)
-    recorded: Lesson = st.session_state.setdefault("recorded_lesson", Lesson())
+    recorded = state().recorded_lesson
     file = st.file_uploader(
         "Open a lesson that was saved as a file",
         type="json",
         key="lesson_file",
         help="It replaces the lesson that you are recording.",
     )
-    if file is not None and st.session_state.get("opened_lesson") != file.file_id:
+    if file is not None and state().opened_lesson != file.file_id:
         try:
             if file.size > LONGEST_FILE:
                 raise InputError(f"The file has {file.size:,} bytes; a lesson has at most {LONGEST_FILE:,}.")
-            st.session_state["recorded_lesson"] = recorded = read_lesson(file.getvalue().decode(), paths)
-            st.session_state["opened_lesson"] = file.file_id
+            state().recorded_lesson = recorded = read_lesson(file.getvalue().decode(), paths)
+            state().opened_lesson = file.file_id
         except (InputError, UnicodeDecodeError) as error:
             st.error(f"{file.name} was not opened. {error}")
     if recorded.steps:

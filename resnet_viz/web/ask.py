@@ -11,6 +11,7 @@ from ..engine.turns import SERVED
 from ..recipes.shown import Recipe, Shown
 from ..recipes.subject import Subject
 from .card import draw
+from .session import state
 
 LONG = 1.0  # seconds, from which on a computation shows how far it is
 
@@ -24,7 +25,7 @@ def ask(recipe: Recipe, *subjects: Subject, ask_first: bool = False, **settings:
     """
     if (known := recipe.known(*subjects, **settings)) is not None:
         return known
-    waiting: dict[str, bool] = st.session_state.setdefault("waiting_in_steps", {})
+    waiting = state().cancelled
     place, title = st.empty(), recipe.doing
     if waiting.get(title):
         st.caption("Cancelled; what was done is kept.")

@@ -9,7 +9,6 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
-import streamlit as st
 from torch import Tensor
 
 from ..engine import kept as engine
@@ -25,6 +24,7 @@ from ..networks.images import ImageSet, open_photo
 from ..networks.zoo import Entry, LoadedNetwork
 from ..places import CHECKPOINTS
 from ..recipes import measures
+from .session import state
 
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
@@ -80,8 +80,7 @@ def local_networks() -> tuple[dict[str, Entry], str]:
 
 def networks() -> dict[str, Entry]:
     """The table of networks, the files given at the start, and what this visitor has uploaded."""
-    uploaded: dict[str, Entry] = st.session_state.get("uploaded_networks", {})
-    return zoo.NETWORKS | local_networks()[0] | uploaded
+    return zoo.NETWORKS | local_networks()[0] | state().uploaded_networks
 
 
 

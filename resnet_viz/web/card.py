@@ -16,7 +16,7 @@ from ..networks.zoo import LoadedNetwork
 from ..recipes import recipe_named
 from ..recipes.shown import Shown
 from .drawing import Drawing, drawn
-from .session import Visit, palette, visit
+from .session import Visit, palette, state, visit
 
 FILES = st.components.v2.component(
     "resnet_viz_files",
@@ -61,7 +61,7 @@ def draw(
     if preview:
         chip(*shown.facts)
         return
-    st.session_state["cards"][key] = shown
+    state().cards[key] = shown
     if shown.draw or shown.facts:
         show_foot(shown, key)
 

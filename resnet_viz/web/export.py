@@ -9,7 +9,7 @@ from streamlit.navigation.page import StreamlitPage
 
 from ..recipes.document import answers_html
 from ..recipes.shown import Shown
-from .session import Visit
+from .session import Visit, state
 
 HELP = "One HTML file with these figures, where their numbers come from, and their Python; it opens without internet."
 
@@ -32,7 +32,7 @@ def of_itself(answers: Iterable[Shown]) -> bool:
 
 def export_button(page: StreamlitPage, visit: Visit) -> None:
     """The button that saves the page; the file is made when it is pressed."""
-    cards: dict[str, Shown] = st.session_state["cards"]  # this very one: a part of the page may draw its figures again
+    cards = state().cards  # this very one: a part of the page may draw its figures again
     name = "" if of_itself(cards.values()) else f"-{visit.subject.entry.name}"
     st.download_button(
         "Save this page",

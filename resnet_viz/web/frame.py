@@ -19,7 +19,7 @@ from .internals import leave_if_asked, session_id
 from .lessons import presenter, recorder
 from .network_choice import choose_network
 from .picker import choose_image
-from .session import Visit, choices, notice, palette, runs
+from .session import Visit, choices, notice, palette, runs, state
 from .share import link_to, share
 
 CSS = (Path(__file__).parent / "frame.css").read_text()
@@ -37,7 +37,8 @@ def frame(page: StreamlitPage, pages: Sequence[StreamlitPage]) -> None:
     """
     colours, path = palette(), page.url_path if page in pages else pages[0].url_path
     st.html(f"<style>:root {{ --muted: {colours.muted}; --background: {colours.background}; }}\n{CSS}</style>")
-    st.session_state["page"], st.session_state["pages"], st.session_state["cards"] = path, pages, {}
+    session = state()
+    session.page, session.pages, session.cards = path, pages, {}
     races.bring(st.query_params.to_dict())
     for fault in links.receive(path):
         notice(f"The link could not be used as it is: {fault}.")
@@ -46,7 +47,7 @@ def frame(page: StreamlitPage, pages: Sequence[StreamlitPage]) -> None:
     try:
         with st.sidebar:
             navigation(pages)
-            st.session_state["visit"] = sidebar(path)
+            session.visit = now = sidebar(path)
             links.send(path)
     except InputError as error:
         st.error(str(error))
@@ -63,7 +64,7 @@ def frame(page: StreamlitPage, pages: Sequence[StreamlitPage]) -> None:
     links.send(path)
     with st.sidebar:
         recorder(path)
-        export_button(page, st.session_state["visit"])
+        export_button(page, now)
 
 
 def follow_run() -> None:
@@ -84,7 +85,7 @@ def navigation(pages: Sequence[StreamlitPage]) -> None:
 
 def show_notices(place: st.delta_generator.DeltaGenerator) -> None:
     """Tell what there is to tell."""
-    notices: dict[str, float] = st.session_state.get("notices", {})
+    notices = state().notices
     if told := [sentence for sentence, at in notices.items() if time.monotonic() - at < TOLD_FOR]:
         place.warning("  \n".join(told))
 

@@ -1,20 +1,15 @@
 """Lessons: views in an order, each with a heading, a note and perhaps a question to be answered before the view is shown."""
 
-import csv
-import io
-import json
 import re
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import urlencode
 
 import streamlit as st
 
-from ..errors import InputError
 from . import links
+from .lesson import LONGEST_TEXT, MOST_STEPS, Running, Step, answer_sheet
 from .parts import page_named
-from .session import choices
+from .session import choices, state
 
 BUNDLED_LESSONS = Path(__file__).parents[1] / "lessons"
 FOCUS = st.components.v2.component(
@@ -39,80 +34,6 @@ HELP = {  # of each text of a step
     "question": "The view is shown when it has been answered.",
     "answer": "Shown with the view, after the prediction.",
 }
-LONGEST_FILE, MOST_STEPS, LONGEST_TEXT = 1_000_000, 100, 4_000
-
-
-@dataclass
-class Step:
-    """``link``: the view, as 'page?query'. Where there is a ``question``, the view and ``answer`` wait for a prediction."""
-
-    heading: str
-    note: str
-    link: str
-    question: str = ""
-    answer: str = ""
-
-    @property
-    def page(self) -> str:
-        return self.link.partition("?")[0]
-
-    @property
-    def query(self) -> links.Query:
-        return dict(parse_qsl(self.link.partition("?")[2]))
-
-
-@dataclass
-class Lesson:
-    """``teacher``: notes for the teacher (timing, usual misconceptions), in Markdown."""
-
-    title: str = "My lesson"
-    teacher: str = ""
-    steps: list[Step] = field(default_factory=list)
-
-    def to_json(self) -> str:
-        return json.dumps(asdict(self), indent=1, ensure_ascii=False) + "\n"
-
-
-@dataclass
-class Running:
-    """A lesson on its way. ``predictions``: by step, what was predicted; the answer to that step has been shown then."""
-
-    lesson: Lesson
-    step: int = 0
-    predictions: dict[int, str] = field(default_factory=dict)
-
-
-def read_lesson(text: str, pages: Sequence[str]) -> Lesson:
-    """A lesson from its JSON. Raises InputError saying what is wrong; ``pages``: the pages that a step may lead to."""
-    try:
-        data = json.loads(text)
-        lesson = Lesson(data["title"], data.get("teacher", ""), [Step(**step) for step in data["steps"]])
-        texts = [lesson.title, lesson.teacher, *(value for step in lesson.steps for value in vars(step).values())]
-        if not all(isinstance(value, str) for value in texts):
-            raise TypeError("title, notes and steps must be text")
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise InputError(f"This is not a lesson ({error}); open a JSON file that was saved here.") from error
-    if not 1 <= len(lesson.steps) <= MOST_STEPS or max(map(len, texts)) > LONGEST_TEXT:
-        raise InputError(f"A lesson has 1 to {MOST_STEPS} steps, with texts of up to {LONGEST_TEXT:,} characters.")
-    for number, step in enumerate(lesson.steps, start=1):
-        if step.page not in pages:
-            raise InputError(
-                f"The page of step {number} must be one of {', '.join(map(repr, pages))}; got {step.page[:40]!r}."
-            )
-    return lesson
-
-
-def answer_sheet(running: Running) -> str:
-    """Questions, predictions and answers as CSV."""
-    text = io.StringIO()
-    rows = csv.writer(text)
-    rows.writerow(["lesson", "step", "question", "prediction", "answer"])
-    for number, step in enumerate(running.lesson.steps):
-        if step.question:
-            rows.writerow(
-                [running.lesson.title, number + 1, step.question, running.predictions.get(number, ""), step.answer]
-            )
-    return text.getvalue()
 
 
 def plain(text: str) -> str:
@@ -122,7 +43,7 @@ def plain(text: str) -> str:
 
 def presenter() -> bool:
     """Above the page: the running lesson's step in large type, with its question. Returns whether the view may be shown."""
-    running: Running | None = st.session_state.get("lesson")
+    running = state().lesson
     if running is None:
         return True
     steps, step, waits = running.lesson.steps, running.lesson.steps[running.step], waits_for_prediction()
@@ -167,7 +88,7 @@ def presenter() -> bool:
             st.download_button("Answer sheet", answer_sheet(running), "answers.csv", "text/csv", on_click="ignore",
                                help="Questions, your predictions and the answers as a CSV file.")  # fmt: skip
             if st.button("End the lesson", help="The view stays; the lesson's box goes."):
-                del st.session_state["lesson"]
+                state().lesson = None
                 st.rerun()
             FOCUS(key="lesson_focus", data={"step": f"{running.lesson.title} {running.step}"}, width="content")
     return not waits
@@ -175,7 +96,7 @@ def presenter() -> bool:
 
 def waits_for_prediction() -> bool:
     """Whether a lesson is running whose step has a question that has not been answered yet."""
-    running: Running | None = st.session_state.get("lesson")
+    running = state().lesson
     return (
         running is not None
         and bool(running.lesson.steps[running.step].question)
@@ -193,7 +114,7 @@ def go(running: Running, step: int) -> None:
 
 def recorder(page: str) -> None:
     """In the sidebar: add what is seen to the lesson that this visitor records."""
-    recorded: Lesson = st.session_state.setdefault("recorded_lesson", Lesson())
+    recorded = state().recorded_lesson
     with st.popover(
         f"Lesson: {len(recorded.steps)} recorded" if recorded.steps else "Record a lesson",
         icon=":material/co_present:",

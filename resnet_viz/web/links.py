@@ -17,7 +17,7 @@ import streamlit as st
 from ..networks.zoo import block_names
 from . import cached
 from .internals import by_history
-from .session import BUNDLED, ITSELF, LARGEST_SEED, NOTHING, TWIN, Choices, change_lesion, choices
+from .session import BUNDLED, ITSELF, LARGEST_SEED, NOTHING, TWIN, Choices, change_lesion, choices, state
 
 READABLE = 24  # characters of ranges that a person may want to read
 LONGEST_QUERY = 2000  # characters of an incoming query; a longer one is none of this app's
@@ -170,7 +170,7 @@ def apply(query: Query, page: str, chosen: Choices) -> list[str]:
 
 def receive(page: str) -> list[str]:
     """Apply the address bar's query if the visitor came by it: an opened link, Back or Forward."""
-    query, written_on = st.query_params.to_dict(), st.session_state.get("query_written_on")
+    query, written_on = st.query_params.to_dict(), state().query_written_on
     if written_on is None or by_history():
         return take(query, page)
     if written_on != page:  # reached without a query, or by one that says what is chosen: all of it stays, own images too
@@ -180,12 +180,12 @@ def receive(page: str) -> list[str]:
 
 def forget() -> None:
     """Let the next query be applied whatever it is: also an empty one, which stands for the opening view."""
-    st.session_state.pop("query_written_on", None)
+    state().query_written_on = None
 
 
 def take(query: Query, page: str) -> list[str]:
     """Apply a query."""
-    st.session_state["query_written_on"] = page
+    state().query_written_on = page
     return apply(query, page, choices())
 
 
@@ -193,4 +193,4 @@ def send(page: str) -> None:
     """Write the query of what is chosen: in one call, and only when it is another, since each call adds to the history."""
     if (query := query_of(page, choices())) != st.query_params.to_dict():
         st.query_params.from_dict(query)
-    st.session_state["query_written_on"] = page
+    state().query_written_on = page

@@ -14,7 +14,7 @@ from ..networks import zoo
 from ..networks.zoo import Entry, LoadedNetwork, WeightsUnavailable
 from . import cached
 from .lessons import waits_for_prediction
-from .session import ITSELF, LARGEST_SEED, NOTHING, TWIN, Choices, choices
+from .session import ITSELF, LARGEST_SEED, NOTHING, TWIN, Choices, choices, state
 
 UPLOADS = tempfile.TemporaryDirectory(prefix="resnet_viz-")  # goes with the server
 UNTRAINED, TRAINED = "untrained", "trained"
@@ -57,7 +57,7 @@ def box(name: str, chosen: Choices) -> str:
 
 def load(entry: Entry, untrained: int | None) -> LoadedNetwork:
     """The network, fetched with a progress bar if need be; untrained, and labelled so, where its weights cannot be had."""
-    refused: dict[str, str] = st.session_state.setdefault("unavailable_weights", {})
+    refused = state().unavailable_weights
     if untrained is not None:
         return cached.network(entry, untrained)
     if entry.name not in refused or st.button("Try to fetch the weights again", key=f"fetch_again_{entry.name}",
@@ -109,7 +109,7 @@ def upload_weights() -> None:
     """Take a file of weights from the visitor's browser, if the server was started to allow that: safetensors only."""
     file = st.file_uploader("Your weights", type="safetensors", key="uploaded_weights",
                             help="A safetensors file for a network of the list; only you see it.")  # fmt: skip
-    faults: dict[str, str] = st.session_state.setdefault("faults_of_uploads", {})  # by file; '' for one that was taken
+    faults = state().faults_of_uploads
     if file is None:
         return
     if file.file_id in faults:
@@ -132,7 +132,7 @@ def add_weights(name: str, content: bytes, provenance: str = "") -> tuple[str, l
     entries, told = zoo.local_entries(path)
     if provenance:
         entries = [replace(entry, provenance=provenance) for entry in entries]
-    st.session_state.setdefault("uploaded_networks", {}).update({entry.name: entry for entry in entries})
+    state().uploaded_networks.update({entry.name: entry for entry in entries})
     return " ".join(told), entries
 
 

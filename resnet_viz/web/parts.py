@@ -15,7 +15,7 @@ from ..experiments.plan import Plan
 from ..figures.bars import Bars
 from ..networks.network import stage_of
 from ..recipes.shown import Shown
-from .session import LARGEST_SEED, Visit, change_lesion, choices, if_shown, redo_lesion, undo_lesion
+from .session import LARGEST_SEED, Visit, change_lesion, choices, if_shown, redo_lesion, state, undo_lesion
 from .strip import network_strip
 
 HE_2015, HE_2016 = "[He et al., 2015](https://arxiv.org/abs/1512.03385)", "[2016](https://arxiv.org/abs/1603.05027)"
@@ -26,8 +26,7 @@ Result = TypeVar("Result")
 
 def page_named(name: str) -> StreamlitPage:
     """A page to link to. (A link to its file would look the file up at every rerun.)"""
-    pages: list[StreamlitPage] = st.session_state["pages"]
-    return next(page for page in pages if page.url_path == name)
+    return next(page for page in state().pages if page.url_path == name)
 
 
 def question(visit: Visit | None, title: str, what_to_do: str, source: str) -> None:
@@ -197,7 +196,7 @@ def in_steps(
     """
     if (results := done_in_steps(key)) is not None:
         return results
-    waiting: dict[str, bool] = st.session_state.setdefault("waiting_in_steps", {})
+    waiting = state().cancelled
     place = st.empty()
     if waiting.get(title):
         st.caption("Cancelled; what was done is kept.")

@@ -4,7 +4,7 @@ import base64
 
 import streamlit as st
 
-from .session import if_shown
+from .session import if_shown, state
 
 EDITOR = st.components.v2.component(
     "resnet_viz_pixel_editor",
@@ -95,7 +95,7 @@ def pixel_editor(start: bytes, *, key: str) -> str:
 
     The drawing outlives a change of page. Anything but 784 bytes from the browser counts as nothing drawn.
     """
-    drawings: dict[str, str] = st.session_state.setdefault("drawings", {})
+    drawings = state().drawings
     encoded = base64.b64encode(start).decode()
 
     def take() -> None:

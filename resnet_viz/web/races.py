@@ -16,7 +16,7 @@ from . import cached, settings
 from .internals import session_id
 from .network_choice import add_weights
 from .parts import page_named
-from .session import LARGEST_SEED, choices, palette, runs
+from .session import LARGEST_SEED, choices, palette, runs, state
 from .strip import network_strip
 
 DEEPENED = "plain20, deepened"
@@ -64,14 +64,14 @@ def choose() -> Race:
 
 def step_looked_at(race: Race, steps: Sequence[int]) -> int:
     """The recorded step that the visitor looks at: the newest, until the slider is drawn back."""
-    kept: int | None = st.session_state.setdefault("looked_back", {}).get(race)
+    kept = state().step_looked_at.get(race)
     value = kept if kept is not None and kept in steps else steps[-1]
     if len(steps) == 1:
         return value
     now = time.monotonic()
     st.session_state["race_step"] = value
-    drawn: dict[int, float] = {step: at for step, at in st.session_state.get("newest_steps", {}).items() if now - at < OLD}
-    st.session_state["newest_steps"] = drawn | {steps[-1]: now}
+    drawn: dict[int, float] = {step: at for step, at in state().newest_steps.items() if now - at < OLD}
+    state().newest_steps = drawn | {steps[-1]: now}
 
     def take() -> None:
         looked = st.session_state["race_step"]
@@ -79,7 +79,7 @@ def step_looked_at(race: Race, steps: Sequence[int]) -> int:
         # that was the newest then, and is not a choice of the visitor's.
         if kept is None and time.monotonic() - drawn.get(looked, -OLD) < OLD:
             return
-        st.session_state["looked_back"] = {race: looked} if looked != steps[-1] else {}
+        state().step_looked_at = {race: looked} if looked != steps[-1] else {}
 
     st.select_slider("Step", steps, key="race_step", on_change=take, help="Go back through what was recorded; at its right end the slider follows the training.")  # fmt: skip
     return value

@@ -11,7 +11,7 @@ from ..experiments.race import Race
 from ..jobs.runs import ENDED, LONGEST_PAUSE, PAUSED, RUNNING, WAITING, JobType, Run
 from ..jobs.worker import GO_ON, PAUSE, STOP, Job
 from .internals import session_id
-from .session import choices, runs
+from .session import choices, runs, state
 
 
 def title_of(job: Job) -> str:
@@ -32,12 +32,13 @@ def start_button(job: Job) -> None:
         try:
             choices().run = runs().start(job, session_id()).id
         except InputError as error:
-            st.session_state["fault_of_start"] = str(error)
+            state().fault_of_start = str(error)
 
     st.button("Start", type="primary", icon=":material/play_arrow:", on_click=start,
               help="It is trained on the server; you may go to other pages meanwhile.")  # fmt: skip
-    if fault := st.session_state.pop("fault_of_start", ""):
-        st.error(fault)
+    if state().fault_of_start:
+        st.error(state().fault_of_start)
+        state().fault_of_start = ""
 
 
 def controls(run: Run[JobType], done: int, of: int, unit: str) -> Run[JobType]:

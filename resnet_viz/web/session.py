@@ -1,20 +1,23 @@
 """What one visitor has chosen: network, weights, image, lesion. It lives in session_state under keys of no widget."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import cast
+from typing import Any, cast
 
 import streamlit as st
+from streamlit.navigation.page import StreamlitPage
 
 from ..figures.palette import DARK, LIGHT, Palette
 from ..jobs.runs import Runs, start_worker
 from ..networks.description import Description
 from ..networks.images import ImageSet
-from ..networks.zoo import LoadedNetwork
+from ..networks.zoo import Entry, LoadedNetwork
+from ..recipes.shown import Shown
 from ..recipes.subject import Subject
 from . import snippets
 from .internals import is_here
+from .lesson import Lesson, Running
 
 LARGEST_SEED = 9999
 BUNDLED = "bundled"
@@ -133,16 +136,53 @@ gates = loaded.network.gates_without({lesion.blocks}, {lesion.gate:g})
         return self.subject.labels(images)
 
 
+@dataclass
+class State:
+    """What a session holds beside the values of its widgets. It outlives a change of page.
+
+    ``page``, ``pages``: where the visitor is, and could be; ``visit``: what the sidebar has left; ``cards``: the answers on this
+    page, by the key of their figure; ``notices``: sentences, and since when they are told; ``cancelled``: whether a
+    computation waits for a press, by what it does; ``query_written_on``: the page whose address says what is chosen, None
+    where the next query is to be applied whatever it is.
+    """
+
+    choices: Choices = field(default_factory=Choices)
+    page: str = ""
+    pages: Sequence[StreamlitPage] = ()
+    visit: Visit | None = None
+    cards: dict[str, Shown] = field(default_factory=dict)
+    notices: dict[str, float] = field(default_factory=dict)
+    cancelled: dict[str, bool] = field(default_factory=dict)
+    query_written_on: str | None = None
+    lesson: Running | None = None
+    recorded_lesson: Lesson = field(default_factory=Lesson)
+    opened_lesson: str = ""  # the id of its file
+    uploaded_networks: dict[str, Entry] = field(default_factory=dict)
+    unavailable_weights: dict[str, str] = field(default_factory=dict)  # by network, why
+    faults_of_uploads: dict[str, str] = field(default_factory=dict)  # by file; '' for one that was taken
+    drawings: dict[str, str] = field(default_factory=dict)
+    step_looked_at: dict[Any, int] = field(default_factory=dict)  # by race, where it is not the newest
+    newest_steps: dict[int, float] = field(default_factory=dict)  # when each was the newest
+    fault_of_start: str = ""
+
+
+def state() -> State:
+    """This session's own."""
+    if "state" not in st.session_state:
+        st.session_state["state"] = State()
+    return cast(State, st.session_state["state"])
+
+
 def visit() -> Visit:
     """What this page works on, as the sidebar left it."""
-    return cast(Visit, st.session_state["visit"])
+    now = state().visit
+    assert now, "the frame draws the sidebar before the page"
+    return now
 
 
 def choices() -> Choices:
     """This visitor's choices."""
-    if "choices" not in st.session_state:
-        st.session_state["choices"] = Choices()
-    return cast(Choices, st.session_state["choices"])
+    return state().choices
 
 
 def if_shown(key: str, callback: Callable[[], None]) -> Callable[[], None]:
@@ -152,7 +192,7 @@ def if_shown(key: str, callback: Callable[[], None]) -> Callable[[], None]:
 
 def notice(sentence: str) -> None:
     """Tell the visitor something above the page, for a while: a page may run again before anybody has read it."""
-    st.session_state.setdefault("notices", {})[sentence] = time.monotonic()
+    state().notices[sentence] = time.monotonic()
 
 
 def palette() -> Palette:

@@ -7,7 +7,7 @@ from typing import TypeVar
 import streamlit as st
 
 from .links import blocks_code, blocks_of_code, whole_number
-from .session import Visit, choices, if_shown, notice
+from .session import Visit, choices, if_shown, notice, state
 
 NONE = "none"
 ONE, SEVERAL = "this image", "several images"
@@ -74,7 +74,7 @@ def code_of_blocks(chosen: Sequence[str], options: Sequence[str]) -> str:
 
 def set_value(name: str, value: Value, default: Value, code: Callable[[Value], str] = str) -> None:
     """Set a value of this page: at its own control, or from elsewhere by a click in a figure."""
-    stored = choices().settings.setdefault(st.session_state["page"], {})
+    stored = choices().settings.setdefault(state().page, {})
     if value == default:
         stored.pop(name, None)
     else:
@@ -101,7 +101,7 @@ def setting(
     name: str, default: Value, parse: Callable[[str], Value], code: Callable[[Value], str]
 ) -> tuple[Value, str, Callable[[], None]]:
     """The value kept under a name, the key of the widget that shows it, and what to call when the visitor changes it."""
-    page = st.session_state["page"]
+    page = state().page
     stored = choices().settings.setdefault(page, {})
     came_with_link = name in choices().unread
     choices().unread.discard(name)

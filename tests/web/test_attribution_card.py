@@ -16,12 +16,12 @@ pytestmark = pytest.mark.usefixtures("few_images")
 
 
 def cards(app) -> dict:
-    return app.session_state["cards"]
+    return app.session_state["state"].cards
 
 
 def test_the_page_shows_the_attributions_of_the_lesion_beside_those_of_the_intact_network() -> None:
     app = opened("layer_deletion", {**SMALL, "deleted": "4"})
-    shown, image = cards(app), app.session_state["visit"].image
+    shown, image = cards(app), app.session_state["state"].visit.image
     loaded = cached.network(NETWORKS["fashion-resnet20"])
     gates = tuple(loaded.network.gates_without(["layer2.1"]))
     settings = loaded.network, loaded.entry.preprocessing, image, int(image.labels[0])
@@ -61,7 +61,7 @@ def test_the_block_is_chosen_on_a_slider_and_stands_in_the_link() -> None:
 
 def test_large_networks_wait_for_a_press_before_they_integrate() -> None:
     app = opened("layer_deletion", {"network": "cifar10-resnet20", "beside": "nothing"})
-    assert app.session_state["visit"].images.labels is None
+    assert app.session_state["state"].visit.images.labels is None
     assert "grad_cam" in cards(app) and "integrated_gradients" not in cards(app)
     button(app, "Integrated gradients").click().run()
     assert not app.exception

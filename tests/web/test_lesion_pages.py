@@ -79,10 +79,10 @@ def yield_all(steps, into: list) -> Shown:
 def test_shapley_values_come_at_a_press_and_add_up(monkeypatch) -> None:
     monkeypatch.setattr(ask, "LONG", 0.0)  # so that they show how far they are
     app = opened("block_importance", SMALL)
-    assert [trace["name"] for trace in traces_of(next(iter(app.session_state["cards"].values())))] == ["deletion, nats", "first order, nats", "|F(x)| / |x|"]  # fmt: skip
+    assert [trace["name"] for trace in traces_of(next(iter(app.session_state["state"].cards.values())))] == ["deletion, nats", "first order, nats", "|F(x)| / |x|"]  # fmt: skip
     button(app, "Add Shapley values").click().run()
     assert not app.exception
-    traces = traces_of(next(iter(app.session_state["cards"].values())))
+    traces = traces_of(next(iter(app.session_state["state"].cards.values())))
     assert [trace["name"] for trace in traces] == [
         "deletion, nats",
         "first order, nats",
@@ -100,7 +100,7 @@ def test_shapley_values_come_at_a_press_and_add_up(monkeypatch) -> None:
     assert list(traces[3]["y"]) == pytest.approx(shapley_exact(*settings).mean)
     assert app.query_params["shapley"] in ("yes", ["yes"])
     again = opened("block_importance", {**SMALL, "shapley": "yes"})  # a reload, or the link
-    assert list(traces_of(next(iter(again.session_state["cards"].values())))[3]["y"]) == list(traces[3]["y"])
+    assert list(traces_of(next(iter(again.session_state["state"].cards.values())))[3]["y"]) == list(traces[3]["y"])
 
 
 @pytest.mark.usefixtures("few_images")
@@ -134,7 +134,7 @@ def test_the_images_of_the_chosen_block_are_those_whose_loss_rises_most() -> Non
     both = [loaded.network.gates_without(["layer1.1"]), loaded.intact]
     rise = np.subtract(*loss_of_each(loaded.network, loaded.entry.preprocessing, images, both))
     worst = int(rise.argmax())
-    (first, *_) = app.session_state["cards"]["most_harmed"].pictures
+    (first, *_) = app.session_state["state"].cards["most_harmed"].pictures
     assert first.caption == f"{images.names[worst].split(',')[0]}: +{rise[worst]:.1f} nats"
     assert f"over all of them by {rise.mean():.2f} nats on average" in texts(app)
 
@@ -142,7 +142,7 @@ def test_the_images_of_the_chosen_block_are_those_whose_loss_rises_most() -> Non
 def test_the_page_says_what_the_network_would_say_after_the_chosen_block() -> None:
     app = opened("early_stop", {**SMALL, "block": "4"})
     loaded = cached.network(NETWORKS["fashion-resnet20"])
-    said = cached.probabilities(loaded, app.session_state["visit"].image, (1.0,) * 5 + (0.0,) * 4)
+    said = cached.probabilities(loaded, app.session_state["state"].visit.image, (1.0,) * 5 + (0.0,) * 4)
     expected = f"Stopped after layer2.1, it would say {loaded.entry.classes[said.argmax()]} ({said.max():.3g})"
     assert any(expected in each.value for each in app.header)
 
@@ -150,7 +150,7 @@ def test_the_page_says_what_the_network_would_say_after_the_chosen_block() -> No
 @pytest.mark.usefixtures("few_images")
 def test_a_path_is_picked_by_hand_and_stands_in_the_link() -> None:
     app = opened("strongest_paths", SMALL)
-    subject = app.session_state["visit"].subject
+    subject = app.session_state["state"].visit.subject
     asked = subject.loaded.network, subject.loaded.inputs(subject.image), subject.image.labels.to(device())
     assert "rank 1 of those found" in texts(app)
     right, looked_at = recall(*asked)
@@ -189,7 +189,7 @@ def test_the_histories_of_short_paths_are_compared_as_scipy_compares_them() -> N
 @pytest.mark.usefixtures("all_trained")
 def test_the_matched_experiment_comes_first_with_its_norms_taken_anew() -> None:
     page = opened("short_paths")
-    assert list(page.session_state["cards"]) == ["matched_blocks", "short_paths"]
+    assert list(page.session_state["state"].cards) == ["matched_blocks", "short_paths"]
     ordinary = [run["test_error_pct"] for run in short_path_runs("fashion-resnet56")["all 27 blocks"]]
     for way, errors in (("13 of 27 blocks a batch", [30, 32, 34]), ("13 of 27 blocks a batch, batch norms' statistics taken anew with all blocks, 9.00 %", [9.5, 9, 8.5])):  # fmt: skip
         low, high = stats.ttest_ind(errors, ordinary, equal_var=False).confidence_interval()
@@ -206,7 +206,7 @@ def test_the_errors_of_three_times_the_epochs_stand_beside_those_of_ten() -> Non
 def test_the_histories_of_short_paths_are_of_one_network_whatever_is_chosen() -> None:
     page = opened("short_paths", {"network": "cifar10-resnet20"})
     assert not any("predictions mean nothing" in warning.value for warning in page.warning)
-    *_, card = page.session_state["cards"].values()
+    *_, card = page.session_state["state"].cards.values()
     assert card.sources[0].startswith("fashion-resnet20, ")
 
 

@@ -6,7 +6,8 @@ import json
 import pytest
 
 from resnet_viz.errors import InputError
-from resnet_viz.web.lessons import BUNDLED_LESSONS, Lesson, Running, Step, answer_sheet, read_lesson
+from resnet_viz.web.lesson import Lesson, Running, Step, answer_sheet, read_lesson
+from resnet_viz.web.lessons import BUNDLED_LESSONS
 from tests.web.test_pages import NAMES, opened, texts
 
 PATHS = [name for name in NAMES if name != "start"] + [""]
@@ -86,7 +87,7 @@ def test_the_answer_sheet_holds_questions_predictions_and_answers() -> None:
 @pytest.mark.usefixtures("few_images")
 def test_the_view_waits_for_the_prediction() -> None:
     app = opened("layer_deletion", {"network": "fashion-resnet20"})
-    app.session_state["lesson"] = Running(
+    app.session_state["state"].lesson = Running(
         Lesson("L", "", [Step("A step", "A note.", "layer_deletion", "How much?", "So much.")])
     )
     app.run()

@@ -9,7 +9,7 @@ from streamlit.testing.v1 import AppTest
 from resnet_viz.networks.zoo import NETWORKS, block_names
 from resnet_viz.web import frame
 from resnet_viz.web.links import OPENING, apply, blocks_code, blocks_of_code, query_of, receive
-from resnet_viz.web.session import ITSELF, NOTHING, TWIN, Choices, Lesion
+from resnet_viz.web.session import ITSELF, NOTHING, TWIN, Choices, Lesion, state
 from tests.web.test_pages import button, opened, texts
 
 
@@ -108,10 +108,10 @@ def seen(chosen: Choices) -> tuple[object, ...]:
 @pytest.mark.parametrize("seed", range(60))
 def test_any_view_comes_back_from_its_query_whatever_was_chosen_before(seed: int) -> None:
     draw = random.Random(seed)
-    opening = st.session_state["choices"] = Choices()
+    opening = state().choices = Choices()
     apply({}, "gradient_flow", opening)
     view = opening if seed == 0 else some_view(draw)
-    before = st.session_state["choices"] = some_view(draw)
+    before = state().choices = some_view(draw)
     said = query_of("gradient_flow", view)
     assert apply(said, "gradient_flow", before) == []
     assert seen(before) == seen(view)
@@ -138,12 +138,12 @@ def test_a_link_that_does_not_name_network_or_image_means_what_it_always_meant(o
     app = opened("stage_diagram", old)
     assert "fashion-resnet34: 34 layers" in texts(app) and not app.warning
     assert query(app) == {"network": "fashion-resnet34"} | {name: old[name] for name in old if name != "image"}
-    assert app.session_state["choices"].position == 200
+    assert app.session_state["state"].choices.position == 200
 
 
 def test_an_own_image_stays_where_a_link_to_another_page_says_what_is_chosen() -> None:
-    chosen = st.session_state["choices"] = some_view(random.Random(1))
-    chosen.source, st.session_state["query_written_on"] = "draw", "stage_diagram"
+    chosen = state().choices = some_view(random.Random(1))
+    chosen.source, state().query_written_on = "draw", "stage_diagram"
     st.query_params.from_dict(query_of("gradient_flow", chosen))
     assert receive("gradient_flow") == [] and chosen.source == "draw"
     st.query_params.from_dict({"network": "fashion-resnet20"})

@@ -17,7 +17,7 @@ from resnet_viz.recipes import gradient_flow
 from resnet_viz.recipes.subject import Subject
 from resnet_viz.web import cached
 from resnet_viz.web.export import page_html
-from resnet_viz.web.lessons import Lesson, Running, Step
+from resnet_viz.web.lesson import Lesson, Running, Step
 
 PAGES = Path(__file__).parents[2] / "pages"
 NAMES = [page.stem for page in sorted(PAGES.glob("*.py"))]
@@ -86,7 +86,7 @@ def test_deletion_shows_the_set_error_of_the_chosen_network() -> None:
     for name in ("fashion-resnet20", "fashion-plain20"):
         choose(app, name)
         loaded = cached.network(NETWORKS[name])
-        images = app.session_state["visit"].images
+        images = app.session_state["state"].visit.images
         gates = (1.0,) * len(loaded.network.blocks)
         wrong = (cached.predictions(loaded, images, gates) != images.labels.numpy()).sum()
         assert f"{len(images):,} images: {wrong / 10:.1f} % error" in texts(app)
@@ -153,7 +153,7 @@ def test_untrained_networks_are_told_apart() -> None:
     shown = []
     for network in ("fashion-resnet20", "fashion-preact56"):
         choose(app, network)
-        shown.append(app.session_state["cards"]["untrained"].says)
+        shown.append(app.session_state["state"].cards["untrained"].says)
     assert shown[0] != shown[1]
 
 
@@ -166,7 +166,7 @@ def test_gradients_that_do_not_exist_are_refused(settings: dict[str, str]) -> No
 
 def test_a_figure_names_the_networks_and_images_it_was_made_from() -> None:
     app = opened("gradient_flow", {"network": "fashion-resnet20"})
-    told = {key: "\n".join(shown.sources) for key, shown in app.session_state["cards"].items()}
+    told = {key: "\n".join(shown.sources) for key, shown in app.session_state["state"].cards.items()}
     assert (
         "fashion-resnet20, untrained, seed 0" in told["untrained"]
         and "weights" not in told["untrained"].splitlines()[0]
@@ -190,8 +190,8 @@ def test_formulas_stand_at_their_figures_and_in_the_saved_page(
     page: str, formulas: dict[str, str], network: str
 ) -> None:
     app = opened(page, {"network": network})
-    cards = app.session_state["cards"]
-    saved = html.unescape(page_html(page, cards.values(), app.session_state["visit"]))
+    cards = app.session_state["state"].cards
+    saved = html.unescape(page_html(page, cards.values(), app.session_state["state"].visit))
     if page == "path_unrolling" and network == "fashion-plain20":
         assert not [shown for shown in cards.values() if shown.draw]
         return
@@ -211,7 +211,7 @@ def test_the_first_page_needs_neither_typesetter_nor_italics() -> None:
 def test_the_saved_page_has_its_figures_and_pictures_in_their_order() -> None:
     app = opened("layer_deletion", {"network": "fashion-resnet20", "deleted": "0"})
     app.run()  # once more, now that every block has been deleted in turn
-    saved = page_html("", app.session_state["cards"].values(), app.session_state["visit"])
+    saved = page_html("", app.session_state["state"].cards.values(), app.session_state["state"].visit)
     order = ["This image: ", "1,000 images: ", "Every block deleted in turn", "Which classes suffer?", " predictions change"]
     shown = saved[saved.index("</script></head>") :]
     at = [shown.index(part) for part in order]
@@ -224,20 +224,20 @@ def test_the_saved_page_has_its_figures_and_pictures_in_their_order() -> None:
 def test_a_saved_page_names_what_it_is_of() -> None:
     for page, of in (("learning_identity", "stacks of 1 to 50 blocks"), ("short_paths", "fashion-resnet20, trained in three ways")):
         app = opened(page, {"network": "fashion-resnet34"})
-        head = page_html(page, app.session_state["cards"].values(), app.session_state["visit"]).split("<section>")[0]
+        head = page_html(page, app.session_state["state"].cards.values(), app.session_state["state"].visit).split("<section>")[0]
         assert of in head and "fashion-resnet34, trained" not in head
 
 
 def test_a_saved_page_has_its_tables() -> None:
     app = opened("degradation")
-    saved = page_html("", app.session_state["cards"].values(), app.session_state["visit"])
+    saved = page_html("", app.session_state["state"].cards.values(), app.session_state["state"].visit)
     assert "<td>ResNet-34, option A</td>\n<td>ImageNet, top 1, 10-crop</td>\n<td>25.03</td>" in saved
 
 
 @pytest.mark.usefixtures("few_images")
 def test_the_button_after_cancel_says_what_it_does() -> None:
     app = opened("gradient_flow", {"network": "fashion-resnet20"})
-    app.session_state["waiting_in_steps"] = {"Trace the trained networks": True}  # as Cancel leaves it
+    app.session_state["state"].cancelled = {"Trace the trained networks": True}  # as Cancel leaves it
     app.segmented_control(key="/gradient").set_value("branch").run()
     assert "Trained" not in [header.value for header in app.header]
     button(app, "Trace the trained networks").click().run()
@@ -297,7 +297,7 @@ def test_every_control_of_a_lesson_says_what_it_does() -> None:
     button(app, "Add this view").click().run()
     assert [each.label for each in app.button].count("Start") == 4
     assert without_help(app.main) == []
-    app.session_state["lesson"] = Running(Lesson("L", "", [Step("h", "n", "lessons", "question?", "a")]))
+    app.session_state["state"].lesson = Running(Lesson("L", "", [Step("h", "n", "lessons", "question?", "a")]))
     app.run()
     assert without_help(app.main) == []
     button(app, "Show what happens").click().run()
@@ -338,7 +338,7 @@ def test_two_files_of_one_architecture_stand_beside_each_other_on_every_page(mon
         shown = texts(app) + str([chart.proto.spec for chart in app.get("plotly_chart")])
         assert "fashion-resnet20:second" in shown or page in ("stage_diagram", *OF_OTHER_NETWORKS)
         if page not in OF_OTHER_NETWORKS:
-            card = next(card for card in app.session_state["cards"].values() if card.python)
+            card = next(card for card in app.session_state["state"].cards.values() if card.python)
             exec(compile(card.python, page, "exec"), {})  # it names the files
     app = opened("stage_diagram", link)
     app.segmented_control(key="/maps_of").set_value("the one beside it").run()

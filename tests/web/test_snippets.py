@@ -37,7 +37,7 @@ FIGURES = {
 @pytest.mark.parametrize("page", FIGURES)
 def test_the_python_under_each_figure_makes_its_numbers(page: str) -> None:
     app = opened(page, QUICK | {"network": "fashion-resnet20", "deleted": "2", "image": "13"})
-    cards = {key: shown for key, shown in app.session_state["cards"].items() if shown.python and shown.draw}
+    cards = {key: shown for key, shown in app.session_state["state"].cards.items() if shown.python and shown.draw}
     assert cards.keys() == FIGURES[page]
     RESULTS.forget()  # what is made again is measured again
     for key, shown in cards.items():
