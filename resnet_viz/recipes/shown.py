@@ -192,11 +192,13 @@ def arguments(subject: Subject) -> str:
     return ", ".join(parts)
 
 
-def sources(subjects: Iterable[Subject], images: ImageSet) -> tuple[str, ...]:
-    """Which networks, with which weights, and which images: what an exported file says of itself."""
+def sources(subjects: Iterable[Subject], images: ImageSet | None = None) -> tuple[str, ...]:
+    """Which networks, with which weights, and which images, if any: what an exported file says of itself."""
     networks = [each.loaded for each in subjects]
-    lines = (
+    lines = [
         f"{each.entry.name}, {each.weights}" + (f", weights {each.digest[:12]}" if each.trained else "")
         for each in networks
-    )
-    return *lines, f"images: {images.names[0] if len(images) == 1 else images.title}"
+    ]
+    if images is not None:
+        lines.append(f"images: {images.names[0] if len(images) == 1 else images.title}")
+    return tuple(lines)

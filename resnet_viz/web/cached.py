@@ -2,8 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import cache, wraps
 from io import BytesIO
 from pathlib import Path
@@ -13,15 +12,10 @@ from torch import Tensor
 
 from ..engine import kept as engine
 from ..errors import InputError
-from ..experiments import (
-    trace,
-)
 from ..networks import zoo
-from ..networks.description import Description, Part, blank, branch_layers_of, describe
-from ..networks.description import stem_and_head as stem_and_head_of
-from ..networks.device import device
-from ..networks.images import ImageSet, open_photo
-from ..networks.zoo import Entry, LoadedNetwork
+from ..networks.description import Description, describe
+from ..networks.images import open_photo
+from ..networks.zoo import Entry
 from ..places import CHECKPOINTS
 from ..recipes import measures
 from .session import state
@@ -48,15 +42,6 @@ def kept_in_turn(compute: Callable[Given, Result]) -> Callable[Given, Result]:
         return engine.kept(compute, *args, **kwargs)  # type: ignore[arg-type]
 
     return call
-
-
-@contextmanager
-def timed() -> Iterator[list[str]]:
-    """After the block of code, the list says how long its results took to compute, as a chip says it."""
-    said: list[str] = []
-    with engine.timed() as seconds:
-        yield said
-    said.append(f"{sum(seconds):.2f} s on {device().type.upper()}")
 
 
 network, images, images_at = measures.network, measures.images, measures.images_at
@@ -98,41 +83,6 @@ def fitted(entry: Entry, name: str, photo: bytes) -> Tensor:
 def description_of_row(entry: Entry) -> Description:
     """Of a network without weights."""
     return describe(zoo.architecture(entry), entry.preprocessing)
-
-
-@kept_in_turn
-def stem_and_head(entry: Entry) -> tuple[list[Part], list[Part]]:
-    """The layers of a network's stem and head."""
-    return stem_and_head_of(zoo.architecture(entry), entry.preprocessing)
-
-
-@kept_in_turn
-def branch_layers(entry: Entry, block: str) -> list[Part]:
-    """The layers of one block's branch."""
-    network = zoo.architecture(entry)
-    parts = {part.name: part for part in describe(network, entry.preprocessing).blocks}
-    return branch_layers_of(network.blocks[block], blank(network, parts[block].in_shape))
-
-
-@kept
-def block_maps(loaded: LoadedNetwork, image: ImageSet, block: str) -> trace.BlockMaps:
-    return trace.block_maps(loaded.network, loaded.inputs(image), block)
-
-
-@kept_in_turn
-def family(name: str) -> list[dict[str, str | int | float | None]]:
-    """A row of facts for each network of a family, recomputed from the models."""
-    rows: list[dict[str, str | int | float | None]] = []
-    for entry in zoo.NETWORKS.values():
-        if entry.family == name:
-            facts = describe(zoo.architecture(entry), entry.preprocessing)
-            measured = history(entry.name)
-            rows.append({
-                "network": entry.name, "blocks": facts.blocks[0].kind, "layers": facts.layers, "parameters": facts.params,
-                "in convolutions": facts.convolution_params, "in head": facts.head.params, "multiply-adds, M": round(facts.macs / 1e6, 1),
-                "error, %": measured["test_error_pct"] if measured else entry.published_error_pct, "source": entry.provenance,
-            })  # fmt: skip
-    return rows
 
 
 @kept

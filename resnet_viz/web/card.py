@@ -32,6 +32,7 @@ def draw(
     key: str = "",
     *,
     words: bool = True,
+    foot: bool = True,
     preview: bool = False,
     on_select: Callable[[], None] | None = None,
 ) -> None:
@@ -39,7 +40,8 @@ def draw(
     see, and below it a chip with its files and its Python. The files (SVG, PNG, CSV) are made in the visitor's browser.
 
     ``key``: of the figure on this page; its recipe's name, unless the page asks the recipe twice. ``words``: whether its title
-    and what it says are drawn, too. ``preview``: a part of what is to come, without files. ``on_select``: called when a point is clicked.
+    and what it says are drawn, too; ``foot``: its caption and its chip, which several figures may share. ``preview``: a part of
+    what is to come, without files. ``on_select``: called when a point is clicked.
     """
     key = key or shown.recipe.partition(".")[2]
     if shown.title and words:
@@ -51,19 +53,25 @@ def draw(
     if shown.draw:
         show_figure(shown, None if preview else key, on_select)
     if shown.rows:
-        st.dataframe(pd.DataFrame(shown.rows), hide_index=True)
+        show_table(pd.DataFrame(shown.rows))
     if shown.pictures:
         with st.container(horizontal=True):
             for each in shown.pictures:
                 st.image(each.png, width=WIDTH, caption=each.caption, alt=each.alt)
-    if shown.caption:
+    if shown.caption and foot:
         st.caption(shown.caption)
     if preview:
         chip(*shown.facts)
         return
     state().cards[key] = shown
     if shown.draw or shown.facts:
-        show_foot(shown, key)
+        show_foot(shown, key, shown.facts if foot else ())
+
+
+def show_table(rows: pd.DataFrame) -> None:
+    """A table, its numbers as the visitor's language writes them."""
+    numbers = {name: st.column_config.NumberColumn(format="localized") for name in rows.select_dtypes("number")}
+    st.dataframe(rows, hide_index=True, column_config=numbers)
 
 
 def show_figure(shown: Shown, key: str | None, on_select: Callable[[], None] | None) -> None:
@@ -74,12 +82,12 @@ def show_figure(shown: Shown, key: str | None, on_select: Callable[[], None] | N
     st.plotly_chart(figure, theme=None, key=key, config={"displayModeBar": False}, alt=alt, **selection)
 
 
-def show_foot(shown: Shown, key: str) -> None:
+def show_foot(shown: Shown, key: str, facts: Sequence[str]) -> None:
     """Where the numbers come from, the figure's files, and its Python."""
     colours = palette()
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        if shown.facts:
-            chip(*shown.facts)
+        if facts:
+            chip(*facts)
         if not shown.draw:
             return
         data = {
