@@ -7,7 +7,8 @@ from pathlib import Path
 
 from ..citation import CITE
 from ..networks.device import describe_device
-from ..networks.zoo import NETWORKS
+from ..networks.zoo import NETWORKS, LoadedNetwork
+from . import measures
 from .shown import Shown, recipe
 
 __all__ = ["networks", "software", "words"]
@@ -38,3 +39,18 @@ def software() -> Shown:
     """How to cite it, what it runs on, and with which libraries."""
     versions = ", ".join(f"{name} {version(name)}" for name in LIBRARIES if find_spec(name))
     return Shown(title="This software", says=f"{CITE}. {describe_device()}; {versions}. {PHOTOS}")
+
+
+def network_line(loaded: LoadedNetwork, *, told: bool) -> str:
+    """One line about a network: blocks, parameters, and if it may be ``told`` the error and where it was measured."""
+    description, history = measures.description(loaded), measures.history(loaded.entry.name)
+    text = f"{len(description.blocks)} blocks · {description.params / 1e6:.2f} M parameters"
+    if not told:
+        return text
+    if not loaded.trained:
+        return f"{text} · **{loaded.weights}**, batch norms calibrated"
+    if history:
+        return f"{text} · test error {history['test_error_pct']:.1f} % ({history['test_images']:,} images)"
+    if loaded.entry.published_error_pct is not None:
+        return f"{text} · published error {loaded.entry.published_error_pct:.1f} %"
+    return f"{text} · {loaded.weights}"

@@ -1,5 +1,6 @@
 """What several recipes need of a network, each computed once: kept by content, in turn, and never changed afterwards."""
 
+import json
 import time
 from collections.abc import Callable, Generator, Iterable, Sequence
 from functools import lru_cache
@@ -18,6 +19,7 @@ from ..networks.description import Description, describe
 from ..networks.device import device
 from ..networks.images import ImageSet
 from ..networks.zoo import Entry, LoadedNetwork
+from ..places import CHECKPOINTS
 
 Result = TypeVar("Result")
 Gates = tuple[float, ...]
@@ -50,6 +52,25 @@ def description(loaded: LoadedNetwork) -> Description:
 
 def _description(loaded: LoadedNetwork) -> Description:
     return describe(loaded.network, loaded.entry.preprocessing)
+
+
+def description_of_row(entry: Entry) -> Description:
+    """The same of a network without weights."""
+    return kept(_description_of_row, entry)
+
+
+def _description_of_row(entry: Entry) -> Description:
+    return describe(zoo.architecture(entry), entry.preprocessing)
+
+
+def history(name: str) -> dict[str, Any] | None:
+    """The training history that lies beside a bundled network's weights."""
+    return kept(_history, name, quick=True)
+
+
+def _history(name: str) -> dict[str, Any] | None:
+    path = CHECKPOINTS / f"{name}.json"
+    return json.loads(path.read_text()) if path.is_file() else None
 
 
 def over_set(

@@ -9,14 +9,10 @@ import pandas as pd
 import streamlit as st
 
 from ..citation import CITE
-from ..figures.palette import Palette
-from ..figures.plot import Plot
-from ..networks.images import ImageSet
-from ..networks.zoo import LoadedNetwork
 from ..recipes import recipe_named
 from ..recipes.shown import Shown
 from .drawing import Drawing, drawn
-from .session import Visit, palette, state, visit
+from .session import palette, state, visit
 
 FILES = st.components.v2.component(
     "resnet_viz_files",
@@ -113,30 +109,3 @@ def chip(*facts: str) -> None:
 def provenance(shown: Shown) -> tuple[str, ...]:
     """What every exported file says of itself, in lines."""
     return *shown.sources, " · ".join(shown.facts).replace("**", ""), f"{visit().link} · {CITE}"
-
-
-# Until every page asks recipes:
-
-
-def card(
-    now: Visit, key: str, figure: partial[Plot], *facts: str, alt: str, title: str = "", formula: str = "", says: str = "", caption: str = "", python: str = "",
-    of: Sequence[LoadedNetwork] = (), images: ImageSet | None = None, origin: str = "", on_select: Callable[[], None] | None = None,
-) -> None:  # fmt: skip
-    seen = images or now.image
-    networks = (
-        f"{each.entry.name}, {each.weights}" + (f", weights {each.digest[:12]}" if each.trained else "")
-        for each in of or [now.loaded]
-    )
-    lines = (origin,) if origin else (*networks, f"images: {seen.names[0] if len(seen) == 1 else seen.title}")
-    made = Shown(title=title, draw=partial(_of_old, figure), says=says, formula=formula, caption=caption, alt=alt, facts=facts, sources=lines,
-                 of="" if origin else now.loaded.entry.name, python=now.python(python) if python else "")  # fmt: skip
-    draw(made, key, on_select=on_select)
-
-
-def _of_old(figure: partial[Plot], palette: Palette) -> Plot:  # noqa: ARG001  (the figure has its own)
-    return figure()
-
-
-def show(figure: partial[Plot]) -> None:
-    """A figure alone, under no fixed key: a part of what is to come."""
-    st.plotly_chart(Drawing(drawn(figure)), theme=None, config={"displayModeBar": False})

@@ -15,8 +15,9 @@ from typing import TypeVar
 import streamlit as st
 
 from ..networks.zoo import block_names
-from . import cached
+from ..recipes import measures
 from .internals import by_history
+from .networks import networks
 from .session import BUNDLED, ITSELF, LARGEST_SEED, NOTHING, TWIN, Choices, change_lesion, choices, state
 
 READABLE = 24  # characters of ranges that a person may want to read
@@ -91,8 +92,8 @@ def run_id(text: str) -> str:
 
 def query_of(page: str, chosen: Choices) -> Query:
     """The query that restores on this page what is chosen: none for the opening view. A visitor's own images are not in it."""
-    entry, lesion = cached.networks()[chosen.network], chosen.lesion(chosen.network)
-    blocks, last = block_names(entry), len(cached.images(entry)) - 1  # other data sets have fewer images
+    entry, lesion = networks()[chosen.network], chosen.lesion(chosen.network)
+    blocks, last = block_names(entry), len(measures.images(entry)) - 1  # other data sets have fewer images
     position = min(chosen.position, last)
     block = chosen.block.get(chosen.network, blocks[0])
     parts = {
@@ -131,19 +132,19 @@ def apply(query: Query, page: str, chosen: Choices) -> list[str]:
             raise ValueError(text)
         return float(text)
 
-    networks = cached.networks()
-    comparisons = {name.replace(", ", "-"): name for name in (ITSELF, NOTHING, *networks)}
+    known = networks()
+    comparisons = {name.replace(", ", "-"): name for name in (ITSELF, NOTHING, *known)}
     entry = read(
         "network",
-        one_of(networks),
-        networks[OPENING["network"] if "network" in query else UNNAMED_NETWORK],
+        one_of(known),
+        known[OPENING["network"] if "network" in query else UNNAMED_NETWORK],
         f"the name of a network in the list{OF_A_RACE if ':' in query.get('network', '') else ''}",
     )
     if faults and any(name in query for name in OF_ITS_BLOCKS):
         faults.append("what it says of that network's blocks was left out too")
         query = {name: text for name, text in query.items() if name not in OF_ITS_BLOCKS}
     chosen.beside = read("beside", one_of(comparisons), TWIN, "a network, itself-untrained or nothing")
-    blocks, images = block_names(entry), len(cached.images(entry))
+    blocks, images = block_names(entry), len(measures.images(entry))
     last = len(blocks) - 1
     chosen.network, chosen.source = entry.name, BUNDLED
     chosen.untrained = read("seed", lambda text: whole_number(text, LARGEST_SEED), None, f"0 to {LARGEST_SEED}")

@@ -12,8 +12,10 @@ import streamlit as st
 
 from ..networks import zoo
 from ..networks.zoo import Entry, LoadedNetwork, WeightsUnavailable
-from . import cached
+from ..recipes import measures
+from ..recipes.about import network_line
 from .lessons import waits_for_prediction
+from .networks import local_networks, networks
 from .session import ITSELF, LARGEST_SEED, NOTHING, TWIN, Choices, choices, state
 
 UPLOADS = tempfile.TemporaryDirectory(prefix="resnet_viz-")  # goes with the server
@@ -32,18 +34,18 @@ def choose_network(chosen: Choices) -> tuple[LoadedNetwork, LoadedNetwork | None
         untrained = st.session_state[weights_key] == UNTRAINED
         chosen.untrained = st.session_state.get("seed_box", 0) if untrained else None
 
-    networks = cached.networks()
-    if fault := cached.local_networks()[1]:
+    choosable, fault = networks(), local_networks()[1]
+    if fault:
         st.error(fault)
-    st.selectbox("Network", list(networks), key=network_key, on_change=take,
+    st.selectbox("Network", list(choosable), key=network_key, on_change=take,
                  help="What every page looks at; fashion-* come with this app, the others are fetched when first chosen.")  # fmt: skip
     st.segmented_control("Weights", [TRAINED, UNTRAINED], key=weights_key, required=True, on_change=take,
                          help="Untrained: seeded initial weights, batch norms set by one pass over fixed images.")  # fmt: skip
     if chosen.untrained is not None:
         st.number_input("Seed of the initial weights", 0, LARGEST_SEED, key="seed_box", on_change=take,
                         help=f"The same seed gives the same initial weights. From 0 to {LARGEST_SEED:,}.")  # fmt: skip
-    loaded = load(networks[chosen.network], chosen.untrained)
-    st.caption(facts(loaded, told=not waits_for_prediction()))
+    loaded = load(choosable[chosen.network], chosen.untrained)
+    st.caption(network_line(loaded, told=not waits_for_prediction()))
     if os.environ.get("RESNET_VIZ_UPLOADS") == "1":
         upload_weights()
     return loaded, beside(chosen, loaded)
@@ -59,7 +61,7 @@ def load(entry: Entry, untrained: int | None) -> LoadedNetwork:
     """The network, fetched with a progress bar if need be; untrained, and labelled so, where its weights cannot be had."""
     refused = state().unavailable_weights
     if untrained is not None:
-        return cached.network(entry, untrained)
+        return measures.network(entry, untrained)
     if entry.name not in refused or st.button("Try to fetch the weights again", key=f"fetch_again_{entry.name}",
                                                 help="Once there is internet, or the file is in its place."):  # fmt: skip
         refused.pop(entry.name, None)
@@ -67,13 +69,13 @@ def load(entry: Entry, untrained: int | None) -> LoadedNetwork:
         try:
             if not zoo.weights_path(entry).is_file():
                 zoo.weights_file(entry, lambda done, total: show_download(bar, entry, done, total))
-            return cached.network(entry)
+            return measures.network(entry)
         except WeightsUnavailable as error:
             refused[entry.name] = str(error)
         finally:
             bar.empty()
     st.warning(f"{refused[entry.name]} **Shown untrained.**")
-    return cached.network(entry, 0)
+    return measures.network(entry, 0)
 
 
 def beside(chosen: Choices, loaded: LoadedNetwork) -> LoadedNetwork | None:
@@ -82,10 +84,10 @@ def beside(chosen: Choices, loaded: LoadedNetwork) -> LoadedNetwork | None:
     entry, twin = loaded.entry, zoo.counterpart(loaded.entry)
     choice: dict[str, Callable[[], LoadedNetwork | None]] = {NOTHING: lambda: None}
     if loaded.trained:
-        choice = {ITSELF: lambda: cached.network(entry, 0)} | choice
+        choice = {ITSELF: lambda: measures.network(entry, 0)} | choice
         if twin is not None and twin.weights is not None:
-            choice = {TWIN: lambda: cached.network(twin)} | choice
-    for row in zoo.with_the_same_blocks(entry, cached.networks().values()):
+            choice = {TWIN: lambda: measures.network(twin)} | choice
+    for row in zoo.with_the_same_blocks(entry, networks().values()):
         if TWIN not in choice or row != twin:
             choice[row.name] = partial(load, row, None)
     default = TWIN if TWIN in choice else NOTHING
@@ -138,19 +140,3 @@ def add_weights(name: str, content: bytes, provenance: str = "") -> tuple[str, l
 
 def show_download(bar: st.delta_generator.DeltaGenerator, entry: Entry, done: int, total: int) -> None:
     bar.progress(done / total if total else 0.0, f"Fetching {entry.name}: {done / 2**20:.0f} of {total / 2**20:.0f} MB")
-
-
-def facts(loaded: LoadedNetwork, *, told: bool) -> str:
-    """One line about a network: blocks, parameters, and if it may be told the error and where it was measured."""
-    description = cached.description(loaded)
-    text = f"{len(description.blocks)} blocks · {description.params / 1e6:.2f} M parameters"
-    history = cached.history(loaded.entry.name)
-    if not told:
-        return text
-    if not loaded.trained:
-        return f"{text} · **{loaded.weights}**, batch norms calibrated"
-    if history:
-        return f"{text} · test error {history['test_error_pct']:.1f} % ({history['test_images']:,} images)"
-    if loaded.entry.published_error_pct is not None:
-        return f"{text} · published error {loaded.entry.published_error_pct:.1f} %"
-    return f"{text} · {loaded.weights}"

@@ -1,16 +1,12 @@
 """The pieces that pages are made of: the title that asks, the network on top, long computations that can be left."""
 
-import time
-from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
 from .. import findings
-from ..engine import kept as engine
-from ..engine.turns import SERVED
 from ..experiments.plan import Plan
 from ..figures.bars import Bars
 from ..networks.network import stage_of
@@ -48,18 +44,18 @@ def plan_note(plan: Plan) -> None:
 
 def untrained_note(visit: Visit) -> None:
     """Say that the weights are random, if they are."""
-    if not visit.loaded.trained:
+    if not visit.subject.loaded.trained:
         st.warning(
-            f"**{visit.loaded.entry.name}: {visit.loaded.weights}.** Its predictions mean nothing; shapes, wiring and gradients are real."
+            f"**{visit.subject.entry.name}: {visit.subject.loaded.weights}.** Its predictions mean nothing; shapes, wiring and gradients are real."
         )
 
 
 def choosing_strip(visit: Visit, shown: Shown | None = None, hint: str = "") -> str:
     """The strip on a page that looks at one block, with the bars of an answer, or a hint in place of their title; returns the
     chosen block's name, which every page shares."""
-    name, chosen = visit.loaded.entry.name, choices()
+    name, chosen = visit.subject.entry.name, choices()
     lesion = chosen.lesion(name)
-    block = chosen.block.setdefault(name, next(iter(visit.loaded.network.blocks)))
+    block = chosen.block.setdefault(name, visit.subject.blocks[0])
     bars, bars_title = (shown.bars, shown.bars_title) if shown else (None, hint)
 
     def take() -> None:
@@ -68,7 +64,7 @@ def choosing_strip(visit: Visit, shown: Shown | None = None, hint: str = "") -> 
         chosen.sequence = choice["sequence"]
 
     key = f"choosing_strip_{name}"
-    network_strip(visit.description, [block], chosen.sequence, visit.palette, key=key, mode="select", bars=bars,
+    network_strip(visit.subject.description, [block], chosen.sequence, visit.palette, key=key, mode="select", bars=bars,
                   bars_title=bars_title, deleted=lesion.blocks, gate=lesion.gate, on_change=take)  # fmt: skip
     strip_as_table(visit, bars)
     if lesion.blocks:
@@ -94,7 +90,7 @@ def deleting_strip(visit: Visit, shown: Shown | None = None) -> None:
         lesion.gate = 0.0
 
     key, gate_key = f"deleting_strip_{name}", f"gate_{name}"
-    network_strip(visit.description, lesion.blocks, lesion.sequence, visit.palette, key=key, mode="delete",
+    network_strip(visit.subject.description, lesion.blocks, lesion.sequence, visit.palette, key=key, mode="delete",
                   bars=bars, bars_title=bars_title, gate=lesion.gate, on_change=take)  # fmt: skip
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button("Undo", icon=":material/undo:", disabled=not lesion.done, on_click=undo_lesion, args=(name,),
@@ -104,7 +100,7 @@ def deleting_strip(visit: Visit, shown: Shown | None = None) -> None:
         st.button("Restore all", disabled=not (lesion.blocks or lesion.gate), on_click=restore,
                   help="All blocks intact, and the gate 0 again.")  # fmt: skip
         with st.popover("Delete many", help="A whole stage at once, or blocks drawn at random."):
-            for stage in visit.loaded.network.stage_sizes():
+            for stage in visit.subject.loaded.network.stage_sizes():
                 within = {*lesion.blocks, *(block for block in blocks if stage_of(block) == stage)}
                 st.button(
                     f"the stage {stage}",
@@ -140,23 +136,23 @@ def random_blocks(name: str, blocks: list[str]) -> None:
 
 def strip_as_table(visit: Visit, bars: Bars | None) -> None:
     """What the strip shows, for those who would rather read a table."""
-    lesion = choices().lesion(visit.loaded.entry.name)
+    lesion = choices().lesion(visit.subject.entry.name)
     state = f"gate {lesion.gate:g}" if lesion.gate else "deleted"
     columns = ["block", "shortcut", "state", *(["value"] if bars else [])]
     rows = [[block.name, block.shortcut, state if block.name in lesion.blocks else "intact", *([bars[block.name][1]] if bars else [])]
-            for block in visit.description.blocks]  # fmt: skip
+            for block in visit.subject.description.blocks]  # fmt: skip
     with st.expander("The blocks as a table"):  # Streamlit's own tables are 300 kB more for a browser to load
         st.markdown("\n".join(" | ".join(row) for row in [columns, ["---"] * len(columns), *rows]))
 
 
 def lesion_notes(visit: Visit, deleted: list[str]) -> None:
     """Which blocks are deleted or scaled, and what that means for their shortcuts."""
-    gate = choices().lesion(visit.loaded.entry.name).gate
+    gate = choices().lesion(visit.subject.entry.name).gate
     if not deleted:
         st.caption("Nothing deleted: the network is intact.")
         return
     st.caption(f"{'deleted' if gate == 0 else f'gate {gate:g}'}: {', '.join(deleted)}")
-    shortcuts = {block.shortcut for block in visit.description.blocks if block.name in deleted}
+    shortcuts = {block.shortcut for block in visit.subject.description.blocks if block.name in deleted}
     if changing := sorted(shortcuts & {"projection", "option A"}):
         done = "Deleting it deletes its branch" if gate == 0 else "The gate scales its branch"
         st.caption(f"A chosen block changes the shape of the stream. {done} and keeps its shortcut "
@@ -169,63 +165,4 @@ def lesion_notes(visit: Visit, deleted: list[str]) -> None:
 
 def blocks_of_mask(visit: Visit, mask: str) -> list[str]:
     """The names of the blocks that a strip's mask, '0100...', marks."""
-    return [block for block, bit in zip(visit.loaded.network.blocks, mask, strict=True) if bit == "1"]
-
-
-def done_in_steps(key: object) -> list[Any] | None:
-    """What ``in_steps`` has computed under this key, for whomever, if it has."""
-    results, seconds = engine.RESULTS.find(("in_steps", engine.digest_of(key))) or (None, 0.0)
-    engine.SPENT.get([]).append(seconds)
-    return results
-
-
-def in_steps(
-    key: object,
-    title: str,
-    steps: Sequence[Callable[[], Result]],
-    *,
-    ask_first: bool = False,
-    show: Callable[[list[Result]], None] | None = None,
-) -> list[Result] | None:
-    """Compute one after the other; None where the visitor has cancelled, or has not begun (``ask_first``) yet.
-
-    What takes more than a second shows a progress bar with the time left and a button to cancel, and below them ``show``
-    draws the results so far (under no fixed key, since it is called again and again). What is done is kept
-    under ``key``, for all visitors. The steps should be cached, so that whatever interrupts them (a click elsewhere on the page,
-    a page change, Cancel) costs one step at most.
-    """
-    if (results := done_in_steps(key)) is not None:
-        return results
-    waiting = state().cancelled
-    place = st.empty()
-    if waiting.get(title):
-        st.caption("Cancelled; what was done is kept.")
-    if waiting.get(title, ask_first):
-        if not place.button(title, type="primary", help="It takes a while; a bar shows how far it is."):
-            return None
-        waiting[title] = False
-    place.caption(f"{title} ...")
-    started, results, bar = time.monotonic(), [], None
-    with engine.timed() as seconds:
-        for done, step in enumerate(steps, start=1):
-            served = SERVED.set(done - 1)
-            try:
-                results.append(step())
-            finally:
-                SERVED.reset(served)
-            spent = max(time.monotonic() - started, sum(seconds))  # others may have computed the first parts
-            if bar is None and spent * len(steps) / done > LONG and done < len(steps):
-                with place.container():
-                    preview = st.empty()
-                    bar = st.progress(0.0)
-                    st.button("Cancel", key=f"cancel {title}", on_click=waiting.__setitem__, args=(title, True),
-                              help="Stop here; what is done is kept.")  # fmt: skip
-            if bar is not None:
-                left = spent * (len(steps) - done) / done
-                bar.progress(done / len(steps), f"{title}: {done} of {len(steps)} parts, about {left:.0f} s left")
-                if show:
-                    with preview.container():
-                        show(results)
-    place.empty()
-    engine.RESULTS.get(("in_steps", engine.digest_of(key)), lambda: (results, sum(seconds)))
-    return results
+    return [block for block, bit in zip(visit.subject.blocks, mask, strict=True) if bit == "1"]

@@ -2,17 +2,19 @@
 
 import base64
 from collections.abc import Sequence
+from io import BytesIO
 
 import streamlit as st
 import torch
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 from torch import Tensor
 
+from ..engine.kept import kept
 from ..errors import InputError
 from ..figures.pictures import picture
-from ..networks.images import FORMATS_TOLD, PIXEL_LIMIT, ImageSet
-from ..networks.zoo import LoadedNetwork
-from . import cached
+from ..networks.images import FORMATS_TOLD, PIXEL_LIMIT, ImageSet, open_photo
+from ..networks.zoo import Entry, LoadedNetwork
+from ..recipes import measures
 from .gallery import gallery
 from .pixel_editor import pixel_editor
 from .session import BUNDLED, Choices
@@ -103,12 +105,19 @@ def own_images(source: str, chosen: Choices, loaded: LoadedNetwork, images: Imag
     own = []
     for file in given[:MOST_OWN]:
         try:
-            own.append((str(file.name), cached.fitted(loaded.entry, file.name, file.getvalue())))
+            own.append((str(file.name), kept(fitted, loaded.entry, str(file.name), file.getvalue(), quick=True)))
         except InputError as error:
             st.error(str(error))
     if own and loaded.entry.preprocessing.channels == 1:
         st.caption("Turned grey, inverted if light, made small: **unlike the images that this network was trained on.**")
     return own
+
+
+def fitted(entry: Entry, name: str, photo: bytes) -> Tensor:
+    """A visitor's own photo as the network sees it. Raises InputError if it is not one."""
+    file = BytesIO(photo)
+    file.name = name
+    return entry.preprocessing.fit(open_photo(file))
 
 
 def secure_context() -> bool:
@@ -147,7 +156,7 @@ def shown_one(
 
     st.selectbox("Its class", options, key=key, on_change=label,
                  help="What the image shows; the loss is computed against this class.")  # fmt: skip
-    predicted = cached.predictions(loaded, together, loaded.intact)
+    predicted = measures.predictions(loaded, together, loaded.intact)
     said = [chosen.own_labels.get(together.subset([index]).digest, -1) for index in range(len(own))]
     labels = torch.tensor([said if said >= 0 else int(guess) for said, guess in zip(said, predicted, strict=True)])
     labelled = ImageSet(together.title, pixels, labels, names)

@@ -11,10 +11,12 @@ from ..experiments.race import FROM, MOST_STEPS, Race, row_of
 from ..jobs.runs import ENDED, PAUSED, Run
 from ..networks.datasets import fashion_folder
 from ..networks.zoo import DEPTHS, trainable
+from ..recipes import measures
 from ..recipes.shown import Shown
-from . import cached, settings
+from . import settings
 from .internals import session_id
 from .network_choice import add_weights
+from .networks import networks
 from .parts import page_named
 from .session import LARGEST_SEED, choices, palette, runs, state
 from .strip import network_strip
@@ -89,14 +91,14 @@ def strips(race: Race, answers: Sequence[Shown]) -> None:
     """Both networks as strips, each with the title and the bars of its answer."""
     for side, name, shown in zip(("left", "right"), (race.left, race.right), answers, strict=True):
         st.caption(shown.title)
-        network_strip(cached.description_of_row(row_of(name)), [], 0, palette(), key=f"race_strip_{side}_{name}", mode="select",
+        network_strip(measures.description_of_row(row_of(name)), [], 0, palette(), key=f"race_strip_{side}_{name}", mode="select",
                       bars=shown.bars, bars_title=shown.bars_title, on_change=lambda: None)  # fmt: skip
 
 
 def bring(query: Mapping[str, str]) -> None:
     """Give this session the networks of a race that a query names, if the server still has their weights: so a link finds
     them, and a reload."""
-    for name in {query.get("network", ""), query.get("beside", "")} - cached.networks().keys():
+    for name in {query.get("network", ""), query.get("beside", "")} - networks().keys():
         if named := re.search(r":(?:left|right)-\d+-([0-9a-f]{8})$", name):
             run = runs().find(named[1], session_id())
             if run and run.files and name in (names := names_of(run)).values():

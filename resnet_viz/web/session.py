@@ -10,12 +10,9 @@ from streamlit.navigation.page import StreamlitPage
 
 from ..figures.palette import DARK, LIGHT, Palette
 from ..jobs.runs import Runs, start_worker
-from ..networks.description import Description
-from ..networks.images import ImageSet
-from ..networks.zoo import Entry, LoadedNetwork
+from ..networks.zoo import Entry
 from ..recipes.shown import Shown
 from ..recipes.subject import Subject
-from . import snippets
 from .internals import is_here
 from .lesson import Lesson, Running
 
@@ -79,61 +76,6 @@ class Visit:
     def subjects(self) -> list[Subject]:
         """The chosen network, and the one beside it if there is one."""
         return [self.subject, *([self.beside] if self.beside else [])]
-
-    # Until every page asks recipes:
-
-    @property
-    def loaded(self) -> LoadedNetwork:
-        return self.subject.loaded
-
-    @property
-    def images(self) -> ImageSet:
-        return self.subject.images
-
-    @property
-    def image(self) -> ImageSet:
-        return self.subject.image
-
-    @property
-    def label(self) -> int:
-        return self.subject.label
-
-    @property
-    def description(self) -> Description:
-        return self.subject.description
-
-    @property
-    def networks(self) -> list[LoadedNetwork]:
-        return [each.loaded for each in self.subjects]
-
-    def gates(self, blocks: Iterable[str], gate: float = 0.0) -> tuple[float, ...]:
-        return tuple(self.loaded.network.gates_without(blocks, gate))
-
-    def python(self, lines: str) -> str:
-        """A whole program: what this visit works on, then ``lines``."""
-        chosen, entry = choices(), self.loaded.entry
-        seed = "" if self.loaded.trained else f", untrained={chosen.untrained or 0}"
-        lesion = chosen.lesion(entry.name)
-        image = (
-            f"images.subset([{chosen.position}])"
-            if chosen.source == BUNDLED
-            else "images.subset([0])  # in place of your own image"
-        )
-        own_files = ":" in entry.name or (self.beside is not None and ":" in self.beside.entry.name)
-        imports = "from pathlib import Path\n\n" if own_files else ""
-        return f"""{imports}from resnet_viz.figures.palette import LIGHT
-from resnet_viz.networks.zoo import NETWORKS, images_of, load{", local_entries" if own_files else ""}
-
-loaded = load({snippets.row(entry)}{seed})
-images = images_of(loaded.entry)
-image = {image}
-gates = loaded.network.gates_without({lesion.blocks}, {lesion.gate:g})
-
-{lines}"""
-
-    def labels(self, images: ImageSet) -> tuple[int, ...]:
-        """The true classes of a set; where nobody knows them, those that the chosen network predicts."""
-        return self.subject.labels(images)
 
 
 @dataclass

@@ -6,7 +6,7 @@ import pytest
 from resnet_viz.experiments.image_attribution import correlation, grad_cam, integrated_gradients
 from resnet_viz.figures.image_attribution import completeness_sentence
 from resnet_viz.networks.zoo import NETWORKS
-from resnet_viz.web import cached
+from resnet_viz.recipes import measures
 
 from .conftest import traces_of
 from .test_pages import button, opened, texts
@@ -21,8 +21,8 @@ def cards(app) -> dict:
 
 def test_the_page_shows_the_attributions_of_the_lesion_beside_those_of_the_intact_network() -> None:
     app = opened("layer_deletion", {**SMALL, "deleted": "4"})
-    shown, image = cards(app), app.session_state["state"].visit.image
-    loaded = cached.network(NETWORKS["fashion-resnet20"])
+    shown, image = cards(app), app.session_state["state"].visit.subject.image
+    loaded = measures.network(NETWORKS["fashion-resnet20"])
     gates = tuple(loaded.network.gates_without(["layer2.1"]))
     settings = loaded.network, loaded.entry.preprocessing, image, int(image.labels[0])
     assert list(shown)[-2:] == ["grad_cam", "integrated_gradients"]
@@ -61,7 +61,7 @@ def test_the_block_is_chosen_on_a_slider_and_stands_in_the_link() -> None:
 
 def test_large_networks_wait_for_a_press_before_they_integrate() -> None:
     app = opened("layer_deletion", {"network": "cifar10-resnet20", "beside": "nothing"})
-    assert app.session_state["state"].visit.images.labels is None
+    assert app.session_state["state"].visit.subject.images.labels is None
     assert "grad_cam" in cards(app) and "integrated_gradients" not in cards(app)
     button(app, "Integrated gradients").click().run()
     assert not app.exception

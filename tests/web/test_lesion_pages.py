@@ -19,11 +19,11 @@ from resnet_viz.figures.importance import calibration_sentence
 from resnet_viz.figures.lesion_studies import study_sentences
 from resnet_viz.networks.device import device
 from resnet_viz.networks.zoo import NETWORKS, images_of
-from resnet_viz.recipes import block_importance, lesion_studies
+from resnet_viz.recipes import block_importance, lesion_studies, measures
 from resnet_viz.recipes.layer_deletion import sweep
 from resnet_viz.recipes.shown import Shown
 from resnet_viz.recipes.subject import Subject
-from resnet_viz.web import ask, cached
+from resnet_viz.web import ask
 
 from .conftest import FEW, traces_of
 from .test_pages import button, opened, texts
@@ -36,7 +36,7 @@ SMALL = {"network": "fashion-resnet20", "beside": "nothing"}
 def test_a_study_says_what_the_library_measures(study, compute, monkeypatch) -> None:
     monkeypatch.setattr(ask, "LONG", 0.0)  # so that it shows how far it is
     page = texts(opened("lesion_studies", {**SMALL, "study": study, "draws": "2", "draw_seed": "3"}))
-    loaded = cached.network(NETWORKS["fashion-resnet20"])
+    loaded = measures.network(NETWORKS["fashion-resnet20"])
     images = images_of(loaded.entry, limit=FEW)
     expected = compute(loaded.network, loaded.entry.preprocessing, images, ten_counts(9), draws=2, seed=3)
     for sentence in study_sentences(expected):
@@ -89,7 +89,7 @@ def test_shapley_values_come_at_a_press_and_add_up(monkeypatch) -> None:
         "|F(x)| / |x|",
         "Shapley value, nats",
     ]
-    loaded = cached.network(NETWORKS["fashion-resnet20"])
+    loaded = measures.network(NETWORKS["fashion-resnet20"])
     sample = images_of(loaded.entry, limit=FEW)
     both = loss_of_each(loaded.network, loaded.entry.preprocessing, sample, [(1.0,) * 9, (0.0,) * 9])
     intact, deleted = both.mean(1)
@@ -129,7 +129,7 @@ def test_a_network_of_many_blocks_offers_permutations_and_their_seed() -> None:
 def test_the_images_of_the_chosen_block_are_those_whose_loss_rises_most() -> None:
     app = opened("block_importance", {**SMALL, "block": "1"})
     assert "The images that layer1.1 matters most for" in [each.value for each in app.header]
-    loaded = cached.network(NETWORKS["fashion-resnet20"])
+    loaded = measures.network(NETWORKS["fashion-resnet20"])
     images = images_of(loaded.entry)
     both = [loaded.network.gates_without(["layer1.1"]), loaded.intact]
     rise = np.subtract(*loss_of_each(loaded.network, loaded.entry.preprocessing, images, both))
@@ -141,8 +141,8 @@ def test_the_images_of_the_chosen_block_are_those_whose_loss_rises_most() -> Non
 
 def test_the_page_says_what_the_network_would_say_after_the_chosen_block() -> None:
     app = opened("early_stop", {**SMALL, "block": "4"})
-    loaded = cached.network(NETWORKS["fashion-resnet20"])
-    said = cached.probabilities(loaded, app.session_state["state"].visit.image, (1.0,) * 5 + (0.0,) * 4)
+    loaded = measures.network(NETWORKS["fashion-resnet20"])
+    said = measures.probabilities(loaded, app.session_state["state"].visit.subject.image, (1.0,) * 5 + (0.0,) * 4)
     expected = f"Stopped after layer2.1, it would say {loaded.entry.classes[said.argmax()]} ({said.max():.3g})"
     assert any(expected in each.value for each in app.header)
 
@@ -179,7 +179,7 @@ def test_the_histories_of_short_paths_are_compared_as_scipy_compares_them() -> N
     open_ = f"no difference could be shown; up to {high:.1f} points more error are compatible"
     assert (test.pvalue > 0.05) == (open_ in texts(page))
     entry = NETWORKS["fashion-resnet20"]
-    loaded, images = cached.network(entry), images_of(entry, limit=32)
+    loaded, images = measures.network(entry), images_of(entry, limit=32)
     norms = gradient_by_length(loaded.network, loaded.inputs(images), images.labels.to(device())).mean_norms
     assert f"carry {100 * norms[:5].sum() / norms.sum():.0f} % of the gradient of the trained resnet20" in texts(page)
     assert any(each.value.startswith("Harsher than Veit et al. ") for each in page.header)
@@ -226,9 +226,9 @@ def test_the_first_page_tells_every_finding_also_those_that_were_not_expected() 
 def test_calibration_is_told_with_the_lesion_for_both_networks() -> None:
     page = opened("layer_deletion", {"network": "fashion-resnet20", "deleted": "1"})
     for name in ("fashion-resnet20", "fashion-plain20"):
-        loaded = cached.network(NETWORKS[name])
+        loaded = measures.network(NETWORKS[name])
         gates = tuple(loaded.network.gates_without(["layer1.1"]))
-        both = [cached.reliability(loaded, images_of(loaded.entry, limit=FEW), each) for each in (loaded.intact, gates)]
+        both = [measures.reliability(loaded, images_of(loaded.entry, limit=FEW), each) for each in (loaded.intact, gates)]
         assert calibration_sentence(name, *both) in [each.value for each in page.header]
 
 

@@ -13,11 +13,11 @@ from streamlit.testing.v1 import AppTest
 from resnet_viz.errors import InputError
 from resnet_viz.networks.zoo import NETWORKS, loading
 from resnet_viz.places import CHECKPOINTS
-from resnet_viz.recipes import gradient_flow
+from resnet_viz.recipes import gradient_flow, measures
 from resnet_viz.recipes.subject import Subject
-from resnet_viz.web import cached
 from resnet_viz.web.export import page_html
 from resnet_viz.web.lesson import Lesson, Running, Step
+from resnet_viz.web.networks import local_networks
 
 PAGES = Path(__file__).parents[2] / "pages"
 NAMES = [page.stem for page in sorted(PAGES.glob("*.py"))]
@@ -85,10 +85,10 @@ def test_deletion_shows_the_set_error_of_the_chosen_network() -> None:
     app = opened("layer_deletion", {"network": "fashion-resnet20"})
     for name in ("fashion-resnet20", "fashion-plain20"):
         choose(app, name)
-        loaded = cached.network(NETWORKS[name])
-        images = app.session_state["state"].visit.images
+        loaded = measures.network(NETWORKS[name])
+        images = app.session_state["state"].visit.subject.images
         gates = (1.0,) * len(loaded.network.blocks)
-        wrong = (cached.predictions(loaded, images, gates) != images.labels.numpy()).sum()
+        wrong = (measures.predictions(loaded, images, gates) != images.labels.numpy()).sum()
         assert f"{len(images):,} images: {wrong / 10:.1f} % error" in texts(app)
 
 
@@ -329,7 +329,7 @@ def test_two_files_of_one_architecture_stand_beside_each_other_on_every_page(mon
     for name in ("first", "second"):
         copyfile(CHECKPOINTS / "fashion-resnet20.safetensors", tmp_path / f"{name}.safetensors")
     monkeypatch.setenv("RESNET_VIZ_CHECKPOINTS", str(tmp_path))
-    cached.local_networks.cache_clear()
+    local_networks.cache_clear()
     link = {"network": "fashion-resnet20:first", "beside": "fashion-resnet20:second", "deleted": "3"}
     for page in EXPERIMENTS:
         app = opened(page, link | (QUICK if page == "lesion_studies" else {}))
@@ -343,18 +343,18 @@ def test_two_files_of_one_architecture_stand_beside_each_other_on_every_page(mon
     app = opened("stage_diagram", link)
     app.segmented_control(key="/maps_of").set_value("the one beside it").run()
     assert "fashion-resnet20:second" in texts(app)
-    cached.local_networks.cache_clear()
+    local_networks.cache_clear()
 
 
 @pytest.mark.usefixtures("few_images")
 def test_a_file_that_fits_nothing_is_told_and_the_app_goes_on(monkeypatch, tmp_path) -> None:
     (tmp_path / "broken.pt").write_bytes(b"no weights")
     monkeypatch.setenv("RESNET_VIZ_CHECKPOINTS", str(tmp_path))
-    cached.local_networks.cache_clear()
+    local_networks.cache_clear()
     app = opened("stage_diagram")
     assert "broken.pt" in app.error[0].value
     assert "fashion-resnet56: 56 layers" in texts(app)
-    cached.local_networks.cache_clear()
+    local_networks.cache_clear()
 
 
 @pytest.mark.usefixtures("few_images")
