@@ -210,7 +210,7 @@ def half_a_file(*arguments: object, **_: object) -> None:
     raise OSError("no space left")
 
 
-def test_the_state_of_another_recipe_is_refused(tmp_path):
+def test_the_state_of_another_schedule_is_refused(tmp_path):
     with pytest.raises(Interrupted):
         run(tmp_path, die_at=5)
     before = contents(tmp_path)
@@ -229,7 +229,7 @@ def test_the_state_of_another_recipe_is_refused(tmp_path):
     ],
     ids=str,
 )
-def test_another_recipe_trains_otherwise_and_is_kept_apart(tmp_path, uninterrupted, changes, name):
+def test_another_schedule_trains_otherwise_and_is_kept_apart(tmp_path, uninterrupted, changes, name):
     schedule = replace(SCHEDULE, **changes)
     with pytest.raises(Interrupted):
         run(tmp_path, 7, schedule)
