@@ -40,6 +40,7 @@ test-python:
 
 check: $(TEST_STAMP)
 	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
 	$(PY) -m mypy
 
 bench: $(TEST_STAMP)

@@ -49,7 +49,9 @@ def watch(devtools: CDPSession, look: Look, megabits: float | None) -> None:
 
     def message(event: dict) -> None:
         data = event["response"]["payloadData"]
-        look.messages += len(data) * 3 // 4 if event["response"]["opcode"] == 2 else len(data)  # binary ones come as base64
+        look.messages += (
+            len(data) * 3 // 4 if event["response"]["opcode"] == 2 else len(data)
+        )  # binary ones come as base64
 
     devtools.on("Network.loadingFinished", file)
     devtools.on("Network.webSocketFrameReceived", message)

@@ -87,7 +87,11 @@ class Student:
     def controls(self, kind: str, name: str = "") -> list[Any]:
         """The controls of a kind on the page, without those that are switched off."""
         found = [getattr(each, kind) for each in self.visitor.elements.values() if each.WhichOneof("type") == kind]
-        return [each for each in found if name in getattr(each, "component_name", name) and not getattr(each, "disabled", False)]
+        return [
+            each
+            for each in found
+            if name in getattr(each, "component_name", name) and not getattr(each, "disabled", False)
+        ]
 
     def do(self, kind: str, messages: Iterator[ForwardMsg]) -> Answer:
         return watched(messages, Answer(kind, self.number, time.monotonic()), self.visitor)
@@ -124,7 +128,11 @@ class Student:
 
     def small_control(self) -> Answer | None:
         """Turn a switch or a slider of the page."""
-        groups = [each for each in self.controls("button_group") if "source_box" not in each.id and "weights_box" not in each.id]
+        groups = [
+            each
+            for each in self.controls("button_group")
+            if "source_box" not in each.id and "weights_box" not in each.id
+        ]
         sliders = self.controls("slider")
         return self.turn(self.random.choice(groups + sliders)) if groups + sliders else None
 
@@ -138,25 +146,41 @@ class Student:
             option = self.random.choice(control.options)
             return self.do("control", self.visitor.set(control.id, "string_array_value", [option]))
         if kind == "Slider":
-            value = control.min + control.step * self.random.randint(0, round((control.max - control.min) / control.step))
+            value = control.min + control.step * self.random.randint(
+                0, round((control.max - control.min) / control.step)
+            )
             return self.do("control", self.visitor.set(control.id, "double_array_value", [value]))
         if kind == "Selectbox":
             return self.do("control", self.visitor.set(control.id, "string_value", self.random.choice(control.options)))
         if kind == "NumberInput":
-            return self.do("control", self.visitor.set(control.id, "double_value", self.random.randint(int(control.min), int(control.max))))
-        return self.do("control", self.visitor.set(control.id, "trigger_value", True))  # fmt: skip
+            return self.do(
+                "control",
+                self.visitor.set(control.id, "double_value", self.random.randint(int(control.min), int(control.max))),
+            )
+        return self.do("control", self.visitor.set(control.id, "trigger_value", True))
 
     def anything(self) -> Answer:
         """Any control of the page."""
-        of_streamlit = [each for kind in ("button_group", "slider", "selectbox", "number_input", "button") for each in self.controls(kind)]
-        what = self.random.choice([self.block, self.image, self.page, *(2 * [lambda: self.turn(self.random.choice(of_streamlit))])])
-        return what() or self.page()  # fmt: skip
+        of_streamlit = [
+            each
+            for kind in ("button_group", "slider", "selectbox", "number_input", "button")
+            for each in self.controls(kind)
+        ]
+        what = self.random.choice(
+            [self.block, self.image, self.page, *(2 * [lambda: self.turn(self.random.choice(of_streamlit))])]
+        )
+        return what() or self.page()
 
     def act(self) -> Answer:
         """What this visitor does next."""
         if self.profile == "storm":
             return self.anything()
-        shares: dict[Callable[[], Answer | None], float] = {self.block: 55, self.image: 15, self.page: 15, self.small_control: 15}
+        shares: dict[Callable[[], Answer | None], float] = {
+            self.block: 55,
+            self.image: 15,
+            self.page: 15,
+            self.small_control: 15,
+        }
         if self.profile == "deletion":
             shares = {self.block: 1}
         (what,) = self.random.choices(list(shares), list(shares.values()))
@@ -171,7 +195,9 @@ def visit(student: Student, until: float, answers: list[Answer]) -> None:
             try:
                 answers.append(what())
             except Exception as error:
-                answers.append(Answer("lost", student.number, time.monotonic(), faults=[f"{type(error).__name__}: {error}"]))
+                answers.append(
+                    Answer("lost", student.number, time.monotonic(), faults=[f"{type(error).__name__}: {error}"])
+                )
                 return
             what = student.act
             time.sleep(student.random.uniform(*THINKING))
@@ -260,7 +286,9 @@ def main() -> None:
     parser.add_argument("--profile", choices=["lesson", "deletion", "storm"], default="lesson")
     parser.add_argument("--visitors", type=int, default=30)
     parser.add_argument("--minutes", type=float, default=5.0)
-    parser.add_argument("--browsers", type=int, default=2, help="real ones, that come one after the other after a minute")
+    parser.add_argument(
+        "--browsers", type=int, default=2, help="real ones, that come one after the other after a minute"
+    )
     parser.add_argument("--json", type=Path)
     chosen = parser.parse_args()
     answers: list[Answer] = []
@@ -282,18 +310,39 @@ def main() -> None:
     wrong = wrong_answers(answers)
     faults = [f"{answer.page}?{answer.query}: {fault}" for answer in answers for fault in answer.faults]
     early = [mib for seconds, mib in memory if 60 <= seconds < 75]
-    print(f"{chosen.profile}, {chosen.visitors} visitors, {chosen.minutes:g} minutes, {platform.machine()}, {os.cpu_count()} cores\n")
+    print(
+        f"{chosen.profile}, {chosen.visitors} visitors, {chosen.minutes:g} minutes, {platform.machine()}, {os.cpu_count()} cores\n"
+    )
     print("\n".join(table(answers)))
-    print(f"\nexceptions: {len(faults)}; wrong answers: {len(wrong)} of {sum(bool(answer.verdict) for answer in answers if answer.kind == 'block')}")
-    print(f"memory (PSS of all processes), MiB: {memory[-1][1]:.0f} at the end, {max(mib for _, mib in memory):.0f} at most"
-          + (f", {memory[-1][1] - early[0]:+.0f} since the first minute" if early else ""))
-    print(f"CPU, s: {spent:.0f} the server, {own:.0f} the visitors; {sum(student.visitor.received for student in students) / 2**20:.0f} MiB sent")
+    print(
+        f"\nexceptions: {len(faults)}; wrong answers: {len(wrong)} of {sum(bool(answer.verdict) for answer in answers if answer.kind == 'block')}"
+    )
+    print(
+        f"memory (PSS of all processes), MiB: {memory[-1][1]:.0f} at the end, {max(mib for _, mib in memory):.0f} at most"
+        + (f", {memory[-1][1] - early[0]:+.0f} since the first minute" if early else "")
+    )
+    print(
+        f"CPU, s: {spent:.0f} the server, {own:.0f} the visitors; {sum(student.visitor.received for student in students) / 2**20:.0f} MiB sent"
+    )
     for look in looks:
-        print(f"a fresh browser at {MEGABITS:g} Mbit/s: first figure after {look.seconds:.1f} s, {look.files / 1e6:.2f} MB of files and {look.messages / 1e6:.2f} MB of messages")
+        print(
+            f"a fresh browser at {MEGABITS:g} Mbit/s: first figure after {look.seconds:.1f} s, {look.files / 1e6:.2f} MB of files and {look.messages / 1e6:.2f} MB of messages"
+        )
     for told in dict.fromkeys([*faults, *wrong][:10]):
         print(told)
     if chosen.json:
-        chosen.json.write_text(json.dumps({"arguments": {name: str(value) for name, value in vars(chosen).items()}, "answers": [asdict(answer) for answer in answers], "memory": memory, "browsers": [asdict(look) for look in looks], "faults": faults, "wrong": wrong}))
+        chosen.json.write_text(
+            json.dumps(
+                {
+                    "arguments": {name: str(value) for name, value in vars(chosen).items()},
+                    "answers": [asdict(answer) for answer in answers],
+                    "memory": memory,
+                    "browsers": [asdict(look) for look in looks],
+                    "faults": faults,
+                    "wrong": wrong,
+                }
+            )
+        )
 
 
 if __name__ == "__main__":

@@ -133,7 +133,9 @@ class Visitor:
                     continue
                 if status != ForwardMsg.FINISHED_EARLY_FOR_RERUN:
                     self.elements = elements
-                    shown = {getattr(getattr(each, each.WhichOneof("type") or ""), "id", "") for each in elements.values()}
+                    shown = {
+                        getattr(getattr(each, each.WhichOneof("type") or ""), "id", "") for each in elements.values()
+                    }
                     self.values = {control: value for control, value in self.values.items() if control in shown}
                     return
 

@@ -12,7 +12,17 @@ from resnet_viz.web.card import draw
 from resnet_viz.web.gallery import thumbnails
 from resnet_viz.web.session import Visit, state, visit
 
-ORDER = ("prediction", "set_error", "sweep", "class_errors", "changed_predictions", "reliability", "reliability_beside", "grad_cam", "integrated_gradients")  # fmt: skip
+ORDER = (
+    "prediction",
+    "set_error",
+    "sweep",
+    "class_errors",
+    "changed_predictions",
+    "reliability",
+    "reliability_beside",
+    "grad_cam",
+    "integrated_gradients",
+)
 OF_PLAIN = "Click a block: its layers are skipped, and the signal is handed on as it is."
 OF_RESIDUAL = "Click a block: its branch is skipped, and the signal takes the shortcut alone."
 SEEN_AT = "A column of the figure above shows the stream that leaves this block."

@@ -38,10 +38,16 @@ def edit(recorded: Lesson) -> None:
     )
     for number, step in enumerate(recorded.steps):
         with st.expander(f"{number + 1}. {step.heading}"):
-            step.heading = st.text_input("Heading", step.heading, key=f"heading_{id(step)}", max_chars=200, help=HELP["heading"])  # fmt: skip
+            step.heading = st.text_input(
+                "Heading", step.heading, key=f"heading_{id(step)}", max_chars=200, help=HELP["heading"]
+            )
             step.note = st.text_area("Note", step.note, key=f"note_{id(step)}", max_chars=4000, help=HELP["note"])
-            step.question = st.text_input("Question (if any)", step.question, key=f"question_{id(step)}", max_chars=500, help=HELP["question"])  # fmt: skip
-            step.answer = st.text_input("Its answer", step.answer, key=f"answer_{id(step)}", max_chars=500, help=HELP["answer"])  # fmt: skip
+            step.question = st.text_input(
+                "Question (if any)", step.question, key=f"question_{id(step)}", max_chars=500, help=HELP["question"]
+            )
+            step.answer = st.text_input(
+                "Its answer", step.answer, key=f"answer_{id(step)}", max_chars=500, help=HELP["answer"]
+            )
             st.caption(f"View: {step.link}")
             with st.container(horizontal=True):
                 if st.button(

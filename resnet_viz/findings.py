@@ -96,8 +96,10 @@ def as_html(findings: Iterable[Finding], figures: Iterable[Plot | None]) -> str:
     for number, (finding, figure) in enumerate(zip(findings, figures, strict=True)):
         facts = "".join(f"<li>{name}: {html.escape(value)}</li>" for name, value in finding.plan.lines().items())
         drawn = html_figure(figure.json()) if figure else ""
-        parts.append(f"<section id='question-{number}'><h2>{html.escape(finding.plan.question)}</h2><p>{html.escape(finding.notes)}</p>{drawn}"
-                     f"<small><ul>{facts}</ul>{finding.seconds:.0f} s</small></section>")  # fmt: skip
+        parts.append(
+            f"<section id='question-{number}'><h2>{html.escape(finding.plan.question)}</h2><p>{html.escape(finding.notes)}</p>{drawn}"
+            f"<small><ul>{facts}</ul>{finding.seconds:.0f} s</small></section>"
+        )
     return html_document("What residual networks do when they are trained and when they are damaged", parts, LIGHT)
 
 
@@ -128,12 +130,15 @@ def plan_text(plan: Plan) -> str:
 
 def finding_text(finding: Finding) -> str:
     """What came out of a question, and what was expected, in Markdown."""
-    return "  \n".join(out_of(finding)) + f"""
+    return (
+        "  \n".join(out_of(finding))
+        + f"""
 
 - Expected: {finding.plan.expectation}.
 - Published: {finding.plan.published}.
 - Measured: {finding.plan.measure}; on {finding.plan.images}; seeds: {finding.plan.seeds}.
 - Also: {finding.notes}."""
+    )
 
 
 def as_table(findings: Iterable[Finding], link: Callable[[Finding], str]) -> str:

@@ -370,7 +370,10 @@ def test_training_writes_weights_that_the_other_commands_take(few_idx_files, tmp
     told = json.loads(result.stdout)
     assert told["trained"] and told["network"] == FASHION and 0 <= told["test_error_pct"] <= 100
     files = sorted(str(path.relative_to(output)) for path in output.rglob("*.*"))
-    assert files == ["README.md", *(f"histories/{FASHION}-epochs2-seed5.{suffix}" for suffix in ("json", "safetensors"))]
+    assert files == [
+        "README.md",
+        *(f"histories/{FASHION}-epochs2-seed5.{suffix}" for suffix in ("json", "safetensors")),
+    ]
     history = json.loads(Path(told["history"]).read_text())
     assert len(history["epochs"]) == 2 and history["recipe"]["seed"] == 5
     used = answer("delete", FASHION, "--checkpoint", told["weights"], *FEW, "--blocks", "layer1.0")

@@ -45,7 +45,9 @@ def test_it_serves_the_app_from_anywhere(installed, tmp_path) -> None:
     environment = os.environ | {"PYTHONPATH": str(installed)}
     log = tmp_path / "log"
     with log.open("w") as output:
-        server = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=output, stderr=output, start_new_session=True)
+        server = subprocess.Popen(
+            command, cwd=tmp_path, env=environment, stdout=output, stderr=output, start_new_session=True
+        )
     try:
         for _ in range(600):
             assert server.poll() is None, log.read_text()
@@ -64,7 +66,12 @@ def test_it_serves_the_app_from_anywhere(installed, tmp_path) -> None:
 def test_the_library_needs_no_streamlit_and_says_what_the_app_needs(installed, tmp_path) -> None:
     environment = os.environ | {"PYTHONPATH": str(installed)}
     result = subprocess.run(
-        [sys.executable, "-c", WITHOUT_STREAMLIT], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+        [sys.executable, "-c", WITHOUT_STREAMLIT],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert result.returncode == 2, result.stderr
     assert result.stderr.strip() == 'The app needs Streamlit: pip install "resnet-viz[app]".'

@@ -130,8 +130,9 @@ def test_the_files_say_the_same(tmp_path):
 def test_longer_trainings_and_matching_blocks_are_judged_by_their_margins(all_trained):
     measured, notes, _ = degradation.longer()
     assert [(each.network, each.value, each.as_expected) for each in measured] == [
-        ("plain56 against plain20", 2.5, True), ("resnet56 against resnet20", -1.5, True),
-    ]  # fmt: skip
+        ("plain56 against plain20", 2.5, True),
+        ("resnet56 against resnet20", -1.5, True),
+    ]
     assert "/ 8.0 %" in notes
     measured, notes, _ = short_paths.trained_on_matching_blocks()
     before = [run["test_error_pct"] for run in short_path_runs("fashion-resnet56")["all 27 blocks"]]

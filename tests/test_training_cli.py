@@ -29,8 +29,14 @@ def test_race_prints_its_settings_and_a_line_for_every_tenth_step(tmp_path):
     page = tmp_path / "race.html"
     settings, *records = lines("race", *QUICK, "--steps", 11, "--seed", 7, "--learning-rate", 0.02, "--html", page)
     assert settings == {
-        "left": "plain8", "right": "resnet8", "steps": 11, "learning_rate": 0.02, "seed": 7, "batch_size": 128, "full": False,
-    }  # fmt: skip
+        "left": "plain8",
+        "right": "resnet8",
+        "steps": 11,
+        "learning_rate": 0.02,
+        "seed": 7,
+        "batch_size": 128,
+        "full": False,
+    }
     assert [record["step"] for record in records] == [0, 10, 11]
     for record in records:
         for side in ("left", "right"):

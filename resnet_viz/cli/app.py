@@ -16,7 +16,12 @@ from .shell import main
 @main.command()
 @click.option("--port", type=click.IntRange(1, 65535), default=8501)
 @click.option("--host", default="localhost", help="0.0.0.0 serves a classroom, and prints the address and its QR code.")
-@click.option("--checkpoints", type=click.Path(path_type=Path, exists=True), metavar="FOLDER", help="Your own files of weights for networks of the table.")  # fmt: skip
+@click.option(
+    "--checkpoints",
+    type=click.Path(path_type=Path, exists=True),
+    metavar="FOLDER",
+    help="Your own files of weights for networks of the table.",
+)
 def app(port: int, host: str, checkpoints: Path | None) -> None:
     """Start the app, and serve it until Ctrl-C."""
     if find_spec("streamlit") is None:
@@ -26,5 +31,13 @@ def app(port: int, host: str, checkpoints: Path | None) -> None:
 
         tell_address(port)
     environment = os.environ | ({"RESNET_VIZ_CHECKPOINTS": str(checkpoints.resolve())} if checkpoints else {})
-    command = [sys.executable, "-m", "streamlit", "run", str(APP / "app.py"), f"--server.port={port}", f"--server.address={host}"]
+    command = [
+        sys.executable,
+        "-m",
+        "streamlit",
+        "run",
+        str(APP / "app.py"),
+        f"--server.port={port}",
+        f"--server.address={host}",
+    ]
     sys.exit(subprocess.run(command, env=environment, check=False).returncode)

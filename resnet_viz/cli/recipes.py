@@ -41,9 +41,15 @@ FILE = click.Path(path_type=Path, dir_okay=False)
     "--svg", "svg_file", type=FILE, metavar="FILE", help="Write the figure as SVG; needs kaleido and a Chromium."
 )
 def show_command(
-    recipe: str, network: str, beside: tuple[str, ...], given: tuple[str, ...],
-    json_file: Path | None, html_file: Path | None, svg_file: Path | None, **options: Any,
-) -> None:  # fmt: skip
+    recipe: str,
+    network: str,
+    beside: tuple[str, ...],
+    given: tuple[str, ...],
+    json_file: Path | None,
+    html_file: Path | None,
+    svg_file: Path | None,
+    **options: Any,
+) -> None:
     """What a figure of the app shows, for RECIPE (PAGE.FIGURE, e.g. layer_deletion.sweep) and NETWORK; prints its words."""
     asked = recipes.recipe_named(recipe)
     if asked is None:

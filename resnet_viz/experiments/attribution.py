@@ -20,7 +20,9 @@ from .plan import Plan
 from .trace import gradients_of, image_norms, record
 
 IMAGES, PERMUTATIONS = 100, 25
-MOST_BLOCKS = 11  # up to here all 2^n subsets, a branch each, cost no more than the 25 permutations, n forward passes each
+MOST_BLOCKS = (
+    11  # up to here all 2^n subsets, a branch each, cost no more than the 25 permutations, n forward passes each
+)
 PLAN = Plan(
     "Which blocks matter, and does it depend on how one asks?",
     "rise of the mean loss without the block, in nats: by deleting it, by the gradient with respect to its gate, by its Shapley value; "

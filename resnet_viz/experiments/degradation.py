@@ -36,19 +36,38 @@ LONGER_PLAN = Plan(
 )
 # Error in per cent, and where it stands. torchvision has no plain networks, and its ResNets are of option B.
 PUBLISHED = [
-    *((name, "ImageNet, top 1, 10-crop", error, "He et al. 2015, table 2")
-      for name, error in (("plain-18", 27.94), ("ResNet-18", 27.88), ("plain-34", 28.54), ("ResNet-34, option A", 25.03))),
-    *((f"ResNet-{depth}, option B", "ImageNet, top 1, single crop", NETWORKS[f"imagenet-resnet{depth}"].published_error_pct, "torchvision, IMAGENET1K_V1")
-      for depth in (18, 34)),
-    *((f"ResNet-{depth}", "CIFAR-10, test images", error, "He et al. 2015, table 6")
-      for depth, error in ((20, 8.75), (32, 7.51), (44, 7.17), (56, 6.97), (110, 6.43), (1202, 7.93))),
-]  # fmt: skip
+    *(
+        (name, "ImageNet, top 1, 10-crop", error, "He et al. 2015, table 2")
+        for name, error in (
+            ("plain-18", 27.94),
+            ("ResNet-18", 27.88),
+            ("plain-34", 28.54),
+            ("ResNet-34, option A", 25.03),
+        )
+    ),
+    *(
+        (
+            f"ResNet-{depth}, option B",
+            "ImageNet, top 1, single crop",
+            NETWORKS[f"imagenet-resnet{depth}"].published_error_pct,
+            "torchvision, IMAGENET1K_V1",
+        )
+        for depth in (18, 34)
+    ),
+    *(
+        (f"ResNet-{depth}", "CIFAR-10, test images", error, "He et al. 2015, table 6")
+        for depth, error in ((20, 8.75), (32, 7.51), (44, 7.17), (56, 6.97), (110, 6.43), (1202, 7.93))
+    ),
+]
 MILESTONES = [
     ("152 layers", "the deepest ResNet that won ILSVRC 2015"),
-    ("3.57 %", "top-5 error of the ensemble of ResNets that won ILSVRC 2015 (He et al. 2015, table 5); the better of two trained "
-               "people was at 5.1 % (Russakovsky et al. 2015, section 6.4)"),
+    (
+        "3.57 %",
+        "top-5 error of the ensemble of ResNets that won ILSVRC 2015 (He et al. 2015, table 5); the better of two trained "
+        "people was at 5.1 % (Russakovsky et al. 2015, section 6.4)",
+    ),
     ("1001 layers", "the pre-activation ResNet of He et al. 2016: 4.62 % on CIFAR-10"),
-]  # fmt: skip
+]
 
 
 def family(kind: str, epochs: int = Schedule.epochs) -> dict[int, list[dict[str, Any]]]:
@@ -76,7 +95,11 @@ def mean_train_error(runs: Sequence[History]) -> float:
 
 def compared(deep: Sequence[History], shallow: Sequence[History]) -> dict[str, tuple[float, float, float]]:
     """Deep minus shallow, mean over the seeds and Welch's 95 % interval, in points: training error, test error, gap."""
-    measures = {"training error": lambda run: run["train_error_pct"], "test error": lambda run: run["test_error_pct"], "gap": gap}  # fmt: skip
+    measures = {
+        "training error": lambda run: run["train_error_pct"],
+        "test error": lambda run: run["test_error_pct"],
+        "gap": gap,
+    }
     return {
         name: difference([measure(run) for run in deep], [measure(run) for run in shallow])
         for name, measure in measures.items()

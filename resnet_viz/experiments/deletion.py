@@ -288,7 +288,9 @@ def compared(
         if agree(copy(inputs), expected):
             return copy
         if not agree(network(inputs), expected):
-            raise InputError("The network must give an image the same output each time; got others: a layer draws at random.")
+            raise InputError(
+                "The network must give an image the same output each time; got others: a layer draws at random."
+            )
     return network
 
 

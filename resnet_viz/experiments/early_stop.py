@@ -80,7 +80,9 @@ def probe_everywhere(
     """
     targets = functional.one_hot(known(training.labels)).double()
     said = []
-    for fitted, read in zip(*(channel_means(network, preprocessing, images) for images in (training, test)), strict=True):
+    for fitted, read in zip(
+        *(channel_means(network, preprocessing, images) for images in (training, test)), strict=True
+    ):
         centre, spread = fitted.mean(0), fitted.std(0) + 1e-9
         features, seen = (fitted - centre) / spread, (read - centre) / spread
         square = features.T @ features / len(features) + RIDGE * torch.eye(features.shape[1], dtype=torch.float64)

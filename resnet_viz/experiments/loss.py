@@ -61,7 +61,9 @@ def checked(labels: Tensor, logits: Tensor) -> Tensor:
     wanted = f"Labels must be whole numbers from 0 to {classes - 1}, one for each of {images} images"
     kind = labels_of(logits, labels).dtype
     if kind.is_floating_point or kind.is_complex or kind == torch.bool:
-        cure = "labels.argmax(1)" if labels.shape == logits.shape else "class numbers, labels.long() where they are whole"
+        cure = (
+            "labels.argmax(1)" if labels.shape == logits.shape else "class numbers, labels.long() where they are whole"
+        )
         raise InputError(f"{wanted}; got {kind}: give {cure}.")
     if labels.shape != (images,):
         cure = ": give labels.argmax(1)." if labels.shape == logits.shape else "."

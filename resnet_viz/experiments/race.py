@@ -200,7 +200,8 @@ class Racing:
         """The weights as they are now, as safetensors files that name their network: 'left' and 'right'."""
         return {
             side: save(
-                {name: tensor.cpu().contiguous() for name, tensor in network.state_dict().items()}, {"network": entry.name}
+                {name: tensor.cpu().contiguous() for name, tensor in network.state_dict().items()},
+                {"network": entry.name},
             )
             for side, entry, network in zip(("left", "right"), self.entries, self.networks, strict=True)
         }

@@ -114,7 +114,9 @@ def path_gradient(
     for several images and for another number of choices.
     """
     if len(takes_branch) != len(network.blocks):
-        raise InputError(f"Choices of branch must be one for each of {len(network.blocks)} blocks; got {len(takes_branch)}.")
+        raise InputError(
+            f"Choices of branch must be one for each of {len(network.blocks)} blocks; got {len(takes_branch)}."
+        )
     streams, true, size = stream_gradients(network, one(image), label, gates)
     gradient = path_gradients(network, streams, true, torch.tensor(takes_branch, dtype=torch.bool)[None], gates)
     picture = pull_of(network.stem, image)(gradient)[0, 0] * size.to(image)

@@ -33,16 +33,45 @@ def errors_by_epoch(families: Mapping[str, Runs], palette: Palette) -> Plot:
                 epochs = list(range(1, errors.shape[1] + 1))
                 name = f"{family}{depth}, {which.split('_')[0]}"
                 if len(errors) > 1:
-                    plot.add("scatter", panel, **band(epochs, errors), opacity=0.15, fillcolor=colours[depth], name=f"{name}, range of seeds")
+                    plot.add(
+                        "scatter",
+                        panel,
+                        **band(epochs, errors),
+                        opacity=0.15,
+                        fillcolor=colours[depth],
+                        name=f"{name}, range of seeds",
+                    )
                 plot.add(
-                    "scatter", panel, x=epochs, y=errors.mean(0), name=name, mode="lines", line={"color": colours[depth], "width": widths[depth], "dash": dash},
+                    "scatter",
+                    panel,
+                    x=epochs,
+                    y=errors.mean(0),
+                    name=name,
+                    mode="lines",
+                    line={"color": colours[depth], "width": widths[depth], "dash": dash},
                     hovertemplate="epoch %{x}: %{y:.2f} %<extra>" + name + "</extra>",
-                )  # fmt: skip
+                )
         plot.x_axis("epoch", panel, dtick=epoch_step(runs), showgrid=False)
     for depth, colour in colours.items():
-        plot.add("scatter", x=[None], y=[None], mode="lines", line={"color": colour, "width": widths[depth]}, name=f"{depth} layers", showlegend=True)  # fmt: skip
+        plot.add(
+            "scatter",
+            x=[None],
+            y=[None],
+            mode="lines",
+            line={"color": colour, "width": widths[depth]},
+            name=f"{depth} layers",
+            showlegend=True,
+        )
     for name, dash in (("training images", "dash"), ("test images", "solid")):
-        plot.add("scatter", x=[None], y=[None], mode="lines", line={"color": palette.muted, "dash": dash}, name=name, showlegend=True)  # fmt: skip
+        plot.add(
+            "scatter",
+            x=[None],
+            y=[None],
+            mode="lines",
+            line={"color": palette.muted, "dash": dash},
+            name=name,
+            showlegend=True,
+        )
     plot.y_axis(type="log", tickvals=[2, 3, 5, 7, 10, 15, 20, 30, 50, 90])
     plot.y_axis("error, %, log scale", 1)
     return with_legend(styled(plot, palette, 400, top=70))
@@ -66,12 +95,19 @@ def errors_by_depth(families: Mapping[str, Runs], palette: Palette) -> Plot:
             values = [[measure(run) for run in of_seeds] for of_seeds in runs.values()]
             means = np.array([np.mean(each) for each in values])
             plot.add(
-                "scatter", panel, x=[depths.index(depth) for depth in runs], y=means, name=name, mode="lines+markers", showlegend=panel == 1,
-                line={"color": colour, "dash": dash, "width": 1.5}, marker={"symbol": marker, "size": 10, "color": colour},
+                "scatter",
+                panel,
+                x=[depths.index(depth) for depth in runs],
+                y=means,
+                name=name,
+                mode="lines+markers",
+                showlegend=panel == 1,
+                line={"color": colour, "dash": dash, "width": 1.5},
+                marker={"symbol": marker, "size": 10, "color": colour},
                 error_y=whiskers(values) | {"color": colour},
                 text=[f"{len(each)} seed{'s' if len(each) > 1 else ''}" for each in values],
                 hovertemplate="%{y:.2f} (%{text})<extra>" + name + "</extra>",
-            )  # fmt: skip
+            )
     plot.x_axis("layers", tickvals=list(range(len(depths))), ticktext=depths, showgrid=False)
     plot.y_axis("error, %", 1, rangemode="tozero")
     plot.y_axis("points", 2, rangemode="tozero")
@@ -89,21 +125,45 @@ def gradients_by_epoch(runs: Mapping[str, History], palette: Palette) -> Plot:
     for panel, (name, each) in enumerate(logs.items(), start=1):
         blocks = len(each)
         plot.add(
-            "heatmap", panel, x=list(range(1, each.shape[1] + 1)), z=each, zmin=low, zmax=high, colorscale=palette.colormap, showscale=panel == 1,
-            colorbar={"title": {"text": "norm", "side": "right", "font": {"size": 12, "color": palette.muted}}, "tickvals": ticks, "ticktext": [f"10<sup>{tick}</sup>" for tick in ticks],
-                      "tickfont": {"size": 11, "color": palette.muted}, "thickness": 8, "outlinewidth": 0},
-            customdata=norms[name], hovertemplate="epoch %{x}, block %{y}: %{customdata:.2g}<extra>" + name + "</extra>",
-        )  # fmt: skip
+            "heatmap",
+            panel,
+            x=list(range(1, each.shape[1] + 1)),
+            z=each,
+            zmin=low,
+            zmax=high,
+            colorscale=palette.colormap,
+            showscale=panel == 1,
+            colorbar={
+                "title": {"text": "norm", "side": "right", "font": {"size": 12, "color": palette.muted}},
+                "tickvals": ticks,
+                "ticktext": [f"10<sup>{tick}</sup>" for tick in ticks],
+                "tickfont": {"size": 11, "color": palette.muted},
+                "thickness": 8,
+                "outlinewidth": 0,
+            },
+            customdata=norms[name],
+            hovertemplate="epoch %{x}, block %{y}: %{customdata:.2g}<extra>" + name + "</extra>",
+        )
         third = blocks // 3
         plot.x_axis("epoch", panel, showgrid=False)
-        plot.y_axis("", panel, tickvals=[0, third, 2 * third], ticktext=[f"layer{number}.0" for number in (1, 2, 3)], showgrid=False)  # fmt: skip
+        plot.y_axis(
+            "",
+            panel,
+            tickvals=[0, third, 2 * third],
+            ticktext=[f"layer{number}.0" for number in (1, 2, 3)],
+            showgrid=False,
+        )
     plot.y_axis("block, the first at the bottom", 1)
     return with_legend(styled(plot, palette, 380, top=40))
 
 
 def ramp(palette: Palette, count: int) -> list[str]:
     """Colours for an ordered quantity, each distinct from the background; one alone is the colour of the writing."""
-    return sample_colorscale([colour for _, colour in palette.colormap], list(np.linspace(*palette.ramp, count))) if count > 1 else [palette.ink]
+    return (
+        sample_colorscale([colour for _, colour in palette.colormap], list(np.linspace(*palette.ramp, count)))
+        if count > 1
+        else [palette.ink]
+    )
 
 
 def with_legend(plot: Plot) -> Plot:

@@ -16,17 +16,34 @@ def prediction_change(classes: Sequence[str], before: np.ndarray, after: np.ndar
     names = [classes[i] for i in order]
     plot = Plot()
     for name, i in zip(names, order, strict=True):
-        plot.add("scatter", x=[0, 1], y=[name, name], mode="lines", line={"color": palette.line, "width": 1}, hoverinfo="skip")
+        plot.add(
+            "scatter",
+            x=[0, 1],
+            y=[name, name],
+            mode="lines",
+            line={"color": palette.line, "width": 1},
+            hoverinfo="skip",
+        )
         change_line(plot, name, before[i], after[i], palette)
     hover = "%{y}: %{x:.3f}<extra>"
     plot.add(
-        "scatter", x=before[order], y=names, name="intact", mode="markers", hovertemplate=hover + "intact</extra>",
+        "scatter",
+        x=before[order],
+        y=names,
+        name="intact",
+        mode="markers",
+        hovertemplate=hover + "intact</extra>",
         marker={"size": 12, "color": palette.background, "line": {"color": palette.ink, "width": 1.5}},
-    )  # fmt: skip
+    )
     plot.add(
-        "scatter", x=after[order], y=names, name="with the lesion", mode="markers", hovertemplate=hover + "with the lesion</extra>",
+        "scatter",
+        x=after[order],
+        y=names,
+        name="with the lesion",
+        mode="markers",
+        hovertemplate=hover + "with the lesion</extra>",
         marker={"size": 11, "color": palette.ink},
-    )  # fmt: skip
+    )
     for name, i in zip(names, order, strict=True):
         plot.note(f"{after[i]:.2f}", 1, name, xref="paper", xanchor="left")
     plot.x_axis("probability", range=[-0.03, 1.05], tickvals=[0, 0.5, 1], showgrid=False)
@@ -36,7 +53,14 @@ def prediction_change(classes: Sequence[str], before: np.ndarray, after: np.ndar
 
 def change_line(plot: Plot, name: str, before: float, after: float, palette: Palette) -> None:
     """Join the dots of one class, before and after."""
-    plot.add("scatter", x=[before, after], y=[name, name], mode="lines", line={"color": palette.ink, "width": 1.5}, hoverinfo="skip")
+    plot.add(
+        "scatter",
+        x=[before, after],
+        y=[name, name],
+        mode="lines",
+        line={"color": palette.ink, "width": 1.5},
+        hoverinfo="skip",
+    )
 
 
 def error_bars(rows: Sequence[tuple[str, Lesion, bool]], palette: Palette) -> Plot:
@@ -52,11 +76,24 @@ def error_bars(rows: Sequence[tuple[str, Lesion, bool]], palette: Palette) -> Pl
             wrong = int(np.sum(predictions != lesion.labels))
             error, (low, high) = 100 * wrong / lesion.images, wilson_interval(wrong, lesion.images)
             plot.add(
-                "bar", x=[error], y=[[title], [name]], name=f"{title}, {name}", orientation="h", width=0.68, marker={"color": colour, "opacity": opacity},
-                error_x={"type": "data", "symmetric": False, "array": [high - error], "arrayminus": [error - low],
-                         "color": palette.muted, "thickness": 1.2, "width": 3},
+                "bar",
+                x=[error],
+                y=[[title], [name]],
+                name=f"{title}, {name}",
+                orientation="h",
+                width=0.68,
+                marker={"color": colour, "opacity": opacity},
+                error_x={
+                    "type": "data",
+                    "symmetric": False,
+                    "array": [high - error],
+                    "arrayminus": [error - low],
+                    "color": palette.muted,
+                    "thickness": 1.2,
+                    "width": 3,
+                },
                 hovertemplate=f"{title}, {name}: {error:.1f} % (95 % interval {low:.1f} to {high:.1f})<extra></extra>",
-            )  # fmt: skip
+            )
             plot.note(f"{error:.1f} %", high + 1.5, [title, name], xanchor="left")
     plot.x_axis("error, %", range=[0, 125], tickvals=[0, 25, 50, 75, 100])
     plot.y_axis(showgrid=False, showdividers=False)
@@ -77,17 +114,35 @@ def sweep_errors(rows: Sequence[tuple[str, Sweep, bool]], chance_pct: float, pal
         colours = [palette.plain if plain else palette.stage(block) for block in swept.blocks]
         whiskers: dict[str, Any] = {"error_y": wilson_bars(swept, palette)} if labelled else {}
         plot.add(
-            "scatter", x=list(range(len(swept.blocks))), y=percents, name=title, text=swept.blocks, mode="lines+markers" if plain else "markers",
-            **whiskers, line={"color": palette.plain, "width": 1.2},
-            marker={"symbol": "square" if plain else "circle", "size": 6 if plain else 9, "color": palette.background if number and not plain else colours,
-                    "line": {"color": colours, "width": 1.5}},
+            "scatter",
+            x=list(range(len(swept.blocks))),
+            y=percents,
+            name=title,
+            text=swept.blocks,
+            mode="lines+markers" if plain else "markers",
+            **whiskers,
+            line={"color": palette.plain, "width": 1.2},
+            marker={
+                "symbol": "square" if plain else "circle",
+                "size": 6 if plain else 9,
+                "color": palette.background if number and not plain else colours,
+                "line": {"color": colours, "width": 1.5},
+            },
             hovertemplate="%{text} deleted: %{y:.1f} %<extra>" + title + "</extra>",
-        )  # fmt: skip
+        )
     if labelled:
         intact = known(sweep.error_pct)
         apart = abs(intact - chance_pct) > 6  # an untrained network is at chance: then one name stands under the other
         named_line(plot, intact, f"intact {intact:.1f} %", palette.ink, "solid", palette, "middle" if apart else "top")
-        named_line(plot, chance_pct, f"chance {chance_pct:.0f} %", palette.muted, "dot", palette, "middle" if apart else "bottom")  # fmt: skip
+        named_line(
+            plot,
+            chance_pct,
+            f"chance {chance_pct:.0f} %",
+            palette.muted,
+            "dot",
+            palette,
+            "middle" if apart else "bottom",
+        )
     stage_axis(plot, sweep.blocks)
     quantity = "error, %" if labelled else "changed predictions, %"
     plot.y_axis(quantity, range=[-3, 104], tickvals=[0, 25, 50, 75, 100])
@@ -107,8 +162,15 @@ def wilson_bars(sweep: Sweep, palette: Palette) -> dict[str, Any]:
     """Error bars of a labelled sweep."""
     wrong, images = (sweep.predictions != sweep.labels).sum(1), len(sweep.intact)
     intervals = [(100 * count / images, *wilson_interval(int(count), images)) for count in wrong]
-    return {"type": "data", "symmetric": False, "color": palette.muted, "thickness": 1, "width": 0,
-            "array": [high - error for error, _, high in intervals], "arrayminus": [error - low for error, low, _ in intervals]}  # fmt: skip
+    return {
+        "type": "data",
+        "symmetric": False,
+        "color": palette.muted,
+        "thickness": 1,
+        "width": 0,
+        "array": [high - error for error, _, high in intervals],
+        "arrayminus": [error - low for error, low, _ in intervals],
+    }
 
 
 def class_errors(classes: Sequence[str], lesion: Lesion, palette: Palette) -> Plot:
@@ -121,9 +183,14 @@ def class_errors(classes: Sequence[str], lesion: Lesion, palette: Palette) -> Pl
         change_line(plot, name, before[i], after[i], palette)
     for values, fill, who in ((before, palette.background, "intact"), (after, palette.ink, "with the lesion")):
         plot.add(
-            "scatter", x=values[order], y=names, name=who, mode="markers", hovertemplate="%{y}: %{x:.0f} %<extra>" + who + "</extra>",
+            "scatter",
+            x=values[order],
+            y=names,
+            name=who,
+            mode="markers",
+            hovertemplate="%{y}: %{x:.0f} %<extra>" + who + "</extra>",
             marker={"size": 11, "color": fill, "line": {"color": palette.ink, "width": 1.5}},
-        )  # fmt: skip
+        )
     plot.x_axis("error, %", range=[-3, 103], tickvals=[0, 25, 50, 75, 100])
     return styled(plot, palette, 60 + 26 * len(names))
 

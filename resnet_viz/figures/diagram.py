@@ -59,8 +59,10 @@ def built_like(family: str, stages: int) -> str:
     if family != "fashion":
         return ""
     if stages == 3:
-        return ("He et al. 2015, section 4.2, on Fashion-MNIST: 28 × 28 grey images and a stem of stride 2 (maps of 14, 7, 4), where the paper had "
-                "32 × 32 colour images and stride 1 (maps of 32, 16, 8).")  # fmt: skip
+        return (
+            "He et al. 2015, section 4.2, on Fashion-MNIST: 28 × 28 grey images and a stem of stride 2 (maps of 14, 7, 4), where the paper had "
+            "32 × 32 colour images and stride 1 (maps of 32, 16, 8)."
+        )
     return "He et al. 2015: the four stages of the ImageNet networks at a quarter of their widths, for 28 × 28 grey images: a 3x3 stem of stride 2 and no max pool, where the paper has 7x7 and a max pool."
 
 
@@ -114,31 +116,47 @@ def stage_diagram(
         }
         plot.add("scatter", x=xs, y=ys, mode="lines", line=line, hoverinfo="skip")
         plot.add(
-            "scatter", x=[points[-1][0] for points in arcs], y=[points[-1][1] for points in arcs], mode="markers", hoverinfo="skip",
+            "scatter",
+            x=[points[-1][0] for points in arcs],
+            y=[points[-1][1] for points in arcs],
+            mode="markers",
+            hoverinfo="skip",
             marker={"symbol": "triangle-down", "size": 8, "color": line["color"]},
-        )  # fmt: skip
+        )
     for block in description.blocks:
         x, y = places[block.name]
         stream = {"color": palette.ink if shortcuts else palette.line, "width": 2}
         plot.shape("line", x0=x - 0.5, x1=x + 0.5, y0=y, y1=y, layer="below", line=stream)
         box = {"x0": x - BOX_WIDTH / 2, "x1": x + BOX_WIDTH / 2, "y0": y - BOX_HEIGHT / 2, "y1": y + BOX_HEIGHT / 2}
-        plot.shape("rect", **box, fillcolor=palette.background, line={"width": 0})  # the stream does not strike the number out
         plot.shape(
-            "rect", **box, fillcolor=palette.stage(block.name), opacity=0.25 if shortcuts else 1,
+            "rect", **box, fillcolor=palette.background, line={"width": 0}
+        )  # the stream does not strike the number out
+        plot.shape(
+            "rect",
+            **box,
+            fillcolor=palette.stage(block.name),
+            opacity=0.25 if shortcuts else 1,
             line={"color": palette.ink, "width": 3 if block.name == chosen else 0},
-        )  # fmt: skip
+        )
         plot.note(block.name.split(".")[1], x, y, font={"color": palette.ink if shortcuts else palette.background})
     plot.add(
-        "scatter", x=[places[block.name][0] for block in description.blocks], y=[places[block.name][1] for block in description.blocks],
-        mode="markers", marker={"size": 26, "opacity": 0, "symbol": "square"},
-        selected={"marker": {"opacity": 0}}, unselected={"marker": {"opacity": 0}},
+        "scatter",
+        x=[places[block.name][0] for block in description.blocks],
+        y=[places[block.name][1] for block in description.blocks],
+        mode="markers",
+        marker={"size": 26, "opacity": 0, "symbol": "square"},
+        selected={"marker": {"opacity": 0}},
+        unselected={"marker": {"opacity": 0}},
         customdata=[
-            (block.name, f"{block.kind}<br>{shape_text(block.in_shape)} → {shape_text(block.out_shape)}<br>{shortcut_reason(block)}"
-             f"<br>{block.params:,} parameters, {block.macs / 1e6:.2f} M multiply-adds")
+            (
+                block.name,
+                f"{block.kind}<br>{shape_text(block.in_shape)} → {shape_text(block.out_shape)}<br>{shortcut_reason(block)}"
+                f"<br>{block.params:,} parameters, {block.macs / 1e6:.2f} M multiply-adds",
+            )
             for block in description.blocks
         ],
         hovertemplate="<b>%{customdata[0]}</b><br>%{customdata[1]}<extra></extra>",
-    )  # fmt: skip
+    )
     for first in [block for block in description.blocks if block.name.endswith(".0")]:
         blocks = [block for block in description.blocks if block.stage == first.stage]
         y = places[first.name][1]
@@ -159,9 +177,7 @@ def arc(place: Point) -> list[Point]:
     return [(x + 0.44 * float(np.cos(angle)), y + (ARC + BOX_HEIGHT / 4) * float(np.sin(angle))) for angle in angles]
 
 
-def layer_boxes(
-    plot: Plot, layers: Sequence[Part], y: float, row: int, fill: str, ink: str, palette: Palette
-) -> None:
+def layer_boxes(plot: Plot, layers: Sequence[Part], y: float, row: int, fill: str, ink: str, palette: Palette) -> None:
     """A row of boxes, one for each layer of a stem or head, with its output shape."""
     width = row / max(3, len(layers)) - 0.2
     for index, layer in enumerate(layers):
@@ -212,14 +228,29 @@ def block_wiring(block: BlockPart, layers: Sequence[Part], palette: Palette) -> 
     for name in order:
         part = graph.nodes[name].get("part")
         if name == "+":
-            plot.add("scatter", x=[0], y=[rows[name]], mode="markers+text", text=["+"], textfont={"size": 16, "color": palette.ink},
-                     marker={"size": 24, "color": palette.background, "line": {"color": palette.ink, "width": 1.5}}, hoverinfo="skip")  # fmt: skip
+            plot.add(
+                "scatter",
+                x=[0],
+                y=[rows[name]],
+                mode="markers+text",
+                text=["+"],
+                textfont={"size": 16, "color": palette.ink},
+                marker={"size": 24, "color": palette.background, "line": {"color": palette.ink, "width": 1.5}},
+                hoverinfo="skip",
+            )
             continue
         weighted = part is not None and part.macs > 0
         title = {"in": "stream in", "out": "stream out"}.get(name, name.split(" ", 1)[1] if part else name)
         shape = block.in_shape if name == "in" else block.out_shape if part is None else part.out_shape
-        plot.shape("rect", x0=-0.12, x1=0.12, y0=rows[name] - 0.32, y1=rows[name] + 0.32,
-                   fillcolor=colour if weighted else palette.panel, line={"color": palette.muted, "width": 1})  # fmt: skip
+        plot.shape(
+            "rect",
+            x0=-0.12,
+            x1=0.12,
+            y0=rows[name] - 0.32,
+            y1=rows[name] + 0.32,
+            fillcolor=colour if weighted else palette.panel,
+            line={"color": palette.muted, "width": 1},
+        )
         facts = shape_text(shape)  # short lines, since a phone must hold them
         if part is not None and part.params:
             facts += f" · {part.params:,} parameters" + (
@@ -248,11 +279,23 @@ def feature_maps(title: str, maps: np.ndarray, palette: Palette, *, channels: in
     limit = float(np.nanmax(np.abs(grid))) or 1.0
     plot = Plot()
     plot.add(
-        "heatmap", z=grid, zmin=-limit if signed else 0, zmax=limit, colorscale=palette.diverging if signed else palette.colormap,
-        colorbar={"thickness": 8, "len": 0.9, "tickfont": {"size": 11, "color": palette.muted}, "nticks": 4, "outlinewidth": 0, "exponentformat": "power",
-                  "x": 0, "xanchor": "right"},
+        "heatmap",
+        z=grid,
+        zmin=-limit if signed else 0,
+        zmax=limit,
+        colorscale=palette.diverging if signed else palette.colormap,
+        colorbar={
+            "thickness": 8,
+            "len": 0.9,
+            "tickfont": {"size": 11, "color": palette.muted},
+            "nticks": 4,
+            "outlinewidth": 0,
+            "exponentformat": "power",
+            "x": 0,
+            "xanchor": "right",
+        },
         hovertemplate=f"{title}: %{{z:.3g}}<extra></extra>",
-    )  # fmt: skip
+    )
     plot.x_axis(visible=False, constrain="domain", constraintoward="left")
     plot.y_axis(visible=False, scaleanchor="x", autorange="reversed")
     return styled(plot, palette, 240)

@@ -22,12 +22,14 @@ table {{ border-collapse: collapse; }} td, th {{ border-bottom: 1px solid {line}
 def html_document(title: str, parts: Iterable[str], palette: Palette) -> str:
     """A page of HTML fragments under a heading; plotly.js stands in it once, and at its end how to cite."""
     style = STYLE.format(background=palette.background, ink=palette.ink, line=palette.line, muted=palette.muted)
-    return "\n".join([
-        f"<!doctype html><html lang='en'><head><meta charset='utf-8'><meta name='viewport' content='width=device-width'><title>{html.escape(title)}</title>",
-        f"<style>{style}</style><script>{get_plotlyjs()}</script></head><body><h1>{html.escape(title)}</h1>",
-        *parts,
-        f"<footer><small>How to cite: {html.escape(CITE)}</small></footer></body></html>",
-    ])  # fmt: skip
+    return "\n".join(
+        [
+            f"<!doctype html><html lang='en'><head><meta charset='utf-8'><meta name='viewport' content='width=device-width'><title>{html.escape(title)}</title>",
+            f"<style>{style}</style><script>{get_plotlyjs()}</script></head><body><h1>{html.escape(title)}</h1>",
+            *parts,
+            f"<footer><small>How to cite: {html.escape(CITE)}</small></footer></body></html>",
+        ]
+    )
 
 
 def html_figure(text: str) -> str:

@@ -111,8 +111,10 @@ def axis_title(what: str, *, relative: bool) -> str:
 
 def block_sentence(trace: Trace, position: int) -> str:
     """The norms of the gradient at one block."""
-    return (f"Gradient norms at **{trace.blocks[position]}**: stream {trace.stream_gradient_norm[position]:.3g}, branch {trace.branch_gradient_norm[position]:.3g}, "
-            f"parameters {trace.parameter_gradient_norm[position]:.3g}; |F(x)| / |x| = {trace.branch_to_stream[position]:.2f}.")  # fmt: skip
+    return (
+        f"Gradient norms at **{trace.blocks[position]}**: stream {trace.stream_gradient_norm[position]:.3g}, branch {trace.branch_gradient_norm[position]:.3g}, "
+        f"parameters {trace.parameter_gradient_norm[position]:.3g}; |F(x)| / |x| = {trace.branch_to_stream[position]:.2f}."
+    )
 
 
 def conclusion(lines: Sequence[Series]) -> str:
@@ -132,12 +134,22 @@ def growth_by_depth(growth: Mapping[str, Mapping[int, float]], palette: Palette)
     """How many times as large the gradient is at the first block as at the last, by kind ('plain', 'residual') and depth."""
     plot = Plot()
     for kind, by_depth in growth.items():
-        colour, symbol, side = (palette.plain, "square", "top") if kind == "plain" else (palette.ink, "circle", "bottom")
+        colour, symbol, side = (
+            (palette.plain, "square", "top") if kind == "plain" else (palette.ink, "circle", "bottom")
+        )
         plot.add(
-            "scatter", x=list(by_depth), y=list(by_depth.values()), name=kind, mode="lines+markers+text", textposition=f"{side} center",
-            text=[short_number(times) for times in by_depth.values()], line={"color": colour, "width": 1.5},
-            marker={"symbol": symbol, "size": 9, "color": colour}, cliponaxis=False, hovertemplate="%{x} layers: %{text}-fold<extra>" + kind + "</extra>",
-        )  # fmt: skip
+            "scatter",
+            x=list(by_depth),
+            y=list(by_depth.values()),
+            name=kind,
+            mode="lines+markers+text",
+            textposition=f"{side} center",
+            text=[short_number(times) for times in by_depth.values()],
+            line={"color": colour, "width": 1.5},
+            marker={"symbol": symbol, "size": 9, "color": colour},
+            cliponaxis=False,
+            hovertemplate="%{x} layers: %{text}-fold<extra>" + kind + "</extra>",
+        )
         depth, last = list(by_depth.items())[-1]
         plot.note(kind, depth, np.log10(last), xanchor="left", xshift=34)
     times = np.array([list(by_depth.values()) for by_depth in growth.values()])
@@ -150,7 +162,8 @@ def growth_by_depth(growth: Mapping[str, Mapping[int, float]], palette: Palette)
 def growth_sentence(growth: Mapping[str, Mapping[int, float]]) -> str:
     """'From the last block to the first: at 56 layers residual 26.6-fold, plain 3,210-fold; ...'."""
     parts = [
-        f"at {depth} layers " + ", ".join(f"{kind} {short_number(by_depth[depth])}-fold" for kind, by_depth in growth.items())
+        f"at {depth} layers "
+        + ", ".join(f"{kind} {short_number(by_depth[depth])}-fold" for kind, by_depth in growth.items())
         for depth in next(iter(growth.values()))
     ]
     return f"From the last block to the first: {'; '.join(parts)}."

@@ -24,8 +24,15 @@ def error_by_step(attempts: Sequence[Attempt], blocks: int, palette: Palette) ->
             together = min(len(each.errors) for each in tried)
             errors = np.mean([each.errors[:together] for each in tried], 0)
             rate = tried[0].learning_rate
-            plot.add("scatter", x=tried[0].steps[:together], y=np.maximum(errors, FLOOR), name=arm.title, mode="lines", **look(arm, palette),
-                     hovertemplate="step %{x}: %{y:.2g}<extra>" + f"{arm.title}, learning rate {rate:g}</extra>")  # fmt: skip
+            plot.add(
+                "scatter",
+                x=tried[0].steps[:together],
+                y=np.maximum(errors, FLOOR),
+                name=arm.title,
+                mode="lines",
+                **look(arm, palette),
+                hovertemplate="step %{x}: %{y:.2g}<extra>" + f"{arm.title}, learning rate {rate:g}</extra>",
+            )
     plot.x_axis("training steps", showgrid=False, rangemode="tozero")
     return log_errors(plot, palette)
 
@@ -37,14 +44,21 @@ def error_by_blocks(attempts: Sequence[Attempt], palette: Palette) -> Plot:
     found = best(attempts)
     depths = sorted({blocks for _, blocks in found})
     for arm in ARMS:
-        tried = {blocks: [each.errors[-1] for each in its] for (its_arm, blocks), its in found.items() if its_arm == arm}
+        tried = {
+            blocks: [each.errors[-1] for each in its] for (its_arm, blocks), its in found.items() if its_arm == arm
+        }
         if tried:
             means = np.array([np.mean(last) for last in tried.values()])
             plot.add(
-                "scatter", x=[depths.index(blocks) for blocks in tried], y=np.maximum(means, FLOOR), name=arm.title, mode="lines+markers",
+                "scatter",
+                x=[depths.index(blocks) for blocks in tried],
+                y=np.maximum(means, FLOOR),
+                name=arm.title,
+                mode="lines+markers",
                 error_y=whiskers(list(tried.values())),
-                hovertemplate="%{x} blocks: %{y:.2g}<extra>" + arm.title + "</extra>", **look(arm, palette),
-            )  # fmt: skip
+                hovertemplate="%{x} blocks: %{y:.2g}<extra>" + arm.title + "</extra>",
+                **look(arm, palette),
+            )
     plot.x_axis("blocks", tickvals=list(range(len(depths))), ticktext=depths, showgrid=False)
     return log_errors(plot, palette)
 
@@ -65,7 +79,11 @@ def identity_sentence(attempts: Sequence[Attempt], blocks: int) -> str:
     parts = []
     for (arm, its_blocks), tried in best(attempts).items():
         if its_blocks == blocks:
-            start = " from the start, and so is its gradient" if not tried[0].errors[0] and not tried[0].gradient_norm else ""
+            start = (
+                " from the start, and so is its gradient"
+                if not tried[0].errors[0] and not tried[0].gradient_norm
+                else ""
+            )
             parts.append(f"{arm.title}: {short_number(float(np.mean([each.errors[-1] for each in tried])))}{start}")
     return f"Error at the end: {'; '.join(parts)}."
 

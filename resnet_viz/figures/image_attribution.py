@@ -13,9 +13,7 @@ SIDE = 118  # pixels of a picture in the height of a figure
 STAYS = 0.9  # correlation from which on a map is said to stay where it was
 
 
-def grad_cam_by_block(
-    pixels: np.ndarray, maps: Mapping[str, Sequence[GradCam]], chosen: str, palette: Palette
-) -> Plot:
+def grad_cam_by_block(pixels: np.ndarray, maps: Mapping[str, Sequence[GradCam]], chosen: str, palette: Palette) -> Plot:
     """The image, uint8 (channels, height, width), and beside it a column for each block of ``maps``: intact above, with the
     lesion (if there is one) below, on one scale from 0 to the larger maximum of the two."""
     rows = max(len(pair) for pair in maps.values())
@@ -24,9 +22,16 @@ def grad_cam_by_block(
         top = max(float(each.picture.max()) for each in pair) or 1.0
         for row, each in enumerate(pair):
             plot.add(
-                "heatmap", row * (1 + len(maps)) + column, z=each.picture, zmin=0, zmax=top, colorscale=palette.colormap, showscale=False, name=f"{block}, {ROWS[row]}",
+                "heatmap",
+                row * (1 + len(maps)) + column,
+                z=each.picture,
+                zmin=0,
+                zmax=top,
+                colorscale=palette.colormap,
+                showscale=False,
+                name=f"{block}, {ROWS[row]}",
                 hovertemplate=f"{block}, {ROWS[row]}: %{{z:.3g}}<extra></extra>",
-            )  # fmt: skip
+            )
     return framed(plot, rows, palette)
 
 
@@ -36,19 +41,39 @@ def integrated_pictures(pixels: np.ndarray, pair: Sequence[Integrated], palette:
     top = max(float(np.abs(each.picture).max()) for each in pair) or 1.0
     for panel, (name, each) in enumerate(zip(ROWS, pair, strict=False), start=2):
         plot.add(
-            "heatmap", panel, z=each.picture.astype(np.float32), zmin=-top, zmax=top, colorscale=palette.diverging, name=name, showscale=panel == 2,
-            colorbar={"orientation": "h", "thickness": 8, "len": 0.6, "y": -0.02, "yanchor": "top", "nticks": 5, "outlinewidth": 0,
-                      "tickfont": {"size": 12, "color": palette.muted}},
+            "heatmap",
+            panel,
+            z=each.picture.astype(np.float32),
+            zmin=-top,
+            zmax=top,
+            colorscale=palette.diverging,
+            name=name,
+            showscale=panel == 2,
+            colorbar={
+                "orientation": "h",
+                "thickness": 8,
+                "len": 0.6,
+                "y": -0.02,
+                "yanchor": "top",
+                "nticks": 5,
+                "outlinewidth": 0,
+                "tickfont": {"size": 12, "color": palette.muted},
+            },
             hovertemplate=f"{name}: %{{z:.3g}}<extra></extra>",
-        )  # fmt: skip
+        )
     return framed(plot, 1, palette).update(height=SIDE + 90)
 
 
 def pictures(pixels: np.ndarray, titles: Sequence[str], rows: int) -> Plot:
     """A grid with the image in its first column, and room for as many columns as there are titles."""
     plot = grid(
-        rows, 1 + len(titles), horizontal_gap=0.015, vertical_gap=0.03, titles=["image", *titles], row_titles=ROWS[:rows] if rows > 1 else (),
-    )  # fmt: skip
+        rows,
+        1 + len(titles),
+        horizontal_gap=0.015,
+        vertical_gap=0.03,
+        titles=["image", *titles],
+        row_titles=ROWS[:rows] if rows > 1 else (),
+    )
     colours = np.repeat(pixels, 3, 0) if len(pixels) == 1 else pixels
     for row in range(rows):
         plot.add("image", row * (1 + len(titles)) + 1, z=colours.transpose(1, 2, 0), hoverinfo="skip")

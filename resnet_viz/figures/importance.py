@@ -23,12 +23,26 @@ def importance_by_block(
     plot = grid(len(measures), vertical_gap=0.06, shared=True)
     for panel, (title, measure) in enumerate(measures.items(), start=1):
         plot.add(
-            "bar", panel, x=list(range(len(blocks))), y=measure.mean, name=title, text=list(blocks), textposition="none", width=0.75,
+            "bar",
+            panel,
+            x=list(range(len(blocks))),
+            y=measure.mean,
+            name=title,
+            text=list(blocks),
+            textposition="none",
+            width=0.75,
             marker={"color": palette.plain if title in beside else [palette.stage(block) for block in blocks]},
-            error_y={"type": "data", "array": measure.standard_error, "arrayminus": measure.standard_error, "symmetric": False,
-                     "color": palette.muted, "thickness": 1, "width": 0},
+            error_y={
+                "type": "data",
+                "array": measure.standard_error,
+                "arrayminus": measure.standard_error,
+                "symmetric": False,
+                "color": palette.muted,
+                "thickness": 1,
+                "width": 0,
+            },
             hovertemplate="%{text}: %{y:.3f} ± %{error_y.array:.3f}<extra>" + title + "</extra>",
-        )  # fmt: skip
+        )
         plot.y_axis(title.replace(", ", ",<br>"), panel, nticks=4)
     plot.y_axis(zeroline=True, zerolinecolor=palette.line)
     stage_axis(plot, blocks)
@@ -42,10 +56,21 @@ def correlation_matrix(titles: Sequence[str], measures: Sequence[Importance], pa
     names = [title.split(",")[0] for title in titles]
     plot = Plot()
     plot.add(
-        "heatmap", z=correlations, x=names, y=names, zmin=-2, zmax=2, colorscale=palette.diverging, reversescale=True, showscale=False,
-        text=np.round(correlations, 2), texttemplate="%{text:.2f}", textfont={"size": 14, "color": palette.ink},
-        hovertemplate="%{y} with %{x}: %{z:.2f}<extra></extra>", name="Spearman's rank correlation",
-    )  # fmt: skip
+        "heatmap",
+        z=correlations,
+        x=names,
+        y=names,
+        zmin=-2,
+        zmax=2,
+        colorscale=palette.diverging,
+        reversescale=True,
+        showscale=False,
+        text=np.round(correlations, 2),
+        texttemplate="%{text:.2f}",
+        textfont={"size": 14, "color": palette.ink},
+        hovertemplate="%{y} with %{x}: %{z:.2f}<extra></extra>",
+        name="Spearman's rank correlation",
+    )
     plot.x_axis(side="top", showgrid=False)
     plot.y_axis(autorange="reversed", showgrid=False)
     return styled(plot, palette, 80 + 46 * len(names))
@@ -79,16 +104,34 @@ def agreement_title(measures: Sequence[Importance]) -> str:
 def reliability_diagram(rows: Sequence[tuple[str, Reliability, bool]], palette: Palette) -> Plot:
     """Accuracy over confidence, a point for each bin, its size by the number of images. ``rows``: name, values, hollow."""
     plot = Plot()
-    plot.add("scatter", x=[0, 1], y=[0, 1], mode="lines", line={"color": palette.muted, "width": 3}, opacity=0.35, hoverinfo="skip", name="calibrated")  # fmt: skip
+    plot.add(
+        "scatter",
+        x=[0, 1],
+        y=[0, 1],
+        mode="lines",
+        line={"color": palette.muted, "width": 3},
+        opacity=0.35,
+        hoverinfo="skip",
+        name="calibrated",
+    )
     for name, values, hollow in rows:
         shown = values.images > 0
         plot.add(
-            "scatter", x=values.confidence[shown], y=values.accuracy[shown], name=name, mode="lines+markers", customdata=values.images[shown],
+            "scatter",
+            x=values.confidence[shown],
+            y=values.accuracy[shown],
+            name=name,
+            mode="lines+markers",
+            customdata=values.images[shown],
             line={"color": palette.muted if hollow else palette.ink, "width": 1, "dash": "dot" if hollow else "solid"},
-            marker={"size": 5 + 22 * np.sqrt(values.images[shown] / values.images.sum()), "color": palette.background if hollow else palette.ink,
-                    "line": {"color": palette.ink, "width": 1.5}, "opacity": 1},
+            marker={
+                "size": 5 + 22 * np.sqrt(values.images[shown] / values.images.sum()),
+                "color": palette.background if hollow else palette.ink,
+                "line": {"color": palette.ink, "width": 1.5},
+                "opacity": 1,
+            },
             hovertemplate="confidence %{x:.2f}: right on %{y:.0%} of %{customdata} images<extra>" + name + "</extra>",
-        )  # fmt: skip
+        )
     plot.x_axis("confidence (probability of the predicted class)", range=[-0.04, 1.06], tickvals=[0, 0.5, 1])
     plot.y_axis("share that is right", range=[-0.06, 1.08], tickvals=[0, 0.5, 1])
     return styled(plot, palette, 300)
@@ -97,7 +140,9 @@ def reliability_diagram(rows: Sequence[tuple[str, Reliability, bool]], palette: 
 def calibration_sentence(title: str, before: Reliability, after: Reliability) -> str:
     """How confident and how accurate a network is with the lesion, and what that does to its calibration."""
     gap = after.surplus
-    says = "overconfident" if gap > 0.02 else "underconfident" if gap < -0.02 else "about as confident as it is accurate"
+    says = (
+        "overconfident" if gap > 0.02 else "underconfident" if gap < -0.02 else "about as confident as it is accurate"
+    )
     return (
         f"With the lesion {title} is {says}: confidence {100 * after.mean_confidence:.1f} %, accuracy {100 * after.mean_accuracy:.1f} %; "
         f"calibration error {before.expected_calibration_error:.3f} → {after.expected_calibration_error:.3f}"

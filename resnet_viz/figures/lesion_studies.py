@@ -23,19 +23,36 @@ def errors_by_amount(rows: Sequence[tuple[str, Study, bool]], chance_pct: float,
         symbol = "square" if plain else "circle"
         hollow = palette.background if number and not plain else colour
         plot.add(
-            "scatter", x=each.amounts, y=each.error_pct, name=f"{title}, each draw", showlegend=False, text=each.sweep.blocks, mode="markers",
-            marker={"size": 6, "symbol": symbol, "color": hollow, "opacity": 0.45, "line": {"color": colour, "width": 1}},
+            "scatter",
+            x=each.amounts,
+            y=each.error_pct,
+            name=f"{title}, each draw",
+            showlegend=False,
+            text=each.sweep.blocks,
+            mode="markers",
+            marker={
+                "size": 6,
+                "symbol": symbol,
+                "color": hollow,
+                "opacity": 0.45,
+                "line": {"color": colour, "width": 1},
+            },
             hovertemplate="%{y:.1f} %<br>%{text}<extra>" + title + "</extra>",
-        )  # fmt: skip
+        )
         steps, amounts, middle, _, _ = each.medians()
         order = np.argsort(amounts)
         unit = "swaps" if each.kind == REORDER else "deleted"
         plot.add(
-            "scatter", x=amounts[order], y=middle[order], name=f"{title}, median of the draws", text=[f"{step} {unit}" for step in steps[order]],
-            mode="markers" if each.kind == REORDER else "lines+markers", line={"color": colour, "width": 2, "dash": "dot" if number and not plain else "solid"},
+            "scatter",
+            x=amounts[order],
+            y=middle[order],
+            name=f"{title}, median of the draws",
+            text=[f"{step} {unit}" for step in steps[order]],
+            mode="markers" if each.kind == REORDER else "lines+markers",
+            line={"color": colour, "width": 2, "dash": "dot" if number and not plain else "solid"},
             marker={"size": 9, "symbol": symbol, "color": hollow, "line": {"color": colour, "width": 1.5}},
             hovertemplate="%{text}: median %{y:.1f} %<extra>" + title + "</extra>",
-        )  # fmt: skip
+        )
     intact = known(study.sweep.error_pct)
     named_line(plot, intact, f"intact {intact:.1f} %", palette.ink, "solid", palette, "middle")
     named_line(plot, chance_pct, "chance", palette.muted, "dot", palette, "middle")
@@ -75,7 +92,11 @@ def study_sentences(study: Study) -> tuple[str, str]:
         title = f"The error passes {HALF:.0f} % at {steps[first]} random deletion{'s' if steps[first] > 1 else ''}{fewer} (medians of {draws})"
     step, fall = study.largest_steps()
     unit = "swaps" if study.kind == REORDER else "deleted blocks"
-    smooth = "" if np.isnan(step) else f" From one number of {unit} to the next, the median goes up by at most {100 * step:.0f} % and down by at most {100 * fall:.0f} % of its whole rise."
+    smooth = (
+        ""
+        if np.isnan(step)
+        else f" From one number of {unit} to the next, the median goes up by at most {100 * step:.0f} % and down by at most {100 * fall:.0f} % of its whole rise."
+    )
     what = "Kendall's tau" if study.kind == REORDER else "the number of deleted blocks"
     ranks = "" if np.isnan(correlation) else f" Spearman's correlation of the error with {what}: {correlation:.2f}."
     return (
@@ -90,12 +111,21 @@ def error_by_stop(rows: Sequence[tuple[str, Sweep, bool]], chance_pct: float, pa
     for number, (title, swept, plain) in reversed(list(enumerate(rows))):
         colour = palette.plain if plain else palette.stages[0]
         plot.add(
-            "scatter", x=list(range(len(swept.blocks))), y=swept.errors, name=title, text=swept.blocks, mode="lines+markers",
+            "scatter",
+            x=list(range(len(swept.blocks))),
+            y=swept.errors,
+            name=title,
+            text=swept.blocks,
+            mode="lines+markers",
             line={"color": colour, "width": 2, "dash": "dot" if number and not plain else "solid"},
-            marker={"size": 7, "symbol": "square" if plain else "circle", "line": {"color": colour, "width": 1.5},
-                    "color": palette.background if number and not plain else colour},
+            marker={
+                "size": 7,
+                "symbol": "square" if plain else "circle",
+                "line": {"color": colour, "width": 1.5},
+                "color": palette.background if number and not plain else colour,
+            },
             hovertemplate="%{text}: %{y:.1f} %<extra>" + title + "</extra>",
-        )  # fmt: skip
+        )
     named_line(plot, chance_pct, "chance", palette.muted, "dot", palette, "middle")
     plot.x_axis("blocks walked before the rest is skipped", showgrid=False)
     plot.y_axis("error, %", range=[-3, 104], tickvals=[0, 25, 50, 75, 100])
@@ -125,10 +155,15 @@ def class_probabilities_by_stop(classes: Sequence[str], probabilities: np.ndarra
     plot = Plot()
     for index, colour, dash in zip(order, colours, dashes, strict=True):
         plot.add(
-            "scatter", x=list(range(len(probabilities))), y=probabilities[:, index], name=classes[index], mode="lines+markers",
-            line={"color": colour, "width": 2, "dash": dash}, marker={"size": 5},
+            "scatter",
+            x=list(range(len(probabilities))),
+            y=probabilities[:, index],
+            name=classes[index],
+            mode="lines+markers",
+            line={"color": colour, "width": 2, "dash": dash},
+            marker={"size": 5},
             hovertemplate="after %{x} blocks: %{y:.2f}<extra>" + classes[index] + "</extra>",
-        )  # fmt: skip
+        )
     plot.x_axis("blocks walked before the rest is skipped", showgrid=False)
     top = float(probabilities.max())  # far below 1 where there are many classes and nothing is known yet
     plot.y_axis("probability", range=[-0.03 * top, 1.05 * top], nticks=4)

@@ -92,9 +92,7 @@ def styled(plot: Plot, palette: Palette, height: int, *, top: int = 8, right: in
 def stage_axis(plot: Plot, blocks: Sequence[str]) -> None:
     """An axis of blocks that names the first of each stage."""
     starts = [i for i, block in enumerate(blocks) if block.endswith(".0")]
-    plot.x_axis(
-        tickvals=starts, ticktext=[blocks[i] for i in starts], showgrid=False, range=[-0.7, len(blocks) - 0.3]
-    )
+    plot.x_axis(tickvals=starts, ticktext=[blocks[i] for i in starts], showgrid=False, range=[-0.7, len(blocks) - 0.3])
 
 
 def log_axis(values: Sequence[int] | np.ndarray) -> dict[str, Any]:
@@ -105,7 +103,11 @@ def log_axis(values: Sequence[int] | np.ndarray) -> dict[str, Any]:
     step = max(1, np.ceil((high - low) / 5))
     steps = (1, 2, 5) if np.log10(max(positive) / min(positive)) < 2 else (1,)
     ticks = [digit * 10.0 ** float(exponent) for exponent in np.arange(low, high + 1, step) for digit in steps]
-    return {"type": "log", "tickvals": ticks, "ticktext": [short_number(tick).replace("1.0 × ", "").replace(".0 ×", " ×") for tick in ticks]}
+    return {
+        "type": "log",
+        "tickvals": ticks,
+        "ticktext": [short_number(tick).replace("1.0 × ", "").replace(".0 ×", " ×") for tick in ticks],
+    }
 
 
 def named_above(plot: Plot) -> Plot:
@@ -113,9 +115,7 @@ def named_above(plot: Plot) -> Plot:
     return plot.update(showlegend=True, legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0})
 
 
-def named_line(
-    plot: Plot, value: float, name: str, colour: str, dash: str, palette: Palette, anchor: str
-) -> None:
+def named_line(plot: Plot, value: float, name: str, colour: str, dash: str, palette: Palette, anchor: str) -> None:
     """A horizontal line that carries its own name."""
     plot.horizontal_line(value, line={"color": colour, "width": 1, "dash": dash})
     font = {"size": 12, "color": palette.muted}

@@ -32,23 +32,46 @@ def unravelled(blocks: Sequence[str], chosen: int, palette: Palette) -> Plot:
     for row, path in enumerate(paths):
         strong = row == chosen
         plot.add(
-            "scatter", x=[-0.6, len(blocks) - 0.4], y=[row, row], mode="lines", hoverinfo="skip",
+            "scatter",
+            x=[-0.6, len(blocks) - 0.4],
+            y=[row, row],
+            mode="lines",
+            hoverinfo="skip",
             line={"color": palette.ink if strong else palette.line, "width": 3 if strong else 1.5},
-        )  # fmt: skip
+        )
         taken = [index for index, branch in enumerate(path) if branch]
         plot.add(
-            "scatter", x=taken, y=[row] * len(taken), mode="markers", hoverinfo="skip",
-            marker={"symbol": "square", "size": 15, "color": [palette.stage(blocks[index]) for index in taken],
-                    "line": {"color": palette.ink, "width": 2 if strong else 0}},
-        )  # fmt: skip
+            "scatter",
+            x=taken,
+            y=[row] * len(taken),
+            mode="markers",
+            hoverinfo="skip",
+            marker={
+                "symbol": "square",
+                "size": 15,
+                "color": [palette.stage(blocks[index]) for index in taken],
+                "line": {"color": palette.ink, "width": 2 if strong else 0},
+            },
+        )
     plot.add(
-        "scatter", x=[column for _ in paths for column in range(len(blocks))], y=[row for row in range(len(paths)) for _ in blocks],
-        mode="markers", marker={"size": 16, "opacity": 0}, selected={"marker": {"opacity": 0}}, unselected={"marker": {"opacity": 0}},
+        "scatter",
+        x=[column for _ in paths for column in range(len(blocks))],
+        y=[row for row in range(len(paths)) for _ in blocks],
+        mode="markers",
+        marker={"size": 16, "opacity": 0},
+        selected={"marker": {"opacity": 0}},
+        unselected={"marker": {"opacity": 0}},
         customdata=[(row, path_name(path, blocks)) for row, path in enumerate(paths) for _ in blocks],
         hovertemplate="%{customdata[1]}<extra></extra>",
-    )  # fmt: skip
+    )
     lengths = [sum(path) for path in paths]
-    plot.x_axis(side="top", tickvals=list(range(len(blocks))), ticktext=list(blocks), range=[-1, len(blocks) - 0.3], showgrid=False)
+    plot.x_axis(
+        side="top",
+        tickvals=list(range(len(blocks))),
+        ticktext=list(blocks),
+        range=[-1, len(blocks) - 0.3],
+        showgrid=False,
+    )
     firsts = [lengths.index(length) for length in range(len(blocks) + 1)]
     ticktext = [f"length {length}" for length in range(len(blocks) + 1)]
     plot.y_axis(autorange="reversed", tickvals=firsts, ticktext=ticktext, showgrid=False)
@@ -84,20 +107,36 @@ def share_by_length(
     gradient = 100 * norms / norms.sum()
     plot = Plot()
     plot.add(
-        "bar", x=lengths, y=shares, name="share of the paths, %", marker={"color": palette.plain, "opacity": 0.75}, width=0.9, customdata=[f"{count:,}" for count in paths],
+        "bar",
+        x=lengths,
+        y=shares,
+        name="share of the paths, %",
+        marker={"color": palette.plain, "opacity": 0.75},
+        width=0.9,
+        customdata=[f"{count:,}" for count in paths],
         hovertemplate="length %{x}: %{customdata} paths, %{y:.2f} % of all<extra></extra>",
-    )  # fmt: skip
+    )
     plot.add(
-        "bar", x=lengths, y=gradient, name="share of the gradient, %", marker={"color": palette.stages[0]}, width=0.55,
+        "bar",
+        x=lengths,
+        y=gradient,
+        name="share of the gradient, %",
+        marker={"color": palette.stages[0]},
+        width=0.55,
         hovertemplate="length %{x}: %{y:.2f} % of the gradient<extra></extra>",
-    )  # fmt: skip
+    )
     others = 100 * beside[1].mean_norms / beside[1].mean_norms.sum() if beside else gradient[:0]
     if beside:
         plot.add(
-            "scatter", x=lengths, y=others, name=f"share of the gradient, {beside[0]}, %", mode="lines+markers", line={"color": palette.ink, "width": 1, "dash": "dot"},
+            "scatter",
+            x=lengths,
+            y=others,
+            name=f"share of the gradient, {beside[0]}, %",
+            mode="lines+markers",
+            line={"color": palette.ink, "width": 1, "dash": "dot"},
             marker={"size": 6, "color": palette.background, "line": {"color": palette.ink, "width": 1.2}},
             hovertemplate="length %{x}: %{y:.2f} % of the gradient<extra>" + beside[0] + "</extra>",
-        )  # fmt: skip
+        )
     top = max(*shares, *gradient, *others)
     first, last = carrying_range(norms)
     line = {"color": palette.ink, "width": 2}
@@ -118,10 +157,15 @@ def add_single_paths(plot: Plot, panel: int, lengths: Sequence[int], sampled: np
     """The norms of sampled paths, those above 0, as hollow circles over their lengths."""
     points = [(length, value) for length in lengths for value in sampled[length] if value > 0]
     plot.add(
-        "scatter", panel, x=[x for x, _ in points], y=[y for _, y in points], name="one path", mode="markers",
+        "scatter",
+        panel,
+        x=[x for x, _ in points],
+        y=[y for _, y in points],
+        name="one path",
+        mode="markers",
         marker={"size": 5, "color": palette.background, "line": {"color": palette.ink, "width": 1.2}},
         hovertemplate="one path of length %{x}: %{y:.3g}<extra></extra>",
-    )  # fmt: skip
+    )
 
 
 def label_above(plot: Plot, line: int, text: str, colour: str, panel: str = "paper") -> None:
@@ -139,21 +183,39 @@ def count_times_norm(exact: GradientByLength, sampled: np.ndarray, palette: Pale
     lengths = [length for length, count in enumerate(exact.paths) if count]
     plot = grid(3, vertical_gap=0.085, shared=True)
     plot.add(
-        "scatter", x=lengths, y=[float(exact.paths[length]) for length in lengths], name="number of paths", mode="lines+markers",
-        line={"color": palette.plain, "width": 1.5}, marker={"size": 5}, customdata=[f"{exact.paths[length]:,}" for length in lengths],
+        "scatter",
+        x=lengths,
+        y=[float(exact.paths[length]) for length in lengths],
+        name="number of paths",
+        mode="lines+markers",
+        line={"color": palette.plain, "width": 1.5},
+        marker={"size": 5},
+        customdata=[f"{exact.paths[length]:,}" for length in lengths],
         hovertemplate="length %{x}: %{customdata} paths<extra></extra>",
-    )  # fmt: skip
+    )
     add_single_paths(plot, 2, lengths, sampled, palette)
     plot.add(
-        "bar", 3, x=lengths, y=100 * computed.count_times_norm(exact.paths, sampled)[lengths], name="number × norm, share, %", width=0.8,
-        marker={"color": palette.plain, "opacity": 0.75}, hovertemplate="length %{x}: %{y:.2f} % of number × norm<extra></extra>",
-    )  # fmt: skip
+        "bar",
+        3,
+        x=lengths,
+        y=100 * computed.count_times_norm(exact.paths, sampled)[lengths],
+        name="number × norm, share, %",
+        width=0.8,
+        marker={"color": palette.plain, "opacity": 0.75},
+        hovertemplate="length %{x}: %{y:.2f} % of number × norm<extra></extra>",
+    )
     gradient = exact.mean_norms[lengths]
     plot.add(
-        "scatter", 3, x=lengths, y=100 * gradient / gradient.sum(), name="share of the gradient, exact, %", mode="lines+markers",
-        line={"color": palette.stages[0], "width": 1.5}, marker={"size": 5},
+        "scatter",
+        3,
+        x=lengths,
+        y=100 * gradient / gradient.sum(),
+        name="share of the gradient, exact, %",
+        mode="lines+markers",
+        line={"color": palette.stages[0], "width": 1.5},
+        marker={"size": 5},
         hovertemplate="length %{x}: %{y:.2f} % of the gradient<extra></extra>",
-    )  # fmt: skip
+    )
     plot.y_axis("number of paths", 1, **log_axis([exact.paths[length] for length in lengths]))
     plot.y_axis("norm of one path", 2, **log_axis(sampled[lengths]))
     plot.y_axis("share, %", 3, rangemode="tozero")
@@ -190,10 +252,15 @@ def lengths_by_stage(stages: Mapping[str, GradientByLength], palette: Palette) -
     for above, (stage, exact) in enumerate(reversed(list(stages.items()))):
         lengths, norms = np.flatnonzero(exact.paths), exact.mean_norms
         plot.add(
-            "scatter", x=lengths, y=(100 * norms / norms.sum())[lengths], name=stage, mode="lines+markers",
-            line={"color": palette.stage(stage), "width": 1.5}, marker={"size": 6},
+            "scatter",
+            x=lengths,
+            y=(100 * norms / norms.sum())[lengths],
+            name=stage,
+            mode="lines+markers",
+            line={"color": palette.stage(stage), "width": 1.5},
+            marker={"size": 6},
             hovertemplate="%{x} branches: %{y:.2f} % of the gradient<extra>" + stage + "</extra>",
-        )  # fmt: skip
+        )
         text = f"─ {stage}: {exact.mean_length:.1f} of {len(exact.paths) - 1} branches on average"
         label_above(plot, above, text, palette.stage(stage))
     longest = max(len(exact.paths) for exact in stages.values())

@@ -92,9 +92,15 @@ def encoded(value: np.ndarray | np.generic) -> Any:
 
 
 def grid(
-    rows: int = 1, columns: int = 1, *, horizontal_gap: float = 0, vertical_gap: float = 0,
-    titles: Sequence[str] = (), row_titles: Sequence[str] = (), shared: bool = False,
-) -> Plot:  # fmt: skip
+    rows: int = 1,
+    columns: int = 1,
+    *,
+    horizontal_gap: float = 0,
+    vertical_gap: float = 0,
+    titles: Sequence[str] = (),
+    row_titles: Sequence[str] = (),
+    shared: bool = False,
+) -> Plot:
     """A grid of panels, counted row by row from the upper left. The gaps are shares of the figure.
 
     ``titles``: above the columns; ``row_titles``: at the right of the rows. ``shared``: panels above one another have one x

@@ -12,9 +12,7 @@ from .plot import Plot
 SIDES = ("left", "right")
 
 
-def error_by_step(
-    records: Sequence[Record], names: Sequence[str], palette: Palette, step: int | None = None
-) -> Plot:
+def error_by_step(records: Sequence[Record], names: Sequence[str], palette: Palette, step: int | None = None) -> Plot:
     """Errors on the two fixed samples after each recorded step: dashed and hollow on training images, filled on test images.
 
     ``names``: of the left and the right network. ``step``: the one looked at, marked by a vertical line.
@@ -28,11 +26,15 @@ def error_by_step(
             ("test images", "test_error_pct", symbol, "solid"),
         ):
             plot.add(
-                "scatter", x=steps, y=[getattr(getattr(record, side), measure) for record in records], mode="lines+markers",
-                name=f"{name}, {images}", line={"color": colour, "width": 1.5, "dash": dash},
+                "scatter",
+                x=steps,
+                y=[getattr(getattr(record, side), measure) for record in records],
+                mode="lines+markers",
+                name=f"{name}, {images}",
+                line={"color": colour, "width": 1.5, "dash": dash},
                 marker={"symbol": marker, "size": 6, "color": colour},
                 hovertemplate="step %{x}: %{y:.1f} %<extra>" + f"{name}, {images}" + "</extra>",
-            )  # fmt: skip
+            )
     if step is not None:
         plot.vertical_line(step, line={"color": palette.muted, "width": 1, "dash": "dot"})
     plot.x_axis("training steps", showgrid=False, rangemode="tozero")

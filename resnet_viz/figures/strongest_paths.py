@@ -39,19 +39,39 @@ def paths_on_blocks(found: StrongestPaths, blocks: Sequence[str], chosen: int, p
         beside_plot(plot, f"{path.sum()}, {signed(share, '.2f')} %", palette.ink, rank)
     beside_plot(plot, "length, share", palette.muted, 1, yref="paper", yanchor="bottom")
     plot.add(
-        "bar", orientation="h", base=(columns - 0.4).tolist(), x=np.full(len(columns), 0.8), y=rows + 1, width=0.72, hoverinfo="skip",
-        marker={"color": [palette.stage(blocks[column]) for column in columns.tolist()],
-                "line": {"color": palette.ink, "width": np.where(rows == chosen, 2, 0)}}, unselected={"marker": {"opacity": 1}},
-    )  # fmt: skip
+        "bar",
+        orientation="h",
+        base=(columns - 0.4).tolist(),
+        x=np.full(len(columns), 0.8),
+        y=rows + 1,
+        width=0.72,
+        hoverinfo="skip",
+        marker={
+            "color": [palette.stage(blocks[column]) for column in columns.tolist()],
+            "line": {"color": palette.ink, "width": np.where(rows == chosen, 2, 0)},
+        },
+        unselected={"marker": {"opacity": 1}},
+    )
     plot.add(
-        "bar", name="path", orientation="h", base=-0.5, x=np.full(len(paths), len(blocks)), y=ranks, width=1,
-        marker={"opacity": 0}, selected={"marker": {"opacity": 0}}, unselected={"marker": {"opacity": 0}},
+        "bar",
+        name="path",
+        orientation="h",
+        base=-0.5,
+        x=np.full(len(paths), len(blocks)),
+        y=ranks,
+        width=1,
+        marker={"opacity": 0},
+        selected={"marker": {"opacity": 0}},
+        unselected={"marker": {"opacity": 0}},
         customdata=[
-            (row, f"{branches_by_stage(path, blocks)}<br>length {path.sum()}, norm {short_number(norm)}, {signed(share, '.3g')} % of the gradient")
+            (
+                row,
+                f"{branches_by_stage(path, blocks)}<br>length {path.sum()}, norm {short_number(norm)}, {signed(share, '.3g')} % of the gradient",
+            )
             for row, (path, norm, share) in enumerate(zip(paths, norms, shares, strict=True))
         ],
         hovertemplate="%{customdata[1]}<extra></extra>",
-    )  # fmt: skip
+    )
     stage_axis(plot, blocks)
     plot.x_axis(side="top")
     plot.y_axis("rank", showgrid=False, range=[len(paths) + 0.6, 0.4], tick0=1, dtick=1 if len(paths) < 10 else 5)

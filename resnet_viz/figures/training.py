@@ -24,13 +24,23 @@ def error_by_epoch(arms: Mapping[str, Sequence[History]], palette: Palette, whic
         epochs = list(range(1, errors.shape[1] + 1))
         if len(errors) > 1:
             plot.add(
-                "scatter", **band(epochs, errors), opacity=0.2, fillcolor=colour, showlegend=False, name=f"{name}, range",
-            )  # fmt: skip
+                "scatter",
+                **band(epochs, errors),
+                opacity=0.2,
+                fillcolor=colour,
+                showlegend=False,
+                name=f"{name}, range",
+            )
         plot.add(
-            "scatter", x=epochs, y=errors.mean(0), name=f"{name} ({len(errors)} seed{'s' if len(errors) > 1 else ''})", mode="lines+markers",
-            line={"color": colour, "width": 2}, marker={"size": 7, "symbol": symbol},
+            "scatter",
+            x=epochs,
+            y=errors.mean(0),
+            name=f"{name} ({len(errors)} seed{'s' if len(errors) > 1 else ''})",
+            mode="lines+markers",
+            line={"color": colour, "width": 2},
+            marker={"size": 7, "symbol": symbol},
             hovertemplate="epoch %{x}: %{y:.2f} %<extra>" + name + "</extra>",
-        )  # fmt: skip
+        )
     plot.x_axis("epoch", dtick=epoch_step(arms), showgrid=False)
     plot.y_axis("test error, %, log scale", type="log", tickvals=[5, 7, 10, 20, 50, 100])
     return named_above(styled(plot, palette, 340))

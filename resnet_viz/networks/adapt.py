@@ -130,7 +130,9 @@ def wrap(model: nn.Module) -> ResidualNetwork:
     if missing or fc is None:
         raise TypeError(f"{title(model)} has no {', '.join(missing or ['fc or linear'])}; {POSSIBLE}.")
     if isinstance(fc, nn.ModuleList | nn.ModuleDict):
-        raise TypeError(f"The head must be one layer; got a {title(fc)}: choose one of them, for example model.fc = model.fc[0].")
+        raise TypeError(
+            f"The head must be one layer; got a {title(fc)}: choose one of them, for example model.fc = model.fc[0]."
+        )
     stem = layers_of(model, "conv1", "bn1") | {"act1": activation(model, 1)} | present(model, "maxpool")
     pool = layer(model, "avgpool", "global_pool") or average_pool(model)
     network = ResidualNetwork(
@@ -185,7 +187,9 @@ def stages_of(model: nn.Module) -> list[list[nn.Module]]:
     while (stage := layer(model, name := f"layer{len(stages) + 1}")) is not None:
         not_compiled(stage, f"Stage {name}")
         if not isinstance(stage, nn.Sequential | nn.ModuleList):
-            raise TypeError(f"Stage {name} must be a Sequential or ModuleList of blocks; got a {title(stage)}; {POSSIBLE}.")
+            raise TypeError(
+                f"Stage {name} must be a Sequential or ModuleList of blocks; got a {title(stage)}; {POSSIBLE}."
+            )
         stages.append(list(stage))
     return stages
 
@@ -193,7 +197,9 @@ def stages_of(model: nn.Module) -> list[list[nn.Module]]:
 def not_compiled(module: nn.Module, what: str) -> None:
     """Raise TypeError for what torch.compile has returned: it walks past its hooks, and takes its time when compared."""
     if "_orig_mod" in module._modules:
-        raise TypeError(f"{what} must not be compiled; got a {title(module)}: put the original, its ._orig_mod, in its place.")
+        raise TypeError(
+            f"{what} must not be compiled; got a {title(module)}: put the original, its ._orig_mod, in its place."
+        )
 
 
 def average_pool(model: nn.Module) -> nn.Module:
@@ -323,7 +329,9 @@ def differing_whole(network: ResidualNetwork, model: nn.Module, images: Tensor, 
             f"{title(model)} must return logits of shape (batch, classes); got {shape_of(logits)} for {len(images)} images: {cure}."
         )
     sums = logits.sum(1)
-    if logits.shape[1] > 1 and (logits >= 0).all() and ((sums - 1).abs() < rounding(sums)).all():  # the weights are noise
+    if (
+        logits.shape[1] > 1 and (logits >= 0).all() and ((sums - 1).abs() < rounding(sums)).all()
+    ):  # the weights are noise
         raise InputError(
             f"{title(model)} must return logits; got rows from 0 to 1 whose sum is 1: leave out the softmax, or the hook that does it."
         )
@@ -378,7 +386,9 @@ def accepted(model: nn.Module, noise: Noise) -> Tensor:
     ) from reason
 
 
-def common_output(ours: Callable[[Tensor], Tensor], theirs: Callable[[Tensor], Tensor], tensor: Tensor) -> Tensor | None:
+def common_output(
+    ours: Callable[[Tensor], Tensor], theirs: Callable[[Tensor], Tensor], tensor: Tensor
+) -> Tensor | None:
     """What both make of a tensor, to rounding; None where they differ, or the gradients that come back through them."""
     try:
         (result, pulled), (expected, true) = there_and_back(ours, tensor), there_and_back(theirs, tensor)

@@ -139,4 +139,6 @@ def measure(name: str, kind: str, module: nn.Module, stream: Tensor) -> tuple[Pa
     with torch.enable_grad(), MultiplyAdds() as counted:  # without a gradient, attention would be fused and not counted
         output = module(stream.requires_grad_().clone()).detach()  # a clone, since a layer may work in place
     params = sum(parameter.numel() for parameter in module.parameters())
-    return Part(name, kind, tuple(stream.shape[1:]), tuple(output.shape[1:]), params, counted.macs // len(stream)), output
+    return Part(
+        name, kind, tuple(stream.shape[1:]), tuple(output.shape[1:]), params, counted.macs // len(stream)
+    ), output

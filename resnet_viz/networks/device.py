@@ -26,9 +26,7 @@ def device() -> torch.device:
         try:
             torch.zeros(1, device=wanted).item()  # torch's meta device holds no numbers
         except (RuntimeError, AssertionError) as error:
-            raise InputError(
-                f"RESNET_VIZ_DEVICE must be cpu, cuda or mps, and usable here; got {wanted!r}."
-            ) from error
+            raise InputError(f"RESNET_VIZ_DEVICE must be cpu, cuda or mps, and usable here; got {wanted!r}.") from error
         return torch.device(wanted)
     if torch.cuda.is_available():
         return torch.device("cuda")

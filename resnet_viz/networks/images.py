@@ -231,7 +231,9 @@ def open_photo(source: Path | BinaryIO) -> Image.Image:
             photo = ImageOps.exif_transpose(photo)
             if photo.mode.startswith("I") or photo.mode == "F":
                 values = np.asarray(photo, np.float64)
-                deep = photo.mode.startswith("I;16") or (file.format == "PPM" and photo.mode == "I")  # however dark it is
+                deep = photo.mode.startswith("I;16") or (
+                    file.format == "PPM" and photo.mode == "I"
+                )  # however dark it is
                 top = 65535 if deep or values.max() > 255 else 255
                 photo = Image.fromarray((values.clip(0, top) * (255 / top)).astype(np.uint8))
             if photo.has_transparency_data:

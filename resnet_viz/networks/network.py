@@ -112,9 +112,7 @@ class ResidualNetwork(nn.Module):
         for name in names:
             if name not in self.blocks:
                 stages = ", ".join(f"{stage}.0-{count - 1}" for stage, count in self.stage_sizes().items())
-                raise InputError(
-                    f"Block must be one of {order[0]} ... {order[-1]} (by stage: {stages}); got {name!r}."
-                )
+                raise InputError(f"Block must be one of {order[0]} ... {order[-1]} (by stage: {stages}); got {name!r}.")
             indices.append(order.index(name))
         return indices
 

@@ -177,7 +177,11 @@ def degraded() -> Answer:
             measured.append(
                 Measurement(f"{kind}56 against {kind}20", f"{what}, points", value, low, high, WELCH, expected)
             )
-    errors = {f"{kind}{depth}": np.mean([run["train_error_pct"] for run in its]) for kind, runs in families.items() for depth, its in runs.items()}  # fmt: skip
+    errors = {
+        f"{kind}{depth}": np.mean([run["train_error_pct"] for run in its])
+        for kind, runs in families.items()
+        for depth, its in runs.items()
+    }
     notes = "training error, mean of the seeds: " + ", ".join(f"{name} {error:.1f} %" for name, error in errors.items())
     return measured, notes, figures.errors_by_depth(families, LIGHT)
 

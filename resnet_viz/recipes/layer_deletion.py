@@ -340,9 +340,20 @@ def calibrated() -> Answer:
             ("confidence minus accuracy, with the lesion", surplus),
         ):
             value = float(np.median(values))
-            measured.append(Measurement(name, f"{what}, median of the draws", value, *median_interval(values), f"95 %, {draws} draws", value > 0))  # fmt: skip
-        notes.append(f"{name}, {draws} draws of {deleted} of its {count} blocks: calibration error {before.expected_calibration_error:.3f} intact, {errors.min():.3f} to {errors.max():.3f} "
-                     f"with the lesion; confidence minus accuracy {surplus.min():.2f} to {surplus.max():.2f}, above 0 in {(surplus > 0).sum()}")  # fmt: skip
+            measured.append(
+                Measurement(
+                    name,
+                    f"{what}, median of the draws",
+                    value,
+                    *median_interval(values),
+                    f"95 %, {draws} draws",
+                    value > 0,
+                )
+            )
+        notes.append(
+            f"{name}, {draws} draws of {deleted} of its {count} blocks: calibration error {before.expected_calibration_error:.3f} intact, {errors.min():.3f} to {errors.max():.3f} "
+            f"with the lesion; confidence minus accuracy {surplus.min():.2f} to {surplus.max():.2f}, above 0 in {(surplus > 0).sum()}"
+        )
         pooled = calibration.reliability(np.concatenate(lesioned), np.tile(labels, draws))
         rows += [(f"{name}, intact", before, True), (f"{name}, {deleted} blocks deleted, {draws} draws", pooled, False)]
     return measured, "; ".join(notes), reliability_diagram(rows[:2], LIGHT)

@@ -201,16 +201,30 @@ def identities() -> Answer:
     """Stacks that are to do nothing."""
     attempts = identity.bundled()
     found = identity.best(attempts)
-    plain, small, whole = (np.array([each.errors[-1] for each in found[arm, 20]])
-                           for arm in (Arm("plain"), Arm("basic", 0.1), Arm("basic", 1.0)))  # fmt: skip
+    plain, small, whole = (
+        np.array([each.errors[-1] for each in found[arm, 20]])
+        for arm in (Arm("plain"), Arm("basic", 0.1), Arm("basic", 1.0))
+    )
     nothing = [each for each in attempts if each.arm == Arm("basic", 0.0)]
     orders = difference(list(np.log10(plain)), list(np.log10(small)))
     still = max(max(each.errors[0], each.gradient_norm) for each in nothing)
     measured = [
-        Measurement("20 blocks, plain against residual of scale 0.1", "orders of magnitude of the error", *orders, WELCH, orders[0] >= 1),
-        Measurement("20 blocks, residual of scale 1 against plain", "relative error", *difference(list(whole), list(plain)), WELCH, bool(whole.mean() >= plain.mean())),
+        Measurement(
+            "20 blocks, plain against residual of scale 0.1",
+            "orders of magnitude of the error",
+            *orders,
+            WELCH,
+            orders[0] >= 1,
+        ),
+        Measurement(
+            "20 blocks, residual of scale 1 against plain",
+            "relative error",
+            *difference(list(whole), list(plain)),
+            WELCH,
+            bool(whole.mean() >= plain.mean()),
+        ),
         Measurement("residual of scale 0", "largest first error and gradient", still, None, None, "", still == 0),
-    ]  # fmt: skip
+    ]
     notes = "errors at 20 blocks: " + ", ".join(
         f"{arm.title} {np.mean([each.errors[-1] for each in found[arm, 20]]):.2g}" for arm in identity.ARMS
     )
@@ -224,10 +238,26 @@ def contained() -> Answer:
     frozen, live = (deepening.logits_apart(shallow, plain56, live=live).in_train for live in (False, True))
     rise = deepening.error_deepened(shallow, plain56) - deepening.error_deepened(shallow, plain20)
     measured = [
-        Measurement("plain20 and itself with 56 layers", "difference of the logits in train mode, frozen norms", frozen, None, None, "", frozen <= 1e-5),
+        Measurement(
+            "plain20 and itself with 56 layers",
+            "difference of the logits in train mode, frozen norms",
+            frozen,
+            None,
+            None,
+            "",
+            frozen <= 1e-5,
+        ),
         Measurement("plain20 and itself with 56 layers", "the same with live norms", live, None, None, "", live > 0.01),
-        Measurement("plain20 and itself with 56 layers", "difference of the training errors, points", rise, None, None, "", rise == 0),
-    ]  # fmt: skip
+        Measurement(
+            "plain20 and itself with 56 layers",
+            "difference of the training errors, points",
+            rise,
+            None,
+            None,
+            "",
+            rise == 0,
+        ),
+    ]
     notes = []
     for rate, name in race.DEEPENED.items():
         deep, fresh = last_errors(race.bundled(name))

@@ -149,7 +149,11 @@ def many(kind: str) -> Answer:
             least = int(middle.argmin())
             median_at(least, f"least median error, % ({unit}: {steps[least]})", bool(middle[least] > 50))
         else:
-            measured.append(Measurement(name, "largest fall of the median, share of the rise", fall, *of_fall, draws, fall <= LARGEST_FALL))  # fmt: skip
+            measured.append(
+                Measurement(
+                    name, "largest fall of the median, share of the rise", fall, *of_fall, draws, fall <= LARGEST_FALL
+                )
+            )
             if kind == RANDOM:
                 tenth = int(np.flatnonzero(steps <= count / 10).max())
                 median_at(tenth, f"median error with {steps[tenth]} of {count} deleted, %", bool(middle[tenth] < 50))

@@ -225,9 +225,11 @@ def gradient() -> Answer:
             )
         )
         low, high = paths.carrying_range(exact.mean_norms)
-        notes.append(f"{name}: 95 % of the summed norms at lengths of {low} to {high} of {len(exact.paths) - 1} branches "
-                     f"({100 * paths.share_of_paths(exact.paths, low, high):.2g} % of the paths); untrained {lengths(name, 0).mean_length:.1f} on average; "
-                     f"the lengths add up to autograd's gradient within {exact.sum_relative_error:.0e}")  # fmt: skip
+        notes.append(
+            f"{name}: 95 % of the summed norms at lengths of {low} to {high} of {len(exact.paths) - 1} branches "
+            f"({100 * paths.share_of_paths(exact.paths, low, high):.2g} % of the paths); untrained {lengths(name, 0).mean_length:.1f} on average; "
+            f"the lengths add up to autograd's gradient within {exact.sum_relative_error:.0e}"
+        )
     figure = figures.share_by_length(
         lengths("fashion-resnet110"), LIGHT, ("fashion-preact110", lengths("fashion-preact110"))
     )
@@ -259,9 +261,11 @@ def one_path() -> Answer:
     drawn = generator.integers(sampled.shape[1], size=(RESAMPLES, *sampled.shape))
     peaks = [paths.count_times_norm(exact.paths, np.take_along_axis(sampled, each, 1)).argmax() for each in drawn]
     low, high = np.percentile(peaks, [2.5, 97.5])
-    notes = (f"five paths a length do not determine where the number of paths times the norm of one peaks: at {int(product.argmax())} as drawn, "
-             f"at {low:.0f} to {high:.0f} in 95 % of redraws from them, and one path alone makes up {100 * paths.largest_path_share(exact.paths, sampled):.0f} % of the product; "
-             f"the exact gradient peaks at {int(exact.mean_norms.argmax())}")  # fmt: skip
+    notes = (
+        f"five paths a length do not determine where the number of paths times the norm of one peaks: at {int(product.argmax())} as drawn, "
+        f"at {low:.0f} to {high:.0f} in 95 % of redraws from them, and one path alone makes up {100 * paths.largest_path_share(exact.paths, sampled):.0f} % of the product; "
+        f"the exact gradient peaks at {int(exact.mean_norms.argmax())}"
+    )
     return measured, notes, figures.count_times_norm(exact, sampled, LIGHT)
 
 

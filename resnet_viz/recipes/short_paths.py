@@ -124,8 +124,10 @@ def trained_on_matching_blocks() -> Answer:
     as_trained, with_own = difference(errors, before), difference(anew, before)
     measured = [
         Measurement("fashion-resnet56", f"{way}: difference, points", *as_trained, WELCH, as_trained[0] > 5),
-        Measurement("fashion-resnet56", f"{way}, batch norms taken anew: difference, points", *with_own, WELCH, with_own[0] <= 3),
-    ]  # fmt: skip
+        Measurement(
+            "fashion-resnet56", f"{way}, batch norms taken anew: difference, points", *with_own, WELCH, with_own[0] <= 3
+        ),
+    ]
     notes = f"means: ordinary {np.mean(before):.2f} %; {way} {np.mean(errors):.2f} %, with batch norms taken anew {np.mean(anew):.2f} %"
     return measured, notes, error_by_epoch(ways, LIGHT)
 
@@ -144,8 +146,10 @@ def trained_on_short_paths() -> Answer:
     anew = [history["test_error_reestimated_pct"] for history in list(ways.values())[1]]
     means = "; ".join(f"{name} {np.mean(found):.2f} %" for name, found in errors.items())
     share = share_of_short_paths(lengths("fashion-resnet20").mean_norms)
-    notes = (f"{means}; with batch-norm statistics taken anew with all blocks, training on random blocks gives {np.mean(anew):.2f} %; paths of at most "
-             f"{LONGEST_PATH} branches carry {100 * share:.0f} % of the gradient of the trained network (summed norms by length, {BACKWARD_IMAGES} of the bundled test images)")  # fmt: skip
+    notes = (
+        f"{means}; with batch-norm statistics taken anew with all blocks, training on random blocks gives {np.mean(anew):.2f} %; paths of at most "
+        f"{LONGEST_PATH} branches carry {100 * share:.0f} % of the gradient of the trained network (summed norms by length, {BACKWARD_IMAGES} of the bundled test images)"
+    )
     return measured, notes, error_by_epoch(ways, LIGHT)
 
 

@@ -54,7 +54,9 @@ def median_interval(errors: np.ndarray) -> tuple[float, float]:
 
 def last_errors(races: Sequence[tuple[Race, Sequence[Record]]]) -> tuple[list[float], list[float]]:
     """The training errors of the left and the right network at the end, one for each seed."""
-    left, right = zip(*((records[-1].left.train_error_pct, records[-1].right.train_error_pct) for _, records in races), strict=True)  # fmt: skip
+    left, right = zip(
+        *((records[-1].left.train_error_pct, records[-1].right.train_error_pct) for _, records in races), strict=True
+    )
     return list(left), list(right)
 
 

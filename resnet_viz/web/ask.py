@@ -54,8 +54,13 @@ def ask(recipe: Recipe, *subjects: Subject, ask_first: bool = False, **settings:
         if bar is None and step < 1 and spent / step > LONG:
             with place.container():
                 preview, bar = st.empty(), st.progress(0.0)
-                st.button("Cancel", key=f"cancel {title}", on_click=waiting.__setitem__, args=(title, True),
-                          help="Stop here; what is done is kept.")  # fmt: skip
+                st.button(
+                    "Cancel",
+                    key=f"cancel {title}",
+                    on_click=waiting.__setitem__,
+                    args=(title, True),
+                    help="Stop here; what is done is kept.",
+                )
         if bar is not None:
             bar.progress(step, f"{title}: {100 * step:.0f} %, about {spent * (1 - step) / step:.0f} s left")
     raise AssertionError("a recipe ends with its answer")

@@ -55,8 +55,11 @@ def presenter() -> bool:
             st.markdown(f"**{step.question}**")
         if waits:
             with st.form(f"prediction_{running.step}", border=False):
-                said = st.text_input("Your prediction, before you see it", max_chars=500,
-                                     help="In your own words; it may stay empty, and goes into the answer sheet.")  # fmt: skip
+                said = st.text_input(
+                    "Your prediction, before you see it",
+                    max_chars=500,
+                    help="In your own words; it may stay empty, and goes into the answer sheet.",
+                )
                 if st.form_submit_button(
                     "Show what happens", type="primary", help="Keep the prediction and show the view with the answer."
                 ):
@@ -85,8 +88,14 @@ def presenter() -> bool:
                 help="Undo what you have changed since the step began.",
             ):
                 go(running, running.step)
-            st.download_button("Answer sheet", answer_sheet(running), "answers.csv", "text/csv", on_click="ignore",
-                               help="Questions, your predictions and the answers as a CSV file.")  # fmt: skip
+            st.download_button(
+                "Answer sheet",
+                answer_sheet(running),
+                "answers.csv",
+                "text/csv",
+                on_click="ignore",
+                help="Questions, your predictions and the answers as a CSV file.",
+            )
             if st.button("End the lesson", help="The view stays; the lesson's box goes."):
                 state().lesson = None
                 st.rerun()

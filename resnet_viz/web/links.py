@@ -174,7 +174,9 @@ def receive(page: str) -> list[str]:
     query, written_on = st.query_params.to_dict(), state().query_written_on
     if written_on is None or by_history():
         return take(query, page)
-    if written_on != page:  # reached without a query, or by one that says what is chosen: all of it stays, own images too
+    if (
+        written_on != page
+    ):  # reached without a query, or by one that says what is chosen: all of it stays, own images too
         return take(query, page) if query and query != query_of(page, choices()) else []
     return []  # what the visitor has done counts: of two quick clicks, the second still brings the query from before the first
 

@@ -37,13 +37,30 @@ def choose_network(chosen: Choices) -> tuple[LoadedNetwork, LoadedNetwork | None
     choosable, fault = networks(), local_networks()[1]
     if fault:
         st.error(fault)
-    st.selectbox("Network", list(choosable), key=network_key, on_change=take,
-                 help="What every page looks at; fashion-* come with this app, the others are fetched when first chosen.")  # fmt: skip
-    st.segmented_control("Weights", [TRAINED, UNTRAINED], key=weights_key, required=True, on_change=take,
-                         help="Untrained: seeded initial weights, batch norms set by one pass over fixed images.")  # fmt: skip
+    st.selectbox(
+        "Network",
+        list(choosable),
+        key=network_key,
+        on_change=take,
+        help="What every page looks at; fashion-* come with this app, the others are fetched when first chosen.",
+    )
+    st.segmented_control(
+        "Weights",
+        [TRAINED, UNTRAINED],
+        key=weights_key,
+        required=True,
+        on_change=take,
+        help="Untrained: seeded initial weights, batch norms set by one pass over fixed images.",
+    )
     if chosen.untrained is not None:
-        st.number_input("Seed of the initial weights", 0, LARGEST_SEED, key="seed_box", on_change=take,
-                        help=f"The same seed gives the same initial weights. From 0 to {LARGEST_SEED:,}.")  # fmt: skip
+        st.number_input(
+            "Seed of the initial weights",
+            0,
+            LARGEST_SEED,
+            key="seed_box",
+            on_change=take,
+            help=f"The same seed gives the same initial weights. From 0 to {LARGEST_SEED:,}.",
+        )
     loaded = load(choosable[chosen.network], chosen.untrained)
     st.caption(network_line(loaded, told=not waits_for_prediction()))
     if os.environ.get("RESNET_VIZ_UPLOADS") == "1":
@@ -62,8 +79,11 @@ def load(entry: Entry, untrained: int | None) -> LoadedNetwork:
     refused = state().unavailable_weights
     if untrained is not None:
         return measures.network(entry, untrained)
-    if entry.name not in refused or st.button("Try to fetch the weights again", key=f"fetch_again_{entry.name}",
-                                                help="Once there is internet, or the file is in its place."):  # fmt: skip
+    if entry.name not in refused or st.button(
+        "Try to fetch the weights again",
+        key=f"fetch_again_{entry.name}",
+        help="Once there is internet, or the file is in its place.",
+    ):
         refused.pop(entry.name, None)
         bar = st.empty()
         try:
@@ -109,8 +129,12 @@ def beside(chosen: Choices, loaded: LoadedNetwork) -> LoadedNetwork | None:
 
 def upload_weights() -> None:
     """Take a file of weights from the visitor's browser, if the server was started to allow that: safetensors only."""
-    file = st.file_uploader("Your weights", type="safetensors", key="uploaded_weights",
-                            help="A safetensors file for a network of the list; only you see it.")  # fmt: skip
+    file = st.file_uploader(
+        "Your weights",
+        type="safetensors",
+        key="uploaded_weights",
+        help="A safetensors file for a network of the list; only you see it.",
+    )
     faults = state().faults_of_uploads
     if file is None:
         return

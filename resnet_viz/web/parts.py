@@ -64,8 +64,19 @@ def choosing_strip(visit: Visit, shown: Shown | None = None, hint: str = "") -> 
         chosen.sequence = choice["sequence"]
 
     key = f"choosing_strip_{name}"
-    network_strip(visit.subject.description, [block], chosen.sequence, visit.palette, key=key, mode="select", bars=bars,
-                  bars_title=bars_title, deleted=lesion.blocks, gate=lesion.gate, on_change=take)  # fmt: skip
+    network_strip(
+        visit.subject.description,
+        [block],
+        chosen.sequence,
+        visit.palette,
+        key=key,
+        mode="select",
+        bars=bars,
+        bars_title=bars_title,
+        deleted=lesion.blocks,
+        gate=lesion.gate,
+        on_change=take,
+    )
     strip_as_table(visit, bars)
     if lesion.blocks:
         st.caption("The deleted blocks are shown, not applied: this page looks at the intact network.")
@@ -90,15 +101,41 @@ def deleting_strip(visit: Visit, shown: Shown | None = None) -> None:
         lesion.gate = 0.0
 
     key, gate_key = f"deleting_strip_{name}", f"gate_{name}"
-    network_strip(visit.subject.description, lesion.blocks, lesion.sequence, visit.palette, key=key, mode="delete",
-                  bars=bars, bars_title=bars_title, gate=lesion.gate, on_change=take)  # fmt: skip
+    network_strip(
+        visit.subject.description,
+        lesion.blocks,
+        lesion.sequence,
+        visit.palette,
+        key=key,
+        mode="delete",
+        bars=bars,
+        bars_title=bars_title,
+        gate=lesion.gate,
+        on_change=take,
+    )
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.button("Undo", icon=":material/undo:", disabled=not lesion.done, on_click=undo_lesion, args=(name,),
-                  help="Take back the last change of the deleted blocks.")  # fmt: skip
-        st.button("Redo", icon=":material/redo:", disabled=not lesion.undone, on_click=redo_lesion, args=(name,),
-                  help="Make the change again that was taken back.")  # fmt: skip
-        st.button("Restore all", disabled=not (lesion.blocks or lesion.gate), on_click=restore,
-                  help="All blocks intact, and the gate 0 again.")  # fmt: skip
+        st.button(
+            "Undo",
+            icon=":material/undo:",
+            disabled=not lesion.done,
+            on_click=undo_lesion,
+            args=(name,),
+            help="Take back the last change of the deleted blocks.",
+        )
+        st.button(
+            "Redo",
+            icon=":material/redo:",
+            disabled=not lesion.undone,
+            on_click=redo_lesion,
+            args=(name,),
+            help="Make the change again that was taken back.",
+        )
+        st.button(
+            "Restore all",
+            disabled=not (lesion.blocks or lesion.gate),
+            on_click=restore,
+            help="All blocks intact, and the gate 0 again.",
+        )
         with st.popover("Delete many", help="A whole stage at once, or blocks drawn at random."):
             for stage in visit.subject.loaded.network.stage_sizes():
                 within = {*lesion.blocks, *(block for block in blocks if stage_of(block) == stage)}
@@ -111,18 +148,38 @@ def deleting_strip(visit: Visit, shown: Shown | None = None) -> None:
                 )
             random_blocks(name, blocks)
         st.session_state[gate_key] = lesion.gate
-        st.slider("Gate of the chosen blocks", 0.0, 1.0, step=0.05, help="The factor g on their branches: 0 deletes them, 1 leaves them intact.", key=gate_key,
-                  on_change=if_shown(gate_key, take_gate), width=300)  # fmt: skip
+        st.slider(
+            "Gate of the chosen blocks",
+            0.0,
+            1.0,
+            step=0.05,
+            help="The factor g on their branches: 0 deletes them, 1 leaves them intact.",
+            key=gate_key,
+            on_change=if_shown(gate_key, take_gate),
+            width=300,
+        )
     strip_as_table(visit, bars)
     lesion_notes(visit, lesion.blocks)
 
 
 def random_blocks(name: str, blocks: list[str]) -> None:
     """Buttons that delete k blocks drawn at random, from a seed."""
-    count = st.number_input("blocks at random", 1, len(blocks), min(3, len(blocks)), key=f"random_count_{name}",
-                            help="How many blocks are drawn.")  # fmt: skip
-    seed = st.number_input("seed of the draw", 0, LARGEST_SEED, 0, key=f"random_seed_{name}",
-                           help=f"The same seed draws the same blocks; another seed draws others. From 0 to {LARGEST_SEED:,}.")  # fmt: skip
+    count = st.number_input(
+        "blocks at random",
+        1,
+        len(blocks),
+        min(3, len(blocks)),
+        key=f"random_count_{name}",
+        help="How many blocks are drawn.",
+    )
+    seed = st.number_input(
+        "seed of the draw",
+        0,
+        LARGEST_SEED,
+        0,
+        key=f"random_seed_{name}",
+        help=f"The same seed draws the same blocks; another seed draws others. From 0 to {LARGEST_SEED:,}.",
+    )
     drawn = np.random.default_rng(int(seed)).choice(len(blocks), int(count), replace=False)
     names = [blocks[index] for index in sorted(drawn)]
     st.button(
@@ -139,8 +196,15 @@ def strip_as_table(visit: Visit, bars: Bars | None) -> None:
     lesion = choices().lesion(visit.subject.entry.name)
     state = f"gate {lesion.gate:g}" if lesion.gate else "deleted"
     columns = ["block", "shortcut", "state", *(["value"] if bars else [])]
-    rows = [[block.name, block.shortcut, state if block.name in lesion.blocks else "intact", *([bars[block.name][1]] if bars else [])]
-            for block in visit.subject.description.blocks]  # fmt: skip
+    rows = [
+        [
+            block.name,
+            block.shortcut,
+            state if block.name in lesion.blocks else "intact",
+            *([bars[block.name][1]] if bars else []),
+        ]
+        for block in visit.subject.description.blocks
+    ]
     with st.expander("The blocks as a table"):  # Streamlit's own tables are 300 kB more for a browser to load
         st.markdown("\n".join(" | ".join(row) for row in [columns, ["---"] * len(columns), *rows]))
 
@@ -155,8 +219,10 @@ def lesion_notes(visit: Visit, deleted: list[str]) -> None:
     shortcuts = {block.shortcut for block in visit.subject.description.blocks if block.name in deleted}
     if changing := sorted(shortcuts & {"projection", "option A"}):
         done = "Deleting it deletes its branch" if gate == 0 else "The gate scales its branch"
-        st.caption(f"A chosen block changes the shape of the stream. {done} and keeps its shortcut "
-                   f"({' and '.join(changing)}), which still changes the shape.")  # fmt: skip
+        st.caption(
+            f"A chosen block changes the shape of the stream. {done} and keeps its shortcut "
+            f"({' and '.join(changing)}), which still changes the shape."
+        )
     if "none" in shortcuts and 0 < gate < 1:
         st.caption(
             "**Schematic:** between 0 and 1 the gate of a plain block mixes it with a shortcut that no plain network has."

@@ -62,7 +62,9 @@ def bundled(chosen: Choices, images: ImageSet) -> ImageSet:
     positions = [start + chosen.page_of_images % step for start in range(0, len(images), step)][:THUMBNAILS]
 
     def take() -> None:
-        position = st.session_state[key]["choice"]  # of the network that was shown: another may be chosen in the same moment
+        position = st.session_state[key][
+            "choice"
+        ]  # of the network that was shown: another may be chosen in the same moment
         if isinstance(position, int) and 0 <= position < len(images):
             chosen.position = position
 
@@ -73,8 +75,13 @@ def bundled(chosen: Choices, images: ImageSet) -> ImageSet:
     gallery(images, positions, chosen.position, key=key, on_change=take)
     st.caption(f"{images.names[chosen.position]} · image={chosen.position} in links")
     if step > 1:
-        st.button("Other images", key="other_images", icon=":material/refresh:", on_click=turn,
-                  help="Ten others from the set.")  # fmt: skip
+        st.button(
+            "Other images",
+            key="other_images",
+            icon=":material/refresh:",
+            on_click=turn,
+            help="Ten others from the set.",
+        )
     return images.subset([chosen.position])
 
 
@@ -109,7 +116,9 @@ def own_images(source: str, chosen: Choices, loaded: LoadedNetwork, images: Imag
         except InputError as error:
             st.error(str(error))
     if own and loaded.entry.preprocessing.channels == 1:
-        st.caption("Turned grey, inverted if light, made small: **unlike the images that this network was trained on.**")
+        st.caption(
+            "Turned grey, inverted if light, made small: **unlike the images that this network was trained on.**"
+        )
     return own
 
 
@@ -154,8 +163,13 @@ def shown_one(
     def label() -> None:
         chosen.own_labels[image.digest] = options.index(st.session_state[key]) - 1
 
-    st.selectbox("Its class", options, key=key, on_change=label,
-                 help="What the image shows; the loss is computed against this class.")  # fmt: skip
+    st.selectbox(
+        "Its class",
+        options,
+        key=key,
+        on_change=label,
+        help="What the image shows; the loss is computed against this class.",
+    )
     predicted = measures.predictions(loaded, together, loaded.intact)
     said = [chosen.own_labels.get(together.subset([index]).digest, -1) for index in range(len(own))]
     labels = torch.tensor([said if said >= 0 else int(guess) for said, guess in zip(said, predicted, strict=True)])

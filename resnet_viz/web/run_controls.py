@@ -34,8 +34,13 @@ def start_button(job: Job) -> None:
         except InputError as error:
             state().fault_of_start = str(error)
 
-    st.button("Start", type="primary", icon=":material/play_arrow:", on_click=start,
-              help="It is trained on the server; you may go to other pages meanwhile.")  # fmt: skip
+    st.button(
+        "Start",
+        type="primary",
+        icon=":material/play_arrow:",
+        on_click=start,
+        help="It is trained on the server; you may go to other pages meanwhile.",
+    )
     if state().fault_of_start:
         st.error(state().fault_of_start)
         state().fault_of_start = ""
@@ -71,13 +76,34 @@ def controls(run: Run[JobType], done: int, of: int, unit: str) -> Run[JobType]:
         st.warning(registry.trouble)
     with st.container(horizontal=True):
         if run.state == PAUSED:
-            st.button("Go on", key="run_go_on", icon=":material/play_arrow:", type="primary", on_click=registry.tell, args=(run, GO_ON),
-                      help="Train on from here.")  # fmt: skip
+            st.button(
+                "Go on",
+                key="run_go_on",
+                icon=":material/play_arrow:",
+                type="primary",
+                on_click=registry.tell,
+                args=(run, GO_ON),
+                help="Train on from here.",
+            )
         else:
-            st.button("Pause", key="run_pause", icon=":material/pause:", on_click=registry.tell, args=(run, PAUSE), disabled=run.state != RUNNING,
-                      help=f"Hold it; if others wait, for {LONGEST_PAUSE:.0f} s at most.")  # fmt: skip
-        st.button("Stop", key="run_stop", icon=":material/stop:", on_click=registry.tell, args=(run, STOP), disabled=run.state == ENDED,
-                  help="End it; what was recorded stays.")  # fmt: skip
+            st.button(
+                "Pause",
+                key="run_pause",
+                icon=":material/pause:",
+                on_click=registry.tell,
+                args=(run, PAUSE),
+                disabled=run.state != RUNNING,
+                help=f"Hold it; if others wait, for {LONGEST_PAUSE:.0f} s at most.",
+            )
+        st.button(
+            "Stop",
+            key="run_stop",
+            icon=":material/stop:",
+            on_click=registry.tell,
+            args=(run, STOP),
+            disabled=run.state == ENDED,
+            help="End it; what was recorded stays.",
+        )
         st.button(
             "Reset",
             key="run_reset",

@@ -96,7 +96,11 @@ class CompressedFiles:
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
         folder = Path(file_util.get_static_dir())
-        self.files = {f"/{path.relative_to(folder).as_posix()}": path for path in folder.rglob("static/**/*") if path.suffix in (".js", ".css")}
+        self.files = {
+            f"/{path.relative_to(folder).as_posix()}": path
+            for path in folder.rglob("static/**/*")
+            if path.suffix in (".js", ".css")
+        }
         self.compressed: dict[str, bytes] = {}  # 7 MB, if a browser asks for all
         self.lock = Lock()
 
@@ -113,7 +117,9 @@ class CompressedFiles:
                 "Vary": "Accept-Encoding",
                 "Cache-Control": f"public, immutable, max-age={YEAR}",  # its name holds its hash
             }
-            await Response(body, media_type=mimetypes.guess_type(scope["path"])[0], headers=headers)(scope, receive, send)
+            await Response(body, media_type=mimetypes.guess_type(scope["path"])[0], headers=headers)(
+                scope, receive, send
+            )
         else:
             await self.app(scope, receive, send)
 

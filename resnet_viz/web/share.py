@@ -56,14 +56,18 @@ def reachable(host: str) -> str:
 
 
 def qr_code(link: str) -> str:
-    return segno.make(link, error="L", micro=False, mask=3).svg_inline(scale=4, border=2)  # to weigh all eight masks takes 3 times as long
+    return segno.make(link, error="L", micro=False, mask=3).svg_inline(
+        scale=4, border=2
+    )  # to weigh all eight masks takes 3 times as long
 
 
 def share(link: str, own_image: bool) -> None:
     """The button that shows the link and its QR code."""
     with st.popover("Share", icon=":material/share:", width="stretch", help="A link to what you see, and its QR code."):
         SHARE(key="share", data={"link": link, "code": kept(qr_code, link, quick=True)})
-        st.caption("It restores page, network, image, deletions and settings." + (
-            " **Your own image is not in it**: whoever opens it sees the bundled one." if own_image else ""))  # fmt: skip
+        st.caption(
+            "It restores page, network, image, deletions and settings."
+            + (" **Your own image is not in it**: whoever opens it sees the bundled one." if own_image else "")
+        )
         if urlsplit(link).hostname in THIS_MACHINE:
             st.caption("Only this machine can open it. Start the app with `make run HOST=0.0.0.0` to serve a class.")

@@ -58,18 +58,27 @@ def network_strip(
             "gate": gate,
             "sequence": sequence,
             "bars_title": bars_title,
-            "colours": {"stem": palette.stem, "ink": palette.ink, "muted": palette.muted, "line": palette.line,
-                        "background": palette.background},
+            "colours": {
+                "stem": palette.stem,
+                "ink": palette.ink,
+                "muted": palette.muted,
+                "line": palette.line,
+                "background": palette.background,
+            },
             "stages": [
                 {"name": stage, "colour": palette.stage(stage), "shape": f"{shape[0]} × {shape[1]}²"}
                 for stage, shape in stages.items()
             ],
             "blocks": [
-                {"name": block.name, "stage": positions[block.stage], "shortcut": block.shortcut,
-                 "bar": bars[block.name][0] if block.name in bars else None,
-                 "says": bars[block.name][1] if block.name in bars else ""}
+                {
+                    "name": block.name,
+                    "stage": positions[block.stage],
+                    "shortcut": block.shortcut,
+                    "bar": bars[block.name][0] if block.name in bars else None,
+                    "says": bars[block.name][1] if block.name in bars else "",
+                }
                 for block in description.blocks
             ],
         },
         on_choice_change=if_shown(key, on_change),
-    )  # fmt: skip
+    )

@@ -34,12 +34,17 @@ def test_the_first_page_opens_by_the_name_of_its_file_on_a_fresh_server(page: Pa
 
 def test_first_screen_is_a_computed_example(server: Server, page: Page) -> None:
     page.goto(server.address)
-    kept, lost = "1 of 27 blocks deleted. It sees: still Coat (probability", "Beside it fashion-plain56, with the same lesion: Coat →"
+    kept, lost = (
+        "1 of 27 blocks deleted. It sees: still Coat (probability",
+        "Beside it fashion-plain56, with the same lesion: Coat →",
+    )
     expect(page.get_by_text(kept)).to_be_visible(timeout=SOON)
     expect(page.get_by_text(lost)).to_be_visible()
     expect(block(page, "layer2.4")).to_have_attribute("aria-pressed", "true")
     block(page, "layer2.4").click()
-    expect(page.get_by_text("Nothing deleted: the network is intact. It sees: Coat (probability")).to_be_visible(timeout=SOON)
+    expect(page.get_by_text("Nothing deleted: the network is intact. It sees: Coat (probability")).to_be_visible(
+        timeout=SOON
+    )
     block(page, "layer1.0").click()
     expect(page.get_by_text("It sees: Coat →")).to_be_visible(timeout=SOON)
 

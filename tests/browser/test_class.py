@@ -16,11 +16,19 @@ from resnet_viz.web.address import own_address
 from tests.browser.conftest import SOON, Server, block, finished, heading
 from tests.browser.test_app import FIRST, PAGES
 
-EVERY_PAGE = {"": FIRST, **PAGES, "degradation": "Do more layers make a plain network worse, even on the images it is trained on?",
-              "live_training": "Which of two networks learns faster?", "learning_identity": "Why is it hard to learn to do nothing?", "short_paths": "Are the long paths needed for training?",
-              "lesion_studies?draws=1": "How much damage can it take?", "block_importance": "Which blocks matter?", "early_stop": "What if it stopped here?",
-              "lessons": "Which lesson today?",
-              "about": "What do the words mean, and where does it come from?"}  # fmt: skip
+EVERY_PAGE = {
+    "": FIRST,
+    **PAGES,
+    "degradation": "Do more layers make a plain network worse, even on the images it is trained on?",
+    "live_training": "Which of two networks learns faster?",
+    "learning_identity": "Why is it hard to learn to do nothing?",
+    "short_paths": "Are the long paths needed for training?",
+    "lesion_studies?draws=1": "How much damage can it take?",
+    "block_importance": "Which blocks matter?",
+    "early_stop": "What if it stopped here?",
+    "lessons": "Which lesson today?",
+    "about": "What do the words mean, and where does it come from?",
+}
 pytestmark = pytest.mark.browser
 
 
@@ -98,9 +106,7 @@ def test_back_and_forward_across_a_page_change(server: Server, page: Page) -> No
         "layer_deletion?network=fashion-resnet20&deleted=2",
         "gradient_flow?network=fashion-resnet20&deleted=2-3",
     )
-    resnet = (
-        "The shortcut hands back what the ReLU after the sum lets through; the branch adds its own.   · after He et al., 2015 and 2016"
-    )
+    resnet = "The shortcut hands back what the ReLU after the sum lets through; the branch adds its own.   · after He et al., 2015 and 2016"
     plain = "Without a shortcut the layers alone pass the gradient on.   · the control of He et al., 2015"
     opened(page, f"{server.address}/{deletion}")
     block(page, "layer2.0").click()
@@ -319,7 +325,13 @@ def test_the_table_of_a_figure_with_panels_names_the_axes_of_each(server: Server
         button.click(timeout=SOON)
     lines = Path(download.value.path()).read_text().splitlines()
     rows = list(csv.DictReader(line for line in lines if not line.startswith("#")))
-    assert list(rows[0])[:5] == ["series", "path length: number of branches taken", "number of paths", "norm of one path", "share, %"]  # fmt: skip
+    assert list(rows[0])[:5] == [
+        "series",
+        "path length: number of branches taken",
+        "number of paths",
+        "norm of one path",
+        "share, %",
+    ]
     filled = {row["series"]: [name for name in list(row)[2:5] if row[name]] for row in rows}
     assert filled == {
         "number of paths": ["number of paths"],

@@ -37,7 +37,9 @@ def test_a_race_is_watched_paused_left_and_taken_along(server: Server, page: Pag
     start(page, server.address, 500)
     expect(page.get_by_role("heading", name=re.compile("^After [0-9]+ steps: plain8 "))).to_be_visible(timeout=SOON)
     assert re.search(r"[?&]training=[0-9a-f]{8}", page.url)
-    expect(page.get_by_role("heading", name=re.compile("^After ([3-9]|[1-9][0-9]+)0 steps: plain8 "))).to_be_visible(timeout=SOON)
+    expect(page.get_by_role("heading", name=re.compile("^After ([3-9]|[1-9][0-9]+)0 steps: plain8 "))).to_be_visible(
+        timeout=SOON
+    )
     assert max(losses_shown(page)) < 75  # of ten classes: 90 before the first step
     page.get_by_role("button", name="Pause").click()
     expect(page.get_by_text(re.compile("Paused after step"))).to_be_visible(timeout=SOON)

@@ -62,8 +62,10 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         port = probe.getsockname()[1]
     server = subprocess.Popen(
         [sys.executable, "-m", "streamlit", "run", script, "--server.port", str(port)],
-        cwd=ROOT, env={"PYTHONPATH": str(ROOT), "PATH": ""}, stdout=subprocess.DEVNULL,
-    )  # fmt: skip
+        cwd=ROOT,
+        env={"PYTHONPATH": str(ROOT), "PATH": ""},
+        stdout=subprocess.DEVNULL,
+    )
     for _ in range(300):
         try:
             urllib.request.urlopen(f"http://localhost:{port}/_stcore/health", timeout=5)
@@ -128,7 +130,11 @@ def test_names_and_roles(strip) -> None:
     expect(
         page.get_by_role("button", name="layer1.0, shortcut: projection, deleted, 3.1 points", pressed=True)
     ).to_be_visible()
-    expect(page.get_by_role("button", name="layer1, 16 × 7², 2 blocks, 1 deleted, mean bar 0.50 of the longest", expanded=True)).to_be_visible()  # fmt: skip
+    expect(
+        page.get_by_role(
+            "button", name="layer1, 16 × 7², 2 blocks, 1 deleted, mean bar 0.50 of the longest", expanded=True
+        )
+    ).to_be_visible()
     assert page.locator(".block > .bar").count() == 2  # a block without a value has no bar
     assert page.locator(".block > .bar.negative").count() == 1
 
@@ -195,8 +201,14 @@ def test_runs_by_keyboard(strip) -> None:
 def test_keys_walk_through_labels_and_blocks_and_tab_stops_once(strip) -> None:
     page = strip(sizes=[2, 2])
     block(page, "layer1.1").focus()
-    for key, name in {"ArrowRight": "layer2,", "End": "layer2.1,", "ArrowUp": "layer2,", "ArrowLeft": "layer1.1,", "Home": "layer1,",
-                      "ArrowDown": "layer2,"}.items():  # fmt: skip
+    for key, name in {
+        "ArrowRight": "layer2,",
+        "End": "layer2.1,",
+        "ArrowUp": "layer2,",
+        "ArrowLeft": "layer1.1,",
+        "Home": "layer1,",
+        "ArrowDown": "layer2,",
+    }.items():
         page.keyboard.press(key)
         expect(page.get_by_role("button", name=name)).to_be_focused()
         assert page.locator("svg [tabindex='0']").count() == 1

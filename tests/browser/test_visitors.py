@@ -18,9 +18,13 @@ def test_a_thumbnail_clicked_together_with_another_network_does_no_harm(server: 
     with Visitor(urlsplit(server.address).port or 0) as visitor:
         list(visitor.open(""))
         elements = list(visitor.elements.values())
-        thumbnails = next(each.bidi_component for each in elements if each.bidi_component.component_name.endswith("gallery"))
+        thumbnails = next(
+            each.bidi_component for each in elements if each.bidi_component.component_name.endswith("gallery")
+        )
         networks = next(each.selectbox for each in elements if each.selectbox.label == "Network")
-        visitor.values[networks.id] = WidgetState(id=networks.id, string_value="fashion-resnet20")  # sent with the click
+        visitor.values[networks.id] = WidgetState(
+            id=networks.id, string_value="fashion-resnet20"
+        )  # sent with the click
         messages = list(visitor.set_component(thumbnails.id, "choice", 47))
         assert visitor.query.startswith("network=fashion-resnet20") and not exceptions(messages)
 

@@ -49,7 +49,9 @@ def test_what_eight_ask_for_at_once_is_computed_once() -> None:
 
 
 @pytest.mark.parametrize(("error", "again"), [(ValueError("no"), False), (KeyboardInterrupt(), True)])
-def test_a_failure_is_told_to_all_who_wait_but_an_interruption_is_nobody_elses(error: BaseException, again: bool) -> None:
+def test_a_failure_is_told_to_all_who_wait_but_an_interruption_is_nobody_elses(
+    error: BaseException, again: bool
+) -> None:
     store, begun, fail = Store(1000), threading.Event(), threading.Event()
     first: list[BaseException] = []
     second: list[object] = []

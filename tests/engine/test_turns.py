@@ -31,7 +31,9 @@ def test_one_at_a_time_and_the_short_before_the_long() -> None:
 
     threads = []
     with queue.turn(1):
-        for number, (name, seconds) in enumerate([("study", 2.0), ("sweep", 1.0), ("error", 0.2), ("loss", 0.2)], start=1):
+        for number, (name, seconds) in enumerate(
+            [("study", 2.0), ("sweep", 1.0), ("error", 0.2), ("loss", 0.2)], start=1
+        ):
             threads.append(threading.Thread(target=compute, args=(name, seconds)))
             threads[-1].start()
             wait_until_waiting(queue, number)

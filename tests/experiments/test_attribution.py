@@ -119,12 +119,16 @@ def test_the_interval_of_a_rank_correlation_holds_it_and_is_wide_for_few_blocks(
     generator = np.random.default_rng(0)
     for blocks, widest in ((9, 2.0), (300, 0.3)):
         one = generator.normal(size=blocks)
-        pair = [attribution.Importance(each[None], np.ones(blocks)) for each in (one, one + generator.normal(size=blocks))]
+        pair = [
+            attribution.Importance(each[None], np.ones(blocks)) for each in (one, one + generator.normal(size=blocks))
+        ]
         low, high = attribution.rank_correlation_interval(*pair)
         assert low < attribution.rank_correlations(pair)[0, 1] < high
         assert high - low < widest
         drawn = [generator.integers(blocks, size=blocks) for _ in range(2000)]
-        again = np.percentile([stats.spearmanr(*(each.mean[draw] for each in pair)).statistic for draw in drawn], [2.5, 97.5])
+        again = np.percentile(
+            [stats.spearmanr(*(each.mean[draw] for each in pair)).statistic for draw in drawn], [2.5, 97.5]
+        )
         assert [low, high] == pytest.approx(again, abs=0.06)
 
 

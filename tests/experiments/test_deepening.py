@@ -141,7 +141,15 @@ def test_networks_that_do_not_contain_each_other_are_refused(first, second):
 def test_each_stage_must_be_at_least_as_long_and_as_wide(deep_blocks, channels):
     small = build("plain", (2, 2), (2, 4))
     make = partial(build, "plain", deep_blocks, (channels, 2 * channels))
-    entry = Entry("deep", Dataset("noise", tuple("0123456789"), lambda: None, sample_photos), make, None, SMALL_PREPROCESSING, "a test", "none")
+    entry = Entry(
+        "deep",
+        Dataset("noise", tuple("0123456789"), lambda: None, sample_photos),
+        make,
+        None,
+        SMALL_PREPROCESSING,
+        "a test",
+        "none",
+    )
     with pytest.raises(InputError, match="deep does not contain"):
         deepened(small, entry)
 

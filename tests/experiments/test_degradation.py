@@ -72,9 +72,13 @@ def test_depths_without_histories_are_left_out(tmp_path, monkeypatch):
 def test_longer_trainings_are_told_apart_from_ordinary_ones_and_missing_ones_are_named(all_trained):
     found, missing = trained_longer()
     assert not missing
-    assert {kind: {depth: [run["train_error_pct"] for run in runs] for depth, runs in its.items()} for kind, its in found.items()} == {
-        "plain": {20: [5.5], 56: [8.0]}, "resnet": {20: [4.5], 56: [3.0]},
-    }  # fmt: skip
+    assert {
+        kind: {depth: [run["train_error_pct"] for run in runs] for depth, runs in its.items()}
+        for kind, its in found.items()
+    } == {
+        "plain": {20: [5.5], 56: [8.0]},
+        "resnet": {20: [4.5], 56: [3.0]},
+    }
     assert family("plain")[56][0] == json.loads((CHECKPOINTS / "fashion-plain56.json").read_text())
     for depth in (20, 56):
         (all_trained / "histories" / f"fashion-resnet{depth}-epochs30.json").unlink()
@@ -126,5 +130,8 @@ def test_published_errors_are_percentages_with_a_source():
     assert top1["plain-34"] > top1["plain-18"]
     assert top1["ResNet-34, option A"] < top1["ResNet-18"]
     one_crop = [error for _, dataset, error, _ in PUBLISHED if dataset == "ImageNet, top 1, single crop"]
-    accuracy = [weights.IMAGENET1K_V1.meta["_metrics"]["ImageNet-1K"]["acc@1"] for weights in (ResNet18_Weights, ResNet34_Weights)]  # fmt: skip
+    accuracy = [
+        weights.IMAGENET1K_V1.meta["_metrics"]["ImageNet-1K"]["acc@1"]
+        for weights in (ResNet18_Weights, ResNet34_Weights)
+    ]
     assert one_crop == pytest.approx([100 - each for each in accuracy])

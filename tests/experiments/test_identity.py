@@ -116,9 +116,13 @@ def made(arm: Arm, rate: float, seed: int, last: float, blocks: int = 1) -> Atte
 
 def test_the_best_rate_has_the_least_mean_last_error():
     tried = [
-        made(PLAIN, 0.01, 0, 0.2), made(PLAIN, 0.01, 1, 0.4), made(PLAIN, 0.05, 0, 0.1), made(PLAIN, 0.05, 1, 0.6),
-        made(PLAIN, 0.25, 0, 0.5), made(PLAIN, 0.25, 1, 0.5),
-    ]  # fmt: skip
+        made(PLAIN, 0.01, 0, 0.2),
+        made(PLAIN, 0.01, 1, 0.4),
+        made(PLAIN, 0.05, 0, 0.1),
+        made(PLAIN, 0.05, 1, 0.6),
+        made(PLAIN, 0.25, 0, 0.5),
+        made(PLAIN, 0.25, 1, 0.5),
+    ]
     (found,) = best(tried).values()
     assert found == tried[:2]
 
@@ -205,9 +209,14 @@ def test_every_arm_is_trained_with_each_rate_once_in_order():
     assert len(seen) == 21 * 3
     titles = [arm.title for arm in ARMS]
     assert titles == [
-        "plain", "residual, scale 1", "residual, scale 0.1", "residual, scale 0",
-        "pre-activation, scale 1", "pre-activation, scale 0.1", "pre-activation, scale 0",
-    ]  # fmt: skip
+        "plain",
+        "residual, scale 1",
+        "residual, scale 0.1",
+        "residual, scale 0",
+        "pre-activation, scale 1",
+        "pre-activation, scale 0.1",
+        "pre-activation, scale 0",
+    ]
 
 
 def test_stacks_are_trained_on_the_chosen_device(stream, device):

@@ -122,8 +122,15 @@ def test_medians_spread_and_correlation_of_known_errors():
     assert found == [[1, 4], [1, 4], pytest.approx([12, 40]), pytest.approx([10, 35]), pytest.approx([20, 90])]
     assert study.correlation() == pytest.approx(stats.spearmanr(steps, errors).statistic)
     assert study.largest_steps() == pytest.approx((28 / 35, 0)), "5 % intact, then 12 and 40"
-    halves = [Study(RANDOM, steps[part].astype(float), steps[part], Sweep(sweep.blocks[part], sweep.intact, sweep.predictions[part], labels))
-              for part in (slice(0, 2), slice(2, 6))]  # fmt: skip
+    halves = [
+        Study(
+            RANDOM,
+            steps[part].astype(float),
+            steps[part],
+            Sweep(sweep.blocks[part], sweep.intact, sweep.predictions[part], labels),
+        )
+        for part in (slice(0, 2), slice(2, 6))
+    ]
     whole = together(halves)
     assert whole.error_pct.tolist() == study.error_pct.tolist() and whole.sweep.blocks == sweep.blocks
     assert np.isnan(halves[0].correlation()), "one and the same amount"

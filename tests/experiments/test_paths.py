@@ -41,7 +41,9 @@ from ..conftest import (
 GATES = [None, [0.3, 1.0, 0.8, 0.5], [1.0, 0.0, 0.6, 1.0]]
 all_gates = pytest.mark.parametrize("gates", GATES, ids=["intact", "scaled", "deleted"])
 residual_cases = pytest.mark.parametrize("case", RESIDUAL_CASES, ids="-".join)
-residual_kinds = pytest.mark.parametrize("case", RESIDUAL_CASES[::4] + RESIDUAL_CASES[-1:], ids="-".join)  # each kind, and each option
+residual_kinds = pytest.mark.parametrize(
+    "case", RESIDUAL_CASES[::4] + RESIDUAL_CASES[-1:], ids="-".join
+)  # each kind, and each option
 plain_case = pytest.mark.parametrize("case", [PLAIN], ids="-".join)
 one_case = pytest.mark.parametrize("case", [Case("basic", "B")], ids="-".join)
 

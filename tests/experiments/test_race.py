@@ -187,12 +187,28 @@ def test_a_deepened_racer_begins_as_the_trained_network():
 @pytest.mark.parametrize(
     "name",
     [
-        "", "nonsense", "fashion-plain8", "plain9", "plain50", "plain08", "resnet1202", "resnet8-A", "resnet8-D", "plain8-without",
-        "plain56-from-", "plain56-from-nonsense", "nonsense-from-plain20", "plain20-from-plain56", "plain56-from-resnet20",
-        "resnet56-from-plain20", "plain34-from-plain20", "plain56-from-plain20-without-batch-norm",
-        "plain56-without-batch-norm-from-plain20", "plain56-without-batch-norm-from-plain20-without-batch-norm",
+        "",
+        "nonsense",
+        "fashion-plain8",
+        "plain9",
+        "plain50",
+        "plain08",
+        "resnet1202",
+        "resnet8-A",
+        "resnet8-D",
+        "plain8-without",
+        "plain56-from-",
+        "plain56-from-nonsense",
+        "nonsense-from-plain20",
+        "plain20-from-plain56",
+        "plain56-from-resnet20",
+        "resnet56-from-plain20",
+        "plain34-from-plain20",
+        "plain56-from-plain20-without-batch-norm",
+        "plain56-without-batch-norm-from-plain20",
+        "plain56-without-batch-norm-from-plain20-without-batch-norm",
     ],
-)  # fmt: skip
+)
 def test_other_names_are_refused(name):
     with pytest.raises(InputError) as refused:
         racer(name, seed=0)
@@ -230,8 +246,9 @@ def test_recorded_reads_what_the_command_prints(tmp_path, short):
 
 
 @pytest.mark.parametrize(
-    ("left", "right"), [("resnet8-B", "plain20"), ("preact8", "plain26-from-plain20"), ("plain8-without-batch-norm", "resnet20")]
-)  # fmt: skip
+    ("left", "right"),
+    [("resnet8-B", "plain20"), ("preact8", "plain26-from-plain20"), ("plain8-without-batch-norm", "resnet20")],
+)
 def test_the_files_are_weights_that_the_app_takes(tmp_path, left, right):
     racing = Racing(Race(left, right, steps=1, batch_size=16), few(10))
     list(racing)

@@ -69,11 +69,15 @@ OF_AN_IMAGE: dict[str, Ask] = {
     "path_gradient": lambda n, _, x, y: strongest_paths.path_gradient(n, x[:1], y[:1], [True] * 4),
 }
 WITHOUT_LABELS: dict[str, Ask] = {
-    "grad_cam": lambda n, s, *_: image_attribution.grad_cam(n, SMALL_PREPROCESSING, s.subset([0]), 0, INTACT, "layer1.0"),
-    "integrated": lambda n, s, *_: image_attribution.integrated_gradients(n, SMALL_PREPROCESSING, s.subset([0]), 0, INTACT),
+    "grad_cam": lambda n, s, *_: image_attribution.grad_cam(
+        n, SMALL_PREPROCESSING, s.subset([0]), 0, INTACT, "layer1.0"
+    ),
+    "integrated": lambda n, s, *_: image_attribution.integrated_gradients(
+        n, SMALL_PREPROCESSING, s.subset([0]), 0, INTACT
+    ),
     "probabilities_by_stop": lambda n, _, x, __: early_stop.probabilities_by_stop(n, x[:1]),
     "probabilities": lambda n, _, x, __: deletion.probabilities(n, deletion.intact_streams(n, x), [0.0] * 4),
-}  # fmt: skip
+}
 OF_NO_OUTPUT: dict[str, Ask] = {
     "block_maps": lambda n, _, x, __: trace.block_maps(n, x[:1], "layer1.0"),
     "stream_gradient_norms": lambda n, _, x, y: trace.stream_gradient_norms(n, x, y),
@@ -100,7 +104,10 @@ def in_training(layer: nn.Module) -> Callable[[ResidualNetwork], None]:
 
 UNSETTLED = {
     "all of it": (lambda network: network.train(), "BatchNorm2d, in training mode.*network.eval"),
-    "one norm": (lambda network: network.blocks["layer2.1"].branch.bn1.train(), "layer2.1.branch.bn1, a BatchNorm2d, in training"),
+    "one norm": (
+        lambda network: network.blocks["layer2.1"].branch.bn1.train(),
+        "layer2.1.branch.bn1, a BatchNorm2d, in training",
+    ),
     "dropout": (in_training(nn.Dropout(0.1)), "layer2.1.branch.last, a Dropout, in training"),
     "dropout of channels": (in_training(nn.Dropout2d(0.1)), "a Dropout2d, in training"),
     "alpha dropout": (in_training(nn.AlphaDropout(0.1)), "an? AlphaDropout, in training"),
@@ -108,18 +115,32 @@ UNSETTLED = {
     "instance norm": (in_training(nn.InstanceNorm2d(8, track_running_stats=True)), "a InstanceNorm2d, in training"),
     "spectral norm": (in_training(nn.utils.spectral_norm(nn.Conv2d(8, 8, 1))), "a Conv2d, in training"),
     "a stranger's": (in_training(type("Noisy", (nn.Module,), {"forward": lambda _, x: x})()), "a Noisy, in training"),
-    "statistics of the batch": (lambda network: setattr(network.stem, "bn1", nn.BatchNorm2d(4, track_running_stats=False).eval()), "must have running statistics; got stem.bn1"),
-    "fractional pool": (lambda network: network.stem.add_module("pool", nn.FractionalMaxPool2d(2, output_ratio=0.5).eval()), "stem.pool, a FractionalMaxPool2d, draws at random"),
-    "hook on a block": (lambda network: network.blocks["layer1.1"].register_forward_hook(lambda *given: 2 * given[-1]), "got some on layer1.1"),
-    "hook on the network": (lambda network: network.register_forward_hook(lambda *given: 2 * given[-1]), "got some on the network"),
-}  # fmt: skip
+    "statistics of the batch": (
+        lambda network: setattr(network.stem, "bn1", nn.BatchNorm2d(4, track_running_stats=False).eval()),
+        "must have running statistics; got stem.bn1",
+    ),
+    "fractional pool": (
+        lambda network: network.stem.add_module("pool", nn.FractionalMaxPool2d(2, output_ratio=0.5).eval()),
+        "stem.pool, a FractionalMaxPool2d, draws at random",
+    ),
+    "hook on a block": (
+        lambda network: network.blocks["layer1.1"].register_forward_hook(lambda *given: 2 * given[-1]),
+        "got some on layer1.1",
+    ),
+    "hook on the network": (
+        lambda network: network.register_forward_hook(lambda *given: 2 * given[-1]),
+        "got some on the network",
+    ),
+}
 
 
 @pytest.mark.parametrize("kind", EVERYTHING)
 def test_a_network_in_training_mode_is_refused_and_left_as_it_was(network, image_set, labels, kind):
     network.train()
     before = everything_about(network)
-    with pytest.raises(InputError, match=r"must be in eval mode; got .*BatchNorm2d, in training mode.*network\.eval\(\)"):
+    with pytest.raises(
+        InputError, match=r"must be in eval mode; got .*BatchNorm2d, in training mode.*network\.eval\(\)"
+    ):
         ask(kind, network, image_set, labels)
     after = everything_about(network)
     assert all(torch.equal(v, after[k]) if torch.is_tensor(v) else v == after[k] for k, v in before.items())
@@ -214,7 +235,10 @@ UNFIT = {
     "uint8": (lambda x: x.to(torch.uint8), "got torch.uint8 .*normalise them"),
     "int64": (lambda x: x.long(), "got torch.int64 .*normalise them"),
     "double": (lambda x: x.double(), r"got torch.float64 .*write images\.to\(torch.float32\)"),
-    "channels": (lambda x: x.repeat(1, 2, 1, 1), r"got torch.float32 of shape \(\d, 2, 8, 8\) .*give a batch of the shape"),
+    "channels": (
+        lambda x: x.repeat(1, 2, 1, 1),
+        r"got torch.float32 of shape \(\d, 2, 8, 8\) .*give a batch of the shape",
+    ),
     "more dimensions": (lambda x: x[:, :, None], r"got torch.float32 of shape .*give a batch of the shape"),
     "an array": (lambda x: x.numpy(), "got a ndarray"),
     "a list": (list, "got a list"),
@@ -222,10 +246,17 @@ UNFIT = {
     "meta": (lambda x: x.to("meta"), "got one on the meta device"),
     "empty": (lambda x: x[:0], "give a batch that is not empty"),
 }
-OF_IMAGES = OF_A_BATCH | OF_AN_IMAGE | {
-    "network": lambda n, _, x, __: n(x),
-    **{kind: EVERYTHING[kind] for kind in ("probabilities_by_stop", "probabilities", "block_maps", "stream_gradient_norms")},
-}  # fmt: skip
+OF_IMAGES = (
+    OF_A_BATCH
+    | OF_AN_IMAGE
+    | {
+        "network": lambda n, _, x, __: n(x),
+        **{
+            kind: EVERYTHING[kind]
+            for kind in ("probabilities_by_stop", "probabilities", "block_maps", "stream_gradient_norms")
+        },
+    }
+)
 
 
 @pytest.mark.parametrize("wrong", UNFIT)
@@ -258,7 +289,9 @@ def test_one_output_is_two_classes(network, image_set):
     assert ask("gradient_by_length", network, image_set, labels).norms.sum() > 0
     for kind in EVERYTHING:
         ask(kind, network, image_set, labels)
-    with pytest.raises(InputError, match="from 0 to 1, one for each of 4 images; got 1 to 2: they seem to count from 1"):
+    with pytest.raises(
+        InputError, match="from 0 to 1, one for each of 4 images; got 1 to 2: they seem to count from 1"
+    ):
         ask("sweep", network, image_set, labels + 1)
 
 
@@ -268,7 +301,10 @@ HEADS = {
     "a dict": (lambda stream: {"logits": stream.mean((2, 3))}, "a dict"),
     "no classes": (lambda stream: stream.mean((2, 3))[:, :0], r"a tensor of shape \(4, 0\)"),
     "squeezed": (lambda stream: stream.mean((1, 2, 3)), r"a tensor of shape \(4,\)"),
-    "several rows an image": (lambda stream: stream.flatten(2).movedim(1, 2).flatten(0, 1), r"a tensor of shape \(64, 8\)"),
+    "several rows an image": (
+        lambda stream: stream.flatten(2).movedim(1, 2).flatten(0, 1),
+        r"a tensor of shape \(64, 8\)",
+    ),
 }
 
 
@@ -327,7 +363,9 @@ def test_streams_of_any_shape_are_probed_and_have_no_grad_cam(image_set, labels,
     assert ask("probe", network, image_set, labels).shape == (5, 4)
     means = early_stop.channel_means(network, SMALL_PREPROCESSING, image_set)
     streams = network.streams(SMALL_PREPROCESSING.normalise(image_set.pixels))
-    torch.testing.assert_close(means[-1], streams[-1].detach().unflatten(1, (4, 1) if not stream else (4,)).flatten(2).mean(2).double())
+    torch.testing.assert_close(
+        means[-1], streams[-1].detach().unflatten(1, (4, 1) if not stream else (4,)).flatten(2).mean(2).double()
+    )
     with pytest.raises(InputError, match=r"Grad-CAM needs streams \(batch, channels, height, width\); got \(1, 4"):
         ask("grad_cam", network, image_set, labels)
 
@@ -366,7 +404,9 @@ def test_a_sure_network_is_asked_as_exactly_as_another(network, image_set, ahead
     for measure in (attribution.first_order, attribution.true_deletion):
         by_image = measure(network, inputs, labels).by_image
         scale = np.abs(by_image).max()
-        np.testing.assert_allclose(by_image, measure(double, inputs.double(), labels).by_image, rtol=1e-3, atol=1e-3 * scale)
+        np.testing.assert_allclose(
+            by_image, measure(double, inputs.double(), labels).by_image, rtol=1e-3, atol=1e-3 * scale
+        )
 
 
 @pytest.mark.parametrize("ahead", [1, 20, 50, 150])  # of the other classes: float32 ends at exp(-103)
@@ -386,7 +426,9 @@ def test_a_sure_network_has_a_small_gradient_and_no_wrong_one(network, image_set
     assert (found.norms > 0).all()
 
 
-@pytest.mark.parametrize(("precision", "rounding"), [(torch.float16, 3e-2), (torch.bfloat16, 9e-2), (torch.float64, 1e-12)])
+@pytest.mark.parametrize(
+    ("precision", "rounding"), [(torch.float16, 3e-2), (torch.bfloat16, 9e-2), (torch.float64, 1e-12)]
+)
 def test_the_sum_is_checked_in_every_precision(network, image_set, labels, precision, rounding):
     inputs = SMALL_PREPROCESSING.normalise(image_set.pixels[:4])
     expected = paths.gradient_by_length(deepcopy(network).double(), inputs.double(), labels)
@@ -417,10 +459,14 @@ def test_paths_that_do_not_add_up_are_refused(network, image_set, labels, kind):
 
 def test_a_layer_that_overwrites_the_stream_is_refused(network, image_set, labels):
     relu, conv = nn.ReLU(inplace=True), nn.Conv2d(8, 8, 1)
-    block = Block("basic", nn.Sequential(OrderedDict(inner=nn.Sequential(nn.Identity(), relu), conv=conv)), nn.Identity()).eval()
+    block = Block(
+        "basic", nn.Sequential(OrderedDict(inner=nn.Sequential(nn.Identity(), relu), conv=conv)), nn.Identity()
+    ).eval()
     network.blocks["layer2.1"] = network.layer2[1] = block
     for kind in ("sweep", "trace", "gradient_by_length"):
-        with pytest.raises(InputError, match=r"must not work in place; got layer2\.1\.branch\.inner\.1, a ReLU, which does"):
+        with pytest.raises(
+            InputError, match=r"must not work in place; got layer2\.1\.branch\.inner\.1, a ReLU, which does"
+        ):
             ask(kind, network, image_set, labels)
     block.branch.inner[0] = nn.Conv2d(8, 8, 1).eval()  # behind another layer it overwrites nothing that is read again
     assert ask("gradient_by_length", network, image_set, labels).sum_relative_error < 1e-5

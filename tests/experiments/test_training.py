@@ -29,7 +29,9 @@ from resnet_viz.places import CHECKPOINTS
 from ..conftest import SMALL_PREPROCESSING, same_state
 
 pytestmark = pytest.mark.usefixtures("on_the_cpu")
-SCHEDULE = Schedule(epochs=3, batch_size=16, shift=1)  # of 70 images: 4 steps an epoch, 12 in all; saved after 3 4 6 8 9 12
+SCHEDULE = Schedule(
+    epochs=3, batch_size=16, shift=1
+)  # of 70 images: 4 steps an epoch, 12 in all; saved after 3 4 6 8 9 12
 ENTRY = Entry(
     "tiny",
     Dataset("noise", tuple("0123456789"), lambda: None, sample_photos),
@@ -173,7 +175,11 @@ def run_until_killed(folder: str) -> None:
     Schedule.epochs = 3
     sets = images_to_learn(70, 1), images_to_learn(30, 2)
     train(
-        ENTRY, *sets, Path(folder), SCHEDULE, lambda done, _: os.kill(os.getpid(), signal.SIGKILL) if done == 8 else None
+        ENTRY,
+        *sets,
+        Path(folder),
+        SCHEDULE,
+        lambda done, _: os.kill(os.getpid(), signal.SIGKILL) if done == 8 else None,
     )
 
 
@@ -296,7 +302,13 @@ def test_the_table_of_the_bundled_runs_is_what_their_files_give(tmp_path):
 
 
 def test_a_run_on_a_gpu_is_named_so_in_the_table(tmp_path):
-    summary = {"recipe": vars(replace(SCHEDULE, seed=1)), "train_error_pct": 5.0, "test_error_pct": 6.0, "seconds": 90, "threads": 8}
+    summary = {
+        "recipe": vars(replace(SCHEDULE, seed=1)),
+        "train_error_pct": 5.0,
+        "test_error_pct": 6.0,
+        "seconds": 90,
+        "threads": 8,
+    }
     for device in ("cpu", "cuda"):
         path = tmp_path / "histories" / f"fashion-{device}.json"
         path.parent.mkdir(exist_ok=True)

@@ -54,9 +54,13 @@ def test_errors_by_depth_draws_means_with_whiskers_to_the_extremes():
     figure = errors_by_depth(FAMILIES, LIGHT).figure()
     drawn = traces(figure)
     expected = {
-        "plain, training images": [8, 19], "plain, test images": [13, 21], "plain, gap": [5, 2],
-        "residual, training images": [4], "residual, test images": [11], "residual, gap": [7],
-    }  # fmt: skip
+        "plain, training images": [8, 19],
+        "plain, test images": [13, 21],
+        "plain, gap": [5, 2],
+        "residual, training images": [4],
+        "residual, test images": [11],
+        "residual, gap": [7],
+    }
     assert {name: list(trace.y) for name, trace in drawn.items()} == expected
     gap = drawn["plain, gap"]
     assert list(gap.y - gap.error_y.arrayminus) == [4, 2]

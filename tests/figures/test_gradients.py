@@ -33,8 +33,13 @@ def test_fading_and_growing_are_named_from_the_same_factor(first, told):
 
 
 def test_each_mark_means_one_thing():
-    lines = [line("residual", 1.0), line("plain", 1.0, plain=True), line("beside", 1.0, hollow=True), line("residual without BN", 1.0, crosses=True),
-             line("plain without BN", 1.0, plain=True, crosses=True)]  # fmt: skip
+    lines = [
+        line("residual", 1.0),
+        line("plain", 1.0, plain=True),
+        line("beside", 1.0, hollow=True),
+        line("residual without BN", 1.0, crosses=True),
+        line("plain without BN", 1.0, plain=True, crosses=True),
+    ]
     drawn = along_blocks(lines, "norm", LIGHT).figure().data
     assert [trace.marker.symbol for trace in drawn] == ["circle", "square", "circle", "x", "x"]
     assert [trace.marker.color == LIGHT.background for trace in drawn] == [False, False, True, False, False]

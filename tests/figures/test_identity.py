@@ -75,5 +75,8 @@ def test_seeds_that_ended_early_are_drawn_as_far_as_all_have_come():
 
 
 def test_the_sentence_names_the_errors_and_who_took_no_step():
-    assert identity_sentence(ATTEMPTS, 1) == "Error at the end: plain: 0.4; residual, scale 0: 0 from the start, and so is its gradient."
+    assert (
+        identity_sentence(ATTEMPTS, 1)
+        == "Error at the end: plain: 0.4; residual, scale 0: 0 from the start, and so is its gradient."
+    )
     assert identity_sentence(ATTEMPTS[:-1], 20) == "Error at the end: plain: 2."

@@ -41,8 +41,13 @@ MEASURES = {
 
 def test_what_matters_most_is_said_by_deletion_and_by_shapley_values() -> None:
     title, says = importance_sentences(BLOCKS, MEASURES)
-    assert title == "Most important by deletion: layer1.0, layer1.1, layer1.2; by Shapley value: layer1.1, layer1.0, layer1.2"
-    assert says == "Rank correlation with deletion: |F(x)| / |x| -1.00; Shapley value 0.90.", "five blocks have no interval"
+    assert (
+        title
+        == "Most important by deletion: layer1.0, layer1.1, layer1.2; by Shapley value: layer1.1, layer1.0, layer1.2"
+    )
+    assert says == "Rank correlation with deletion: |F(x)| / |x| -1.00; Shapley value 0.90.", (
+        "five blocks have no interval"
+    )
     assert agreement_title(list(MEASURES.values())) == "Do they agree? Rank correlations of -1.00 to 0.90"
 
 

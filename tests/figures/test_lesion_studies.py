@@ -19,7 +19,10 @@ def test_swaps_are_told_by_the_first_and_by_the_order() -> None:
     title, says = study_sentences(study(REORDER, [0.9, 0.8, 0.7, 0.6, 0.5, 0.4], [10, 20, 60, 70, 80, 90]))
     assert title == "One random swap takes the error to 15 % (median of 2); the further from its own order, the higher"
     assert says.startswith("Over all 6 draws: ")
-    assert "From one number of swaps to the next, the median goes up by at most 59 % and down by at most 0 % of its whole rise." in says
+    assert (
+        "From one number of swaps to the next, the median goes up by at most 59 % and down by at most 0 % of its whole rise."
+        in says
+    )
     title, _ = study_sentences(study(REORDER, [0.9, 0.8, 0.7, 0.6, 0.5, 0.4], [60, 20, 10, 70, 30, 50]))
     assert title == "One random swap takes the error to 40 % (median of 2)"
 

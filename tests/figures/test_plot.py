@@ -56,7 +56,9 @@ LESION = Lesion(LABELS, WRONG, LABELS)
 BLOCKS = ("layer1.0", "layer1.1", "layer2.0")
 SWEEP = Sweep(BLOCKS, LABELS, np.stack([WRONG, LABELS, WRONG]), LABELS)
 TWO_SWEEPS = [("residual", SWEEP, False), ("plain", SWEEP, True)]
-STUDY = Study(REORDER, np.array([0.5, 1.0]), np.array([1, 2]), Sweep(("a", "b"), LABELS, np.stack([WRONG, LABELS]), LABELS))
+STUDY = Study(
+    REORDER, np.array([0.5, 1.0]), np.array([1, 2]), Sweep(("a", "b"), LABELS, np.stack([WRONG, LABELS]), LABELS)
+)
 RELIABILITY = Reliability(np.array([0, 3, 7]), np.array([np.nan, 0.5, 0.9]), np.array([np.nan, 0.3, 1.0]))
 SHAPE = (16, 14, 14)
 STEM, HEAD = (Part(name, "3x3 convolution, stride 2", (1, 28, 28), SHAPE, 144, 28224) for name in ("stem", "head"))
@@ -79,7 +81,9 @@ DRAW = [
     partial(deletion.sweep_errors, TWO_SWEEPS, 90.0),
     partial(deletion.sweep_errors, [("unlabelled", Sweep(BLOCKS, LABELS, SWEEP.predictions, None), False)], 90.0),
     partial(deletion.class_errors, CLASSES, LESION),
-    partial(diagram.stage_diagram, Description(STEM, tuple(PARTS), HEAD, 8, 1000), [STEM], [HEAD], "shortcuts", "layer1.1"),
+    partial(
+        diagram.stage_diagram, Description(STEM, tuple(PARTS), HEAD, 8, 1000), [STEM], [HEAD], "shortcuts", "layer1.1"
+    ),
     partial(diagram.block_wiring, PARTS[2], LAYERS),
     partial(diagram.feature_maps, "gradient", np.linspace(-1, 1, 45, dtype=np.float32).reshape(5, 3, 3)),
     partial(gradients.along_blocks, LINES, "norm"),
@@ -157,8 +161,19 @@ def test_it_can_be_shown_and_no_text_ends_the_script_that_draws_it(monkeypatch) 
 
 def test_numbers_of_numpy_are_written_as_plotly_writes_them() -> None:
     plot = Plot()
-    for values in (np.arange(3), np.array([-129, 127]), np.array([-128, 127]), np.array([128]), np.array([1, 2**40]), np.array([]), np.array([True]), np.array([np.nan, 1]), np.ones((2, 2), np.float32),
-                   [np.float32(0.1), np.int64(1)], [np.nan, np.inf]):  # fmt: skip
+    for values in (
+        np.arange(3),
+        np.array([-129, 127]),
+        np.array([-128, 127]),
+        np.array([128]),
+        np.array([1, 2**40]),
+        np.array([]),
+        np.array([True]),
+        np.array([np.nan, 1]),
+        np.ones((2, 2), np.float32),
+        [np.float32(0.1), np.int64(1)],
+        [np.nan, np.inf],
+    ):
         plot.add("scatter", y=values)
     styled(plot, LIGHT, 100)
     assert json.loads(plot.json()) == json.loads(plot.figure().to_json(validate=False))
@@ -174,7 +189,9 @@ def test_numbers_of_numpy_are_written_as_plotly_writes_them() -> None:
         ),
         (
             grid(2, 3, horizontal_gap=0.1, vertical_gap=0.2, titles=list("abc"), row_titles=list("de")),
-            make_subplots(2, 3, horizontal_spacing=0.1, vertical_spacing=0.2, column_titles=list("abc"), row_titles=list("de")),
+            make_subplots(
+                2, 3, horizontal_spacing=0.1, vertical_spacing=0.2, column_titles=list("abc"), row_titles=list("de")
+            ),
         ),
     ],
     ids=["above one another", "beside one another", "both"],

@@ -78,7 +78,9 @@ def test_two_networks_of_a_kind_are_told_apart():
 def test_values_that_are_no_numbers_are_gaps():
     broken = Standing((), np.nan, 90.0, np.nan, 90.0, (np.nan, np.inf, 1.0), (0.0, 0.0, 0.0))
     for palette in (LIGHT, DARK):
-        error, gradients, rises = (plot.figure() for plot in race_figures(Race(*NAMES), [Record(0, broken, broken)], [BLOCKS[0]] * 2, palette))
+        error, gradients, rises = (
+            plot.figure() for plot in race_figures(Race(*NAMES), [Record(0, broken, broken)], [BLOCKS[0]] * 2, palette)
+        )
         np.testing.assert_array_equal(gradients.data[0].y, [np.nan, np.nan, 1.0])
         assert list(rises.layout.yaxis.range) == [0, 1]
         assert list(error.data[0].y) == [90]

@@ -27,6 +27,8 @@ def test_a_long_training_has_a_tick_every_fifth_epoch():
 
 def test_a_difference_that_is_not_shown_says_what_is_compatible():
     unclear, clear = (difference_sentence("this way", each) for each in ((0.38, -0.46, 1.22), (64.2, 47.4, 81.1)))
-    assert unclear == ("**this way**: +0.38 points (95 % interval -0.46 to +1.22): no difference could be shown; "
-                       "up to 1.2 points more error are compatible with these runs.")  # fmt: skip
+    assert unclear == (
+        "**this way**: +0.38 points (95 % interval -0.46 to +1.22): no difference could be shown; "
+        "up to 1.2 points more error are compatible with these runs."
+    )
     assert clear.endswith(": a difference beyond that between seeds.")

@@ -155,7 +155,9 @@ def test_a_job_that_cannot_be_done_is_told_and_the_next_one_done(connection, tmp
 def alive() -> tuple[int, int]:
     """The number of networks' weights, wherever they are held, and the bytes of all tensors, gradients and momenta too."""
     gc.collect()
-    tensors = [thing for thing in gc.get_objects() if issubclass(type(thing), torch.Tensor) and thing.layout == torch.strided]
+    tensors = [
+        thing for thing in gc.get_objects() if issubclass(type(thing), torch.Tensor) and thing.layout == torch.strided
+    ]
     sizes = {each.untyped_storage().data_ptr(): each.untyped_storage().nbytes() for each in tensors}
     return sum(type(each) is torch.nn.Parameter for each in tensors), sum(sizes.values())
 

@@ -64,8 +64,9 @@ TIMM = {
     "resnetrs50": ONES,  # attention, and a strided convolution in place of the max pool
     "resnet14t": ONES | {"act_layer": "prelu"},  # activations with weights of their own
     "resnet50_gn": ONES | {"zero_init_last": False},
-    "resnet34": ONES | {"layers": (1, 2, 1, 1), "act_layer": "silu", "drop_path_rate": 0.2, "drop_block_rate": 0.1, "drop_rate": 0.3},
-}  # fmt: skip
+    "resnet34": ONES
+    | {"layers": (1, 2, 1, 1), "act_layer": "silu", "drop_path_rate": 0.2, "drop_block_rate": 0.1, "drop_rate": 0.3},
+}
 MODELS = [*(f"torchvision {name}" for name in TORCHVISION), *(f"timm {name}" for name in TIMM)]
 NOT_ELEMENTWISE = [f"timm {name}" for name in ("seresnet18", "ecaresnet26t", "resnetblur18", "resnet50_gn", "resnet34")]
 
@@ -313,7 +314,12 @@ def test_a_network_of_the_same_layout():
     model = lived_in(TheirNetwork(), images)
     network = adapt(model)
     assert list(network.blocks) == ["layer1.0", "layer1.1", "layer2.0", "layer2.1"]
-    assert [block.shortcut_kind for block in network.blocks.values()] == ["identity", "identity", "parameter-free", "identity"]  # fmt: skip
+    assert [block.shortcut_kind for block in network.blocks.values()] == [
+        "identity",
+        "identity",
+        "parameter-free",
+        "identity",
+    ]
     stream = model.layer2(model.layer1(functional.relu(model.bn1(model.conv1(images)))))
     assert torch.equal(network.streams(images)[-1], stream)
     assert relative_error(network(images), model(images)) < 1e-6  # it pools with another function
@@ -354,7 +360,10 @@ def test_an_overflow_hides_no_mistake():
 @pytest.mark.parametrize("part", ["stem", "longer stem", "head"])
 def test_another_stem_or_head_is_named(part):
     image = torch.randn(1, 3, 32, 32)
-    with pytest.raises(TypeError, match=r"The stem or head of .*TheirNetwork(, or what it does between its stages,)? computes something other"):
+    with pytest.raises(
+        TypeError,
+        match=r"The stem or head of .*TheirNetwork(, or what it does between its stages,)? computes something other",
+    ):
         adapt(TheirNetwork({part: "different"}), image)
 
 
@@ -389,9 +398,7 @@ def test_other_precisions_stay(precision, rounding):
 
 
 def test_another_layout_is_named_with_what_is_missing():
-    with pytest.raises(
-        TypeError, match=r"nn\.modules\.linear\.Linear has no conv1, bn1, layer1.*ResidualNetwork\("
-    ):
+    with pytest.raises(TypeError, match=r"nn\.modules\.linear\.Linear has no conv1, bn1, layer1.*ResidualNetwork\("):
         adapt(nn.Linear(1, 1))
     model = TheirNetwork()
     del model.linear

@@ -97,5 +97,8 @@ def test_what_is_not_folded_is_the_networks_own(network):
 
 def test_a_network_in_training_mode_is_refused(case, image_set):
     network = small_network(case, image_set).train()
-    with left_as_it_was(network), pytest.raises(InputError, match=r"in eval mode; got .* in training mode.*network\.eval"):
+    with (
+        left_as_it_was(network),
+        pytest.raises(InputError, match=r"in eval mode; got .* in training mode.*network\.eval"),
+    ):
         folded(network)

@@ -124,9 +124,11 @@ EXACT = {
         lambda block: patch(block.bn2, "forward", lambda self, x: 0.5 * type(self).forward(self, x))
     ),
     "patched method of a convolution": lambda: changed(
-        lambda block: patch(block.conv1, "_conv_forward", lambda _, x, weight, __: functional.conv2d(x, 2 * weight, padding=1))
+        lambda block: patch(
+            block.conv1, "_conv_forward", lambda _, x, weight, __: functional.conv2d(x, 2 * weight, padding=1)
+        )
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.filterwarnings("ignore::FutureWarning")  # of the hooked weight norm
@@ -140,13 +142,18 @@ def test_what_a_layer_does_beyond_its_class_is_done_everywhere(kind):
     assert relative_error(network(inputs), expected) < 1e-6
     assert relative_error(folded(network)(inputs), expected) < 1e-5
     assert gradient_by_length(network, inputs, labels).sum_relative_error < 1e-5
-    lengths, found = gradient_by_length(network, inputs[:1], labels[:1]), strongest_paths(network, inputs[:1], labels[:1])
+    lengths, found = (
+        gradient_by_length(network, inputs[:1], labels[:1]),
+        strongest_paths(network, inputs[:1], labels[:1]),
+    )
     assert found.shares.sum() == pytest.approx(1, abs=1e-4)  # all 2^4 paths
     longest = found.norms[found.takes_branch.sum(1) == 4]
     assert longest == pytest.approx(lengths.norms[0, 4:], rel=1e-4)
     entering = model.bn1(model.conv1(inputs)).relu().detach().requires_grad_()
     rest = model.layer2(model.layer1(entering))
-    functional.cross_entropy(model.linear(functional.avg_pool2d(rest, rest.shape[-1]).flatten(1)), labels, reduction="sum").backward()
+    functional.cross_entropy(
+        model.linear(functional.avg_pool2d(rest, rest.shape[-1]).flatten(1)), labels, reduction="sum"
+    ).backward()
     traced = trace(network, inputs, labels).stream_gradient_norm[0]
     assert traced == pytest.approx(entering.grad.flatten(1).norm(dim=1).mean().item(), rel=1e-4)
     model.zero_grad()
@@ -233,28 +240,61 @@ def half(*given):
 
 AROUND = {
     "hook on a block": (lambda m: m.layer2[0].register_forward_hook(half), r"Block layer2\.0"),
-    "pre-hook on a block": (lambda m: m.layer2[0].register_forward_pre_hook(lambda _, x: (0.5 * x[0],)), r"Block layer2\.0"),
-    "backward hook on a block": (lambda m: m.layer2[0].register_full_backward_hook(lambda _, into, __: (0.5 * into[0],)), r"Block layer2\.0"),
-    "patched block": (lambda m: patch(m.layer3[0], "forward", lambda self, x: 0.5 * type(self).forward(self, x)), r"Block layer3\.0"),
-    "detached block": (lambda m: patch(m.layer3[1], "forward", lambda self, x: type(self).forward(self, x).detach()), r"Block layer3\.1"),
-    "always dropped out": (lambda m: patch(m.layer3[1], "forward", lambda self, x: functional.dropout(type(self).forward(self, x))), r"Block layer3\.1"),
+    "pre-hook on a block": (
+        lambda m: m.layer2[0].register_forward_pre_hook(lambda _, x: (0.5 * x[0],)),
+        r"Block layer2\.0",
+    ),
+    "backward hook on a block": (
+        lambda m: m.layer2[0].register_full_backward_hook(lambda _, into, __: (0.5 * into[0],)),
+        r"Block layer2\.0",
+    ),
+    "patched block": (
+        lambda m: patch(m.layer3[0], "forward", lambda self, x: 0.5 * type(self).forward(self, x)),
+        r"Block layer3\.0",
+    ),
+    "detached block": (
+        lambda m: patch(m.layer3[1], "forward", lambda self, x: type(self).forward(self, x).detach()),
+        r"Block layer3\.1",
+    ),
+    "always dropped out": (
+        lambda m: patch(m.layer3[1], "forward", lambda self, x: functional.dropout(type(self).forward(self, x))),
+        r"Block layer3\.1",
+    ),
     "hook on a stage": (lambda m: m.layer2.register_forward_hook(half), "Stage layer2"),
     "patched stage": (lambda m: patch(m.layer2, "forward", lambda self, x: self[1](self[0](x)) + 1), "Stage layer2"),
     "stage that drops blocks": (lambda m: setattr(m, "layer3", LayerDrop(*m.layer3)), "Stage layer3, a .*LayerDrop"),
     "hook on the model": (lambda m: m.register_forward_hook(half), "stem or head"),
     "pre-hook on the model": (lambda m: m.register_forward_pre_hook(lambda _, x: (0.5 * x[0],)), "stem or head"),
     "patched model": (lambda m: patch(m, "forward", lambda self, x: self._forward_impl(x) + 1), "stem or head"),
-    "patched inside": (lambda m: patch(m, "_forward_impl", lambda self, x: type(self)._forward_impl(self, 2 * x)), "stem or head"),
-    "wrapped stage": (lambda m: setattr(m, "layer4", Wrapped(m.layer4)), "Stage layer4 must be a Sequential or ModuleList"),
-    "compiled stage": (lambda m: setattr(m, "layer4", torch.compile(m.layer4, backend="eager")), r"Stage layer4 must not be compiled.*_orig_mod"),
-    "compiled block": (lambda m: set_item(m.layer1, 1, torch.compile(m.layer1[1], backend="eager")), r"Block layer1\.1 must not be compiled"),
+    "patched inside": (
+        lambda m: patch(m, "_forward_impl", lambda self, x: type(self)._forward_impl(self, 2 * x)),
+        "stem or head",
+    ),
+    "wrapped stage": (
+        lambda m: setattr(m, "layer4", Wrapped(m.layer4)),
+        "Stage layer4 must be a Sequential or ModuleList",
+    ),
+    "compiled stage": (
+        lambda m: setattr(m, "layer4", torch.compile(m.layer4, backend="eager")),
+        r"Stage layer4 must not be compiled.*_orig_mod",
+    ),
+    "compiled block": (
+        lambda m: set_item(m.layer1, 1, torch.compile(m.layer1[1], backend="eager")),
+        r"Block layer1\.1 must not be compiled",
+    ),
     "unnamed ReLU6": (relu6(None), r"Block layer1\.1"),
     "unnamed ReLU6 behind a group norm": (relu6(nn.GroupNorm(4, 64)), r"Block layer1\.1"),
     "unnamed Hardtanh behind a wide norm": (relu6(None, lambda x: x.clamp(0, 20)), r"Block layer1\.1"),
     "unnamed SiLU": (relu6(None, functional.silu), r"Block layer1\.1"),
-    "batch norms of the batch": (lambda m: setattr(m, "bn1", nn.BatchNorm2d(64, track_running_stats=False)), "each image by itself.*running statistics"),
-    "random layer": (lambda m: m.layer1[0].bn2.register_forward_hook(lambda *given: functional.dropout(given[-1])), r"Block layer1\.0"),
-}  # fmt: skip
+    "batch norms of the batch": (
+        lambda m: setattr(m, "bn1", nn.BatchNorm2d(64, track_running_stats=False)),
+        "each image by itself.*running statistics",
+    ),
+    "random layer": (
+        lambda m: m.layer1[0].bn2.register_forward_hook(lambda *given: functional.dropout(given[-1])),
+        r"Block layer1\.0",
+    ),
+}
 
 
 @pytest.mark.parametrize("kind", AROUND)
@@ -304,7 +344,9 @@ def test_a_head_that_ends_in_probabilities_is_refused(kind):
 
 def test_rows_of_probabilities_are_refused_and_of_their_logarithms_taken():
     hook = (model := theirs()).linear.register_forward_hook(lambda *given: given[-1].softmax(1))
-    with pytest.raises(InputError, match="must return logits; got rows from 0 to 1 whose sum is 1: leave out the softmax"):
+    with pytest.raises(
+        InputError, match="must return logits; got rows from 0 to 1 whose sum is 1: leave out the softmax"
+    ):
         adapt(model)
     hook.remove()
     model.linear = nn.Sequential(model.linear, nn.LogSoftmax(1).eval())
@@ -327,7 +369,9 @@ def test_lazy_layers_are_taken_once_they_have_seen_a_batch():
     model = theirs()
     model.layer1[1].conv1 = nn.LazyConv2d(8, 3, padding=1, bias=False)
     model.layer1[1].bn1 = nn.LazyBatchNorm2d().eval()
-    bare = ResidualNetwork(nn.LazyConv2d(4, 1), [], nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 5)))
+    bare = ResidualNetwork(
+        nn.LazyConv2d(4, 1), [], nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 5))
+    )
     for ask in (lambda: adapt(model), lambda: trace(bare.eval(), images(), torch.arange(4))):
         with pytest.raises(InputError, match=r"got (layer1\.1\.conv1|stem), a LazyConv2d, without.*once on a batch"):
             ask()
@@ -336,9 +380,15 @@ def test_lazy_layers_are_taken_once_they_have_seen_a_batch():
 
 
 UNFIT = {
-    "double": (lambda x: x.double(), r"got torch\.float64 of shape \(4, 3, 32, 32\) .*: write images\.to\(torch\.float32\)"),
+    "double": (
+        lambda x: x.double(),
+        r"got torch\.float64 of shape \(4, 3, 32, 32\) .*: write images\.to\(torch\.float32\)",
+    ),
     "uint8": (lambda x: x.to(torch.uint8), r"got torch\.uint8 .*: normalise them, which gives torch\.float32"),
-    "channels last": (lambda x: x.movedim(1, -1), r"got torch\.float32 of shape \(4, 32, 32, 3\).*: give a batch of the shape"),
+    "channels last": (
+        lambda x: x.movedim(1, -1),
+        r"got torch\.float32 of shape \(4, 32, 32, 3\).*: give a batch of the shape",
+    ),
     "an array": (lambda x: x.numpy(), "got a ndarray"),
 }
 
@@ -454,7 +504,9 @@ def test_where_no_gradient_comes_it_is_zero(kind, monkeypatch):
     if kind != "detached head":
         assert np.abs(first_order(network, inputs, labels).by_image).sum() > 0
     pixels = torch.randint(0, 256, (1, 3, 32, 32), dtype=torch.uint8)
-    found = image_attribution.integrated_gradients(network, PREPROCESSING, ImageSet("noise", pixels, None, ("a",)), 0, [1.0] * 4)
+    found = image_attribution.integrated_gradients(
+        network, PREPROCESSING, ImageSet("noise", pixels, None, ("a",)), 0, [1.0] * 4
+    )
     assert bool(np.abs(found.picture).sum() > 0) == (kind not in ("fixed stem", "detached head"))
 
 
@@ -469,7 +521,9 @@ def test_a_backward_hook_that_is_not_linear_is_refused(bend):
     network = adapt(model)
     inputs, label = images(1), torch.tensor([1])
     for ask in (strongest_paths, lambda *given: path_gradient(*given, [True] * 4), sampled_path_norms):
-        with pytest.raises(InputError, match=r"must add up to autograd's; got a relative error of .*hook that is not linear"):
+        with pytest.raises(
+            InputError, match=r"must add up to autograd's; got a relative error of .*hook that is not linear"
+        ):
             ask(network, inputs, label)
 
 
@@ -559,7 +613,11 @@ def test_a_copy_that_rounds_too_much_is_not_used():
 
 def test_a_network_that_draws_at_random_is_refused_by_the_sweep():
     layers = OrderedDict(conv=nn.Conv2d(3, 3, 1), drop=StochasticDepth(0.5, "row"))
-    network = ResidualNetwork(nn.Identity(), [[Block("basic", nn.Sequential(layers), nn.Identity())]], head := nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 4)))  # fmt: skip
+    network = ResidualNetwork(
+        nn.Identity(),
+        [[Block("basic", nn.Sequential(layers), nn.Identity())]],
+        head := nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 4)),
+    )
     network.eval()
     head[2].register_forward_hook(lambda *given: functional.dropout(given[-1]))
     found = ImageSet("noise", torch.randint(0, 256, (4, 3, 32, 32), dtype=torch.uint8), None, tuple("abcd"))

@@ -158,7 +158,9 @@ def test_preprocessing_is_torchvisions_own():
 
 
 def test_an_unknown_network_is_told_with_the_known_ones():
-    with pytest.raises(InputError, match=r"must be one of .*fashion-resnet20.*imagenet-resnet18.*fashion-plainN.*; got 'resnet20'"):
+    with pytest.raises(
+        InputError, match=r"must be one of .*fashion-resnet20.*imagenet-resnet18.*fashion-plainN.*; got 'resnet20'"
+    ):
         zoo.entry_of("resnet20")
     assert zoo.entry_of("cifar10-resnet20") is SMALL
 
@@ -234,7 +236,10 @@ def test_wordnet_ids_are_imagenets_in_its_order():
 
 
 def test_a_file_is_found_by_the_network_that_it_fits(tmp_path):
-    save_file({name: tensor.contiguous() for name, tensor in NETWORKS["fashion-resnet20"].build(seed=3).state_dict().items()}, tmp_path / "my run!.safetensors")  # fmt: skip
+    save_file(
+        {name: tensor.contiguous() for name, tensor in NETWORKS["fashion-resnet20"].build(seed=3).state_dict().items()},
+        tmp_path / "my run!.safetensors",
+    )
     torch.save(NETWORKS["cifar10-resnet20"].build(seed=4).state_dict(), tmp_path / "other.pt")
     (tmp_path / "notes.txt").write_text("no weights")
     (fashion, cifar), faults = zoo.local_entries(tmp_path)
@@ -243,7 +248,9 @@ def test_a_file_is_found_by_the_network_that_it_fits(tmp_path):
     assert fashion.family == "fashion" and fashion.provenance == "your file my run!.safetensors"
     images = torch.randn(2, 1, 28, 28)
     loaded = load(fashion)
-    torch.testing.assert_close(loaded.network(images), NETWORKS["fashion-resnet20"].build(seed=3).eval()(images), rtol=1e-4, atol=1e-5)  # fmt: skip
+    torch.testing.assert_close(
+        loaded.network(images), NETWORKS["fashion-resnet20"].build(seed=3).eval()(images), rtol=1e-4, atol=1e-5
+    )
     assert loaded.trained and loaded.weights == fashion.provenance
     assert [entry.name for entry in zoo.local_entries(tmp_path / "other.pt")[0]] == ["cifar10-resnet20:other"]
 

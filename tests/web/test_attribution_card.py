@@ -51,7 +51,9 @@ def test_the_block_is_chosen_on_a_slider_and_stands_in_the_link() -> None:
     slider.set_value("layer2.0").run()
     assert not app.exception and app.query_params["seen_at"] in ("3", ["3"])
     assert "At layer2.0 the evidence" in cards(app)["grad_cam"].title
-    assert [trace["name"] for trace in traces_of(cards(app)["grad_cam"])[1:]] == [f"layer{each}, intact" for each in ("1.2", "2.0", "2.2", "3.2")]  # fmt: skip
+    assert [trace["name"] for trace in traces_of(cards(app)["grad_cam"])[1:]] == [
+        f"layer{each}, intact" for each in ("1.2", "2.0", "2.2", "3.2")
+    ]
     again = opened("layer_deletion", {**SMALL, "seen_at": "3"})
     assert cards(again)["grad_cam"].title == cards(app)["grad_cam"].title
     assert not again.warning

@@ -62,7 +62,12 @@ def test_a_study_shows_the_numbers_that_are_done_while_it_goes_on(monkeypatch) -
     first, *_, last = [step for step in steps if isinstance(step, Shown)]
     told = [f"{number} of {numbers} numbers so far" for number in (1, numbers - 1)]
     assert told[0] in first.facts and told[1] in last.facts
-    assert [len(trace["x"]) for trace in traces_of(first)] == [2, 1, 2, 1]  # of each network, two draws and their median
+    assert [len(trace["x"]) for trace in traces_of(first)] == [
+        2,
+        1,
+        2,
+        1,
+    ]  # of each network, two draws and their median
     assert traces_of(answer)[0]["y"][:2] == pytest.approx(traces_of(first)[0]["y"])
 
 
@@ -79,7 +84,11 @@ def yield_all(steps, into: list) -> Shown:
 def test_shapley_values_come_at_a_press_and_add_up(monkeypatch) -> None:
     monkeypatch.setattr(ask, "LONG", 0.0)  # so that they show how far they are
     app = opened("block_importance", SMALL)
-    assert [trace["name"] for trace in traces_of(next(iter(app.session_state["state"].cards.values())))] == ["deletion, nats", "first order, nats", "|F(x)| / |x|"]  # fmt: skip
+    assert [trace["name"] for trace in traces_of(next(iter(app.session_state["state"].cards.values())))] == [
+        "deletion, nats",
+        "first order, nats",
+        "|F(x)| / |x|",
+    ]
     button(app, "Add Shapley values").click().run()
     assert not app.exception
     traces = traces_of(next(iter(app.session_state["state"].cards.values())))
@@ -191,9 +200,15 @@ def test_the_matched_experiment_comes_first_with_its_norms_taken_anew() -> None:
     page = opened("short_paths")
     assert list(page.session_state["state"].cards) == ["matched_blocks", "short_paths"]
     ordinary = [run["test_error_pct"] for run in short_path_runs("fashion-resnet56")["all 27 blocks"]]
-    for way, errors in (("13 of 27 blocks a batch", [30, 32, 34]), ("13 of 27 blocks a batch, batch norms' statistics taken anew with all blocks, 9.00 %", [9.5, 9, 8.5])):  # fmt: skip
+    for way, errors in (
+        ("13 of 27 blocks a batch", [30, 32, 34]),
+        ("13 of 27 blocks a batch, batch norms' statistics taken anew with all blocks, 9.00 %", [9.5, 9, 8.5]),
+    ):
         low, high = stats.ttest_ind(errors, ordinary, equal_var=False).confidence_interval()
-        assert f"**{way}**: {np.mean(errors) - np.mean(ordinary):+.2f} points (95 % interval {low:+.2f} to {high:+.2f})" in texts(page)  # fmt: skip
+        assert (
+            f"**{way}**: {np.mean(errors) - np.mean(ordinary):+.2f} points (95 % interval {low:+.2f} to {high:+.2f})"
+            in texts(page)
+        )
 
 
 @pytest.mark.usefixtures("all_trained")
@@ -228,7 +243,9 @@ def test_calibration_is_told_with_the_lesion_for_both_networks() -> None:
     for name in ("fashion-resnet20", "fashion-plain20"):
         loaded = measures.network(NETWORKS[name])
         gates = tuple(loaded.network.gates_without(["layer1.1"]))
-        both = [measures.reliability(loaded, images_of(loaded.entry, limit=FEW), each) for each in (loaded.intact, gates)]
+        both = [
+            measures.reliability(loaded, images_of(loaded.entry, limit=FEW), each) for each in (loaded.intact, gates)
+        ]
         assert calibration_sentence(name, *both) in [each.value for each in page.header]
 
 

@@ -65,10 +65,13 @@ GOOD = {"title": "t", "steps": [{"heading": "h", "note": "n", "link": "about"}]}
         (json.dumps(GOOD | {"steps": GOOD["steps"] * 101}), "1 to 100 steps"),
         (json.dumps(GOOD | {"steps": [GOOD["steps"][0] | {"note": "n" * 5000}]}), "texts of up to 4,000"),
         (json.dumps(GOOD | {"steps": [GOOD["steps"][0] | {"colour": "red"}]}), "This is not a lesson"),
-        (json.dumps(GOOD | {"steps": [GOOD["steps"][0] | {"link": "https://example.org"}]}), "The page of step 1 .*; got 'https://example.org'"),
+        (
+            json.dumps(GOOD | {"steps": [GOOD["steps"][0] | {"link": "https://example.org"}]}),
+            "The page of step 1 .*; got 'https://example.org'",
+        ),
         (json.dumps(GOOD | {"steps": [GOOD["steps"][0] | {"link": "../app"}]}), "page of step 1 must be one of"),
     ],
-)  # fmt: skip
+)
 def test_what_is_no_lesson_is_refused(data: str, told: str) -> None:
     with pytest.raises(InputError, match=told):
         read_lesson(data, PATHS)

@@ -101,8 +101,16 @@ def seen(chosen: Choices) -> tuple[object, ...]:
     """What makes a view."""
     lesion, first = chosen.lesion(chosen.network), block_names(NETWORKS[chosen.network])[0]
     most = 1000 if chosen.network.startswith("fashion") else 4  # images of the data set
-    return (chosen.network, min(chosen.position, most - 1), chosen.untrained, chosen.beside, lesion.blocks, lesion.gate,
-            chosen.block.get(chosen.network, first), chosen.settings.get("gradient_flow", {}))  # fmt: skip
+    return (
+        chosen.network,
+        min(chosen.position, most - 1),
+        chosen.untrained,
+        chosen.beside,
+        lesion.blocks,
+        lesion.gate,
+        chosen.block.get(chosen.network, first),
+        chosen.settings.get("gradient_flow", {}),
+    )
 
 
 @pytest.mark.parametrize("seed", range(60))

@@ -205,14 +205,22 @@ def test_formulas_stand_at_their_figures_and_in_the_saved_page(
 def test_the_first_page_needs_neither_typesetter_nor_italics() -> None:
     app = opened("start", {})
     written = [*app.markdown, *app.caption, *app.header]
-    assert not [each.value for each in written if "$" in each.value or re.search(r"(?<!\*)\*\w[^*]*\*(?!\*)", each.value)]
+    assert not [
+        each.value for each in written if "$" in each.value or re.search(r"(?<!\*)\*\w[^*]*\*(?!\*)", each.value)
+    ]
 
 
 def test_the_saved_page_has_its_figures_and_pictures_in_their_order() -> None:
     app = opened("layer_deletion", {"network": "fashion-resnet20", "deleted": "0"})
     app.run()  # once more, now that every block has been deleted in turn
     saved = page_html("", app.session_state["state"].cards.values(), app.session_state["state"].visit)
-    order = ["This image: ", "1,000 images: ", "Every block deleted in turn", "Which classes suffer?", " predictions change"]
+    order = [
+        "This image: ",
+        "1,000 images: ",
+        "Every block deleted in turn",
+        "Which classes suffer?",
+        " predictions change",
+    ]
     shown = saved[saved.index("</script></head>") :]
     at = [shown.index(part) for part in order]
     assert at == sorted(at)
@@ -222,9 +230,14 @@ def test_the_saved_page_has_its_figures_and_pictures_in_their_order() -> None:
 
 @pytest.mark.usefixtures("few_images")
 def test_a_saved_page_names_what_it_is_of() -> None:
-    for page, of in (("learning_identity", "stacks of 1 to 50 blocks"), ("short_paths", "fashion-resnet20, trained in three ways")):
+    for page, of in (
+        ("learning_identity", "stacks of 1 to 50 blocks"),
+        ("short_paths", "fashion-resnet20, trained in three ways"),
+    ):
         app = opened(page, {"network": "fashion-resnet34"})
-        head = page_html(page, app.session_state["state"].cards.values(), app.session_state["state"].visit).split("<section>")[0]
+        head = page_html(page, app.session_state["state"].cards.values(), app.session_state["state"].visit).split(
+            "<section>"
+        )[0]
         assert of in head and "fashion-resnet34, trained" not in head
 
 
@@ -264,8 +277,23 @@ def picture(grey: int) -> bytes:
     return data.getvalue()
 
 
-WIDGETS = {"button", "button_group", "camera_input", "checkbox", "download_button", "file_uploader", "multiselect", "number_input",
-           "popover", "radio", "selectbox", "slider", "text_area", "text_input", "toggle"}  # fmt: skip
+WIDGETS = {
+    "button",
+    "button_group",
+    "camera_input",
+    "checkbox",
+    "download_button",
+    "file_uploader",
+    "multiselect",
+    "number_input",
+    "popover",
+    "radio",
+    "selectbox",
+    "slider",
+    "text_area",
+    "text_input",
+    "toggle",
+}
 
 
 def without_help(node) -> list[str]:

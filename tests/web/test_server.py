@@ -17,7 +17,9 @@ async def not_compressed(_scope, _receive, send) -> None:
     await send({"type": "http.response.body", "body": b"as Streamlit sends it"})
 
 
-def ask(files: CompressedFiles, path: str, encoding: str = "gzip, br", method: str = "GET") -> tuple[dict[str, str], bytes]:
+def ask(
+    files: CompressedFiles, path: str, encoding: str = "gzip, br", method: str = "GET"
+) -> tuple[dict[str, str], bytes]:
     """The headers and the body that come back."""
     sent = []
 

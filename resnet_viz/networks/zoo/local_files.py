@@ -38,7 +38,16 @@ def local_entries(place: Path) -> tuple[list[Entry], list[str]]:
             continue
         name = f"{row.name.removesuffix('-v2')}:{re.sub(r'[^A-Za-z0-9_.]+', '-', path.stem)[:40]}"
         provenance = f"your file {path.name}"
-        entries.append(replace(row, name=name, weights=str(path.resolve()), provenance=provenance, licence="yours", published_error_pct=None))  # fmt: skip
+        entries.append(
+            replace(
+                row,
+                name=name,
+                weights=str(path.resolve()),
+                provenance=provenance,
+                licence="yours",
+                published_error_pct=None,
+            )
+        )
     return entries, faults
 
 

@@ -186,4 +186,3 @@ def images_of(entry: Entry, folder: Path | None = None, limit: int | None = None
         return image_folder(folder, entry.preprocessing, entry.classes, entry.dataset.folder_names(), limit)
     images = entry.dataset.images() or sample_photos(entry.preprocessing)
     return images.limit(limit) if limit else images
-
