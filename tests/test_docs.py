@@ -29,12 +29,14 @@ def test_the_notebook_runs() -> None:
 def test_the_python_of_the_readme_runs(monkeypatch) -> None:
     monkeypatch.setattr(zoo, "images_of", partial(zoo.images_of, limit=100))
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    assert len(blocks) == 4
+    assert len(blocks) == 5
     names: dict = {}
     for block in blocks[:2]:
         exec(block, names)
     assert names["logits"].shape == (100, 10)
-    timm, _ = blocks[2:]  # the last is a pattern to fill in; tests/networks/test_adapt.py does
+    timm, _, figure = blocks[2:]  # the one between is a pattern to fill in; tests/networks/test_adapt.py does
+    exec(figure, names)
+    assert names["shown"].title.startswith("This image: ") and names["figure"].data
     exec(timm.replace("pretrained=True", "pretrained=False").replace("224", "64"), names)
 
 

@@ -126,11 +126,6 @@ def kept_in_steps(
     return result
 
 
-def is_kept(compute: Callable[..., Any], *given: Any, **settings: Any) -> bool:
-    """Whether ``kept`` has the result already."""
-    return RESULTS.find(key_of(compute, *given, **settings)) is not None
-
-
 def key_of(compute: Callable[..., Any], *given: Any, **settings: Any) -> Key:
     """What a result stands under. A function that is given first is part of what is done, and of its name."""
     names = [each.__qualname__ for each in (compute, *given[:1]) if isinstance(each, FunctionType)]

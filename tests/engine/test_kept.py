@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from streamlit.testing.v1 import AppTest
 
-from resnet_viz.engine.kept import RESULTS, Store, digest_of, is_kept, kept, kept_in_steps, size_of, timed
+from resnet_viz.engine.kept import RESULTS, Store, digest_of, kept, kept_in_steps, size_of, timed
 from resnet_viz.engine.turns import TURNS, Waiting
 from resnet_viz.experiments import deletion
 from resnet_viz.figures.plot import Plot
@@ -253,8 +253,7 @@ def test_what_is_computed_in_steps_is_kept_with_its_time() -> None:
 
 
 def test_what_was_kept_needs_no_turn() -> None:
-    assert not is_kept(slow, 41)
-    assert kept(slow, 41) == 41 and is_kept(slow, 41)
+    assert kept(slow, 41) == 41
     found: list[int] = []
     with TURNS.turn(0):
         thread = threading.Thread(target=lambda: found.append(kept(slow, 41)))
