@@ -21,6 +21,7 @@ FILES = st.components.v2.component(
     js=(files(__package__) / "card.js").read_text(),
 )
 WIDTH = 84  # pixels of a small picture
+SHORT_TEXT = 24  # characters
 
 
 def draw(
@@ -65,9 +66,16 @@ def draw(
 
 
 def show_table(rows: pd.DataFrame) -> None:
-    """A table, its numbers as the visitor's language writes them."""
-    numbers = {name: st.column_config.NumberColumn(format="localized") for name in rows.select_dtypes("number")}
-    st.dataframe(rows, hide_index=True, column_config=numbers)
+    """A table: its numbers as the visitor's language writes them, its short texts in full (a browser measures the first rows
+    alone)."""
+    columns: dict[Any, Any] = {}
+    for name, values in rows.items():
+        longest = max(map(len, map(str, [name, *values])))
+        if pd.api.types.is_numeric_dtype(values):
+            columns[name] = st.column_config.NumberColumn(format="localized")
+        elif longest <= SHORT_TEXT:
+            columns[name] = st.column_config.TextColumn(width=20 + 7 * longest)
+    st.dataframe(rows, hide_index=True, column_config=columns)
 
 
 def show_figure(shown: Shown, key: str | None, on_select: Callable[[], None] | None) -> None:
