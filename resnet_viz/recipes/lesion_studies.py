@@ -5,7 +5,6 @@ from functools import partial
 
 import numpy as np
 
-from ..errors import InputError
 from ..experiments import lesion_studies
 from ..experiments.deletion import joined, known
 from ..experiments.lesion_studies import (
@@ -24,7 +23,7 @@ from ..figures.palette import LIGHT
 from ..findings import Answer, Measurement, Question
 from . import measures
 from .layer_deletion import rows_of
-from .shown import MEASURED, Shown, Steps, recipe, sources
+from .shown import MEASURED, Shown, Steps, one_of, recipe, sources
 from .subject import Subject
 from .verdict import CHANCE, CONTROL, RESAMPLES, RESIDUAL, lesion_set, median_interval, network
 
@@ -59,10 +58,8 @@ def study(*subjects: Subject, kind: str = RANDOM, draws: int = 5, seed: int = 0)
     ``draws``: of each number, 1 to 20. A network beside that has no blocks to exchange is left out. Raises InputError for
     another kind or number of draws.
     """
-    if kind not in COMPUTE or not 1 <= draws <= MOST_DRAWS:
-        raise InputError(
-            f"kind must be {' or '.join(COMPUTE)}, draws 1 to {MOST_DRAWS}; got kind {kind!r}, draws {draws}."
-        )
+    lesioned = COMPUTE[one_of("kind", COMPUTE, kind)]
+    one_of("draws", range(1, MOST_DRAWS + 1), draws)
     subject, images = subjects[0], subjects[0].images
     if images.labels is None:
         return Shown(title="No labels, no error", says=NO_LABELS.format(title=images.title))
@@ -76,7 +73,7 @@ def study(*subjects: Subject, kind: str = RANDOM, draws: int = 5, seed: int = 0)
         for each, of_network in zip(able, studies, strict=True):
             of_parts = []
             for part in parts:
-                of_parts.append(measures.over_set(COMPUTE[kind], each.loaded, part, [count], draws, seed))
+                of_parts.append(measures.over_set(lesioned, each.loaded, part, [count], draws, seed))
                 done += 1
                 yield done / last
             of_network.append(replace(of_parts[0], sweep=joined([each.sweep for each in of_parts])))

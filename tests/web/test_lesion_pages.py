@@ -7,6 +7,7 @@ import pytest
 from scipy import stats
 
 from resnet_viz import findings
+from resnet_viz.errors import InputError
 from resnet_viz.experiments import degradation
 from resnet_viz.experiments.attribution import shapley, shapley_exact, shapley_permutation
 from resnet_viz.experiments.deletion import loss_of_each
@@ -69,6 +70,14 @@ def test_a_study_shows_the_numbers_that_are_done_while_it_goes_on(monkeypatch) -
         1,
     ]  # of each network, two draws and their median
     assert traces_of(answer)[0]["y"][:2] == pytest.approx(traces_of(first)[0]["y"])
+
+
+def test_a_study_says_what_it_can_be_asked() -> None:
+    subject = Subject.of("fashion-resnet20")
+    with pytest.raises(InputError, match=r"^kind must be one of random, reorder; got single"):
+        lesion_studies.study(subject, kind="single")
+    with pytest.raises(InputError, match=r"^draws must be 1 to 20; got 0"):
+        lesion_studies.study(subject, draws=0)
 
 
 def yield_all(steps, into: list) -> Shown:
