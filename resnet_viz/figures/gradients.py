@@ -15,7 +15,7 @@ FLAGGED = 100  # a gradient that fades or grows by more than this factor from th
 @dataclass(frozen=True)
 class Series:
     """One line: a value for each block. ``plain`` draws grey squares; ``hollow``, for the network beside, empty markers on a
-    dotted line; ``crosses``, for one without batch norm, crosses on a dotted line."""
+    dotted line; ``crosses``, for one without batch norm, crosses on a dashed line."""
 
     name: str
     blocks: tuple[str, ...]
@@ -49,7 +49,7 @@ def add_line(plot: Plot, line: Series, palette: Palette, panel: int = 1) -> None
         line={
             "color": palette.plain if line.plain else palette.muted,
             "width": 1.2,
-            "dash": "dot" if line.hollow or line.crosses else "solid",
+            "dash": "dot" if line.hollow else "dash" if line.crosses else "solid",
         },
         marker={
             "symbol": "x" if line.crosses else "square" if line.plain else "circle",
@@ -171,4 +171,10 @@ def growth_sentence(growth: Mapping[str, Mapping[int, float]]) -> str:
 
 def names_at_markers(lines: Sequence[Series]) -> str:
     """Which network is drawn how."""
-    return " ".join(f"{'Grey squares' if line.plain else 'Coloured'}: {line.name}." for line in lines)
+    looks = {
+        (True, True): "Hollow squares",
+        (True, False): "Grey squares",
+        (False, True): "Hollow",
+        (False, False): "Coloured",
+    }
+    return " ".join(f"{looks[line.plain, line.hollow]}: {line.name}." for line in lines)
