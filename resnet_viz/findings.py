@@ -16,6 +16,20 @@ from .figures.document import html_document, html_figure
 from .figures.palette import LIGHT
 from .figures.plot import Plot
 
+__all__ = [
+    "JUDGED",
+    "REPORT",
+    "Answer",
+    "Finding",
+    "Measurement",
+    "Question",
+    "as_html",
+    "as_json",
+    "bundled",
+    "finding_text",
+    "plan_text",
+]
+
 JUDGED = (
     "The verdict is by the number itself. In brackets, where it was not counted exactly, its 95 % interval, and over what: "
     "images, draws of the lesion, blocks, permutations or paths, drawn anew, or seeds (a t interval)."

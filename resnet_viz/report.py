@@ -9,6 +9,8 @@ from .figures.plot import Plot
 from .findings import Finding, Question
 from .progress import Progress, no_progress
 
+__all__ = ["report"]
+
 
 def questions() -> list[Question]:
     """All of them, in the order of the contents."""

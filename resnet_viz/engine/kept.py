@@ -18,6 +18,8 @@ from ..networks.images import ImageSet
 from ..networks.zoo import Entry, LoadedNetwork
 from .turns import COMPUTING, PATIENCE, Waiting, in_turn
 
+__all__ = ["NETWORKS", "RESULTS", "digest_of", "kept", "kept_in_steps", "key_of", "timed"]
+
 Result = TypeVar("Result")
 Key = tuple[str, bytes]  # a function, and the digest of what it was given
 SPENT: ContextVar[list[float]] = ContextVar("seconds that the results used here took to compute")

@@ -7,6 +7,8 @@ from contextvars import ContextVar
 from itertools import count
 from threading import Condition
 
+__all__ = ["COMPUTING", "PATIENCE", "SERVED", "Waiting", "in_turn"]
+
 SERVED: ContextVar[int] = ContextVar("parts that this run has had", default=0)
 COMPUTING: ContextVar[bool] = ContextVar("whether this thread has the turn", default=False)
 PATIENCE = 0.1  # seconds between two looks at whether the visitor has gone

@@ -19,6 +19,25 @@ from .loss import finite, image_losses, loss_gradient
 from .plan import Plan
 from .trace import gradients_of, image_norms, record
 
+__all__ = [
+    "IMAGES",
+    "MOST_BLOCKS",
+    "PERMUTATIONS",
+    "PLAN",
+    "Importance",
+    "branch_size",
+    "first_order",
+    "intact",
+    "interval_of",
+    "joined",
+    "rank_correlation_interval",
+    "rank_correlations",
+    "shapley",
+    "shapley_exact",
+    "shapley_permutation",
+    "true_deletion",
+]
+
 IMAGES, PERMUTATIONS = 100, 25
 MOST_BLOCKS = (
     11  # up to here all 2^n subsets, a branch each, cost no more than the 25 permutations, n forward passes each

@@ -7,6 +7,8 @@ from scipy import stats
 
 from .plan import Plan
 
+__all__ = ["DRAWS", "PLAN", "Reliability", "reliability"]
+
 BINS, DRAWS = 10, 30
 PLAN = Plan(
     "Does a damaged network know that it is damaged?",

@@ -19,6 +19,18 @@ from ..networks.zoo import Entry
 from .plan import Plan
 from .training import loss_and_error
 
+__all__ = [
+    "BATCH",
+    "PLAN",
+    "TRAINING_IMAGES",
+    "Difference",
+    "deepened",
+    "difference",
+    "error_deepened",
+    "logits_apart",
+    "training_images",
+]
+
 BATCH = 128
 TRAINING_IMAGES = 1000
 PLAN = Plan(

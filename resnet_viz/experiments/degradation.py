@@ -11,6 +11,23 @@ from ..places import CHECKPOINTS
 from .plan import Plan
 from .training import Schedule, difference, histories
 
+__all__ = [
+    "DEPTHS",
+    "LONGER_DEPTHS",
+    "LONGER_EPOCHS",
+    "LONGER_PLAN",
+    "MILESTONES",
+    "PLAN",
+    "PUBLISHED",
+    "History",
+    "compared",
+    "family",
+    "gap",
+    "gradient_history",
+    "mean_train_error",
+    "trained_longer",
+]
+
 History = Mapping[str, Any]
 DEPTHS = {"plain": (20, 32, 56), "resnet": (20, 32, 56, 110)}
 PLAN = Plan(

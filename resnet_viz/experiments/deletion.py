@@ -19,6 +19,27 @@ from ..networks.network import ResidualNetwork
 from ..progress import Progress, no_progress
 from .loss import checked, finite, image_losses
 
+__all__ = [
+    "BATCH_SIZE",
+    "Lesion",
+    "Sweep",
+    "delete",
+    "intact_streams",
+    "joined",
+    "known",
+    "label_array",
+    "labelled",
+    "logits_of_each",
+    "loss_of_each",
+    "predict",
+    "predict_each",
+    "probabilities",
+    "probabilities_of_each",
+    "sweep",
+    "sweep_of",
+    "wilson_interval",
+]
+
 COMPARED = 2  # images, of a set that may have to be taken in small parts
 BATCH_SIZE = 128
 DEVIATIONS = float(stats.norm.ppf(0.975))  # half of a 95 % interval

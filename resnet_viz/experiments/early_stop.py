@@ -14,6 +14,8 @@ from .deletion import Sweep, intact_streams, known, label_array, predict_each, p
 from .loss import finite
 from .plan import Plan
 
+__all__ = ["PLAN", "REFINING_PLAN", "largest_fall", "probabilities_by_stop", "probe_everywhere", "stop_everywhere"]
+
 RIDGE = 0.01  # of the probes: the penalty on squared weights, beside a mean squared error; features are standardised
 PLAN = Plan(
     "Could a residual network stop early?",

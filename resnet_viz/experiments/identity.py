@@ -17,6 +17,21 @@ from ..places import CHECKPOINTS
 from .plan import Plan
 from .training import optimizer_of
 
+__all__ = [
+    "ARMS",
+    "DEPTHS",
+    "LEARNING_RATES",
+    "PLAN",
+    "SEEDS",
+    "TEST_IMAGES",
+    "Arm",
+    "Attempt",
+    "Stacks",
+    "best",
+    "bundled",
+    "train_stacks",
+]
+
 PATCH = 4  # pixels: each patch of 4 x 4 becomes 16 channels of one place, so that the width is constant without a stem
 WIDTH = PATCH**2
 LEARNING_RATES = (0.01, 0.05, 0.25)

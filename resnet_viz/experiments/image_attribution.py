@@ -15,6 +15,8 @@ from ..networks.images import ImageSet, Preprocessing
 from ..networks.network import ResidualNetwork, stage_of
 from .loss import logit_of
 
+__all__ = ["GradCam", "Integrated", "correlation", "grad_cam", "integrated_gradients", "stage_ends"]
+
 STEPS = 128, 256  # the second where the first leaves too large an error; the paper advises 20 to 300
 TOLERANCE = 0.05  # of the difference of the logits, as in the paper
 BATCH_SIZE = 16  # steps at a time

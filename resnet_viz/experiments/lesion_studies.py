@@ -15,6 +15,23 @@ from ..progress import Progress, no_progress
 from .deletion import Sweep, known, sweep, sweep_of
 from .plan import Plan
 
+__all__ = [
+    "IMAGES",
+    "PLANS",
+    "RANDOM",
+    "REORDER",
+    "SINGLE",
+    "STUDIES",
+    "Study",
+    "largest_steps",
+    "random_deletions",
+    "random_swaps",
+    "single_deletions",
+    "swappable_pairs",
+    "ten_counts",
+    "together",
+]
+
 SINGLE, RANDOM, REORDER = STUDIES = ("single", "random", "reorder")
 IMAGES = "the 1,000 bundled test images, 100 a class"
 PLANS = {

@@ -9,6 +9,8 @@ from torch.nn import functional
 from ..errors import InputError, NotFinite
 from ..networks.network import check_batch, not_plain
 
+__all__ = ["checked", "finite", "image_losses", "labels_of", "logit_of", "loss_gradient"]
+
 
 def image_losses(logits: Tensor, labels: Tensor) -> Tensor:
     """Each image's cross-entropy, (images,). Raises InputError for labels that do not fit, NotFinite for such logits.

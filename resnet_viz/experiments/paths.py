@@ -29,6 +29,32 @@ from .loss import finite, labels_of, loss_gradient
 from .plan import Plan
 from .trace import gradients_of, image_norms, with_gradient
 
+__all__ = [
+    "BATCH_SIZE",
+    "COUNT_PLAN",
+    "IMAGES",
+    "LENGTH_PLAN",
+    "MEMORY_BUDGET",
+    "SINGLE_PATH_PLAN",
+    "GradientByLength",
+    "add_pulled",
+    "block_pulls",
+    "carrying_range",
+    "checked_pulls",
+    "count_times_norm",
+    "gradient_by_length",
+    "is_plain",
+    "joined",
+    "largest_path_share",
+    "path_gradients",
+    "paths_at_once",
+    "pull_of",
+    "sampled_path_norms",
+    "share_of_paths",
+    "stream_gradients",
+    "zeros_like_stream",
+]
+
 BATCH_SIZE = 128
 MEMORY_BUDGET = 512 * 2**20  # bytes; batches are made so small that the gradients kept for all lengths stay below it
 COPIES = 6  # of those gradients: what the forward pass keeps and what the recurrence needs, at its widest

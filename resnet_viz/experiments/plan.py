@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+__all__ = ["Plan"]
+
 
 @dataclass(frozen=True)
 class Plan:

@@ -24,6 +24,25 @@ from .plan import Plan
 from .trace import stream_gradient_norms
 from .training import augment, loss_and_error, optimizer_of
 
+__all__ = [
+    "BLOCK_IMAGES",
+    "DEEPENED",
+    "FROM",
+    "MOST_STEPS",
+    "PLAN",
+    "RECORDED",
+    "SAMPLE",
+    "SEEDS",
+    "Race",
+    "Racing",
+    "Record",
+    "Samples",
+    "bundled",
+    "recorded",
+    "row_of",
+    "samples",
+]
+
 SAMPLE = 500  # images of the fixed training sample, and of the fixed test sample
 BLOCK_IMAGES = 100  # of each, behind the gradient norms and the deletions
 EVERY = 10  # steps between two records

@@ -14,6 +14,8 @@ from ..networks.network import ResidualNetwork
 from .loss import finite
 from .plan import Plan
 
+__all__ = ["DEPTHS", "PAIRS", "PARTS", "PLAN", "POINTS", "SEEDS", "Shattering", "along_line", "gradients_at"]
+
 POINTS = 128
 PARTS = 8  # that a line is measured in: none of them takes long
 DEPTHS = (20, 56, 110)

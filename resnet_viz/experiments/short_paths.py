@@ -17,6 +17,18 @@ from ..networks.blocks import add
 from ..networks.network import ResidualNetwork
 from .plan import Plan
 
+__all__ = [
+    "BLOCKS_PER_BATCH",
+    "LONGEST_PATH",
+    "MATCHED_BLOCKS",
+    "MATCHED_PLAN",
+    "PLAN",
+    "SEEDS",
+    "backward_over_paths",
+    "random_gates",
+    "share_of_short_paths",
+]
+
 # Of resnet20's 9. The paths of 4 blocks have 2 branches on average; those that carry its gradient have about 5.
 BLOCKS_PER_BATCH = LONGEST_PATH = 4
 SEEDS = (0, 1, 2)

@@ -29,6 +29,8 @@ from .paths import (
 from .plan import Plan
 from .trace import image_norms
 
+__all__ = ["MOST_BLOCKS", "PLAN", "WIDTH", "StrongestPaths", "path_gradient", "recall", "strongest_paths"]
+
 WIDTH = 64
 PLAN = Plan(
     "Which single paths carry most, and does a search find them?",

@@ -15,6 +15,18 @@ from ..networks.exactness import require_settled
 from ..networks.network import ResidualNetwork
 from .loss import image_losses, labels_of, loss_gradient
 
+__all__ = [
+    "BATCH_SIZE",
+    "Trace",
+    "block_maps",
+    "gradients_of",
+    "image_norms",
+    "record",
+    "stream_gradient_norms",
+    "trace",
+    "with_gradient",
+]
+
 BATCH_SIZE = 16
 
 

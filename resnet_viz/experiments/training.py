@@ -29,6 +29,21 @@ from ..progress import Progress, no_progress
 from .short_paths import BLOCKS_PER_BATCH, LONGEST_PATH, MATCHED_BLOCKS, SEEDS, backward_over_paths, random_gates
 from .trace import stream_gradient_norms
 
+__all__ = [
+    "Schedule",
+    "augment",
+    "backward",
+    "difference",
+    "every_seed",
+    "histories",
+    "loss_and_error",
+    "optimizer_of",
+    "replace",
+    "short_path_runs",
+    "train",
+    "write_table",
+]
+
 HISTORY_IMAGES = 10_000  # training images behind the error of each epoch; the last epoch's is over all of them
 GRADIENT_IMAGES = 500
 STEPS_BETWEEN_SAVES = 100

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
+__all__ = ["Bars", "log_bars", "relative_bars"]
+
 Bars = Mapping[str, tuple[float, str]]
 
 

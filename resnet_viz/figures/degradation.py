@@ -10,6 +10,8 @@ from .palette import Palette, styled
 from .plot import Plot, grid
 from .training import band, epoch_step, whiskers
 
+__all__ = ["Runs", "errors_by_depth", "errors_by_epoch", "gradients_by_epoch"]
+
 Runs = Mapping[int, Sequence[History]]
 NAMES = {"plain": "plain", "resnet": "residual"}
 TRAIN, TEST = "train_error_pct", "test_error_pct"

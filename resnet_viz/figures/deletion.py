@@ -9,6 +9,18 @@ from ..experiments.deletion import Lesion, Sweep, known, wilson_interval
 from .palette import Palette, named_line, stage_axis, styled
 from .plot import Plot
 
+__all__ = [
+    "class_errors",
+    "error_bars",
+    "prediction_change",
+    "rise_sentence",
+    "seen_sentence",
+    "set_sentence",
+    "sweep_caption",
+    "sweep_errors",
+    "sweep_sentence",
+]
+
 
 def prediction_change(classes: Sequence[str], before: np.ndarray, after: np.ndarray, palette: Palette) -> Plot:
     """The five likeliest classes after the lesion on one axis: hollow intact, filled with the lesion. (classes,) each."""

@@ -11,6 +11,8 @@ from ..networks.description import BlockPart, Description, Part
 from .palette import Palette, styled
 from .plot import Plot
 
+__all__ = ["block_wiring", "built_like", "feature_maps", "shape_text", "shortcut_reason", "stage_diagram"]
+
 LONGEST_ROW = 12  # blocks in a row of the stage diagram
 STAGE_STEP, ROW_STEP, BOX_WIDTH, BOX_HEIGHT, ARC = 2.3, 1.35, 0.6, 0.5, 0.5
 Point = tuple[float, float]

@@ -10,6 +10,8 @@ from plotly.offline import get_plotlyjs
 from ..citation import CITE
 from .palette import Palette
 
+__all__ = ["html_document", "html_figure"]
+
 STYLE = """
 body {{ font: 16px/1.5 "Source Sans", "Source Sans 3", sans-serif; max-width: 1100px; margin: 2rem auto; padding: 0 1rem; background: {background}; color: {ink}; }}
 section {{ border: 1px solid {line}; border-radius: 8px; padding: 0.5rem 1rem; margin: 1rem 0; }}

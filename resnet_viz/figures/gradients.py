@@ -9,6 +9,19 @@ from ..experiments.trace import Trace
 from .palette import Palette, log_axis, short_number, stage_axis, styled
 from .plot import Plot, grid
 
+__all__ = [
+    "Series",
+    "along_blocks",
+    "axis_title",
+    "block_sentence",
+    "conclusion",
+    "growth_by_depth",
+    "growth_sentence",
+    "names_at_markers",
+    "span_sentence",
+    "stream_statistics",
+]
+
 FLAGGED = 100  # a gradient that fades or grows by more than this factor from the last block to the first is named
 
 

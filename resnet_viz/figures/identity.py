@@ -10,6 +10,8 @@ from .palette import Palette, log_axis, named_above, short_number, styled
 from .plot import Plot
 from .training import whiskers
 
+__all__ = ["depth_sentence", "error_by_blocks", "error_by_step", "identity_sentence"]
+
 FLOOR = 1e-7  # an error of exactly 0 is drawn here
 SYMBOLS = {"plain": "square", "basic": "circle", "preactivation-basic": "diamond"}
 DASHES = {None: "solid", 1.0: "solid", 0.1: "dash", 0.0: "dot"}

@@ -8,6 +8,18 @@ from ..experiments.image_attribution import GradCam, Integrated, correlation
 from .palette import Palette, short_number, styled
 from .plot import Plot, grid, suffix
 
+__all__ = [
+    "completeness_sentence",
+    "framed",
+    "grad_cam_by_block",
+    "grad_cam_sentence",
+    "integrated_pictures",
+    "integrated_sentence",
+    "pictures",
+    "sizes_sentence",
+    "strength_sentence",
+]
+
 ROWS = "intact", "with the lesion"
 SIDE = 118  # pixels of a picture in the height of a figure
 STAYS = 0.9  # correlation from which on a map is said to stay where it was

@@ -9,6 +9,15 @@ from ..experiments.calibration import Reliability
 from .palette import Palette, stage_axis, styled
 from .plot import Plot, grid
 
+__all__ = [
+    "agreement_title",
+    "calibration_sentence",
+    "correlation_matrix",
+    "importance_by_block",
+    "importance_sentences",
+    "reliability_diagram",
+]
+
 
 def importance_by_block(
     blocks: Sequence[str],

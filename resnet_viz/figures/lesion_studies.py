@@ -9,6 +9,8 @@ from ..experiments.lesion_studies import REORDER, Study
 from .palette import Palette, named_above, named_line, styled
 from .plot import Plot
 
+__all__ = ["class_probabilities_by_stop", "error_by_stop", "errors_by_amount", "stop_sentence", "study_sentences"]
+
 AMOUNTS = {REORDER: "Kendall's tau of the order, 1 is the network's own"}
 DELETED = "blocks deleted"
 HALF = 50.0  # per cent

@@ -9,6 +9,19 @@ from plotly.colors import get_colorscale, qualitative
 
 from .plot import Plot
 
+__all__ = [
+    "DARK",
+    "LIGHT",
+    "Palette",
+    "log_axis",
+    "named_above",
+    "named_line",
+    "power_of_two",
+    "short_number",
+    "stage_axis",
+    "styled",
+]
+
 Scale = tuple[tuple[float, str], ...]
 FONT = '"Source Sans", "Source Sans 3", "Source Sans Pro", sans-serif'
 

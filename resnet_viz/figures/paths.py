@@ -11,6 +11,19 @@ from ..experiments.paths import GradientByLength, carrying_range, share_of_paths
 from .palette import Palette, log_axis, power_of_two, styled
 from .plot import Plot, grid
 
+__all__ = [
+    "Path",
+    "all_paths",
+    "count_times_norm",
+    "length_sentences",
+    "lengths_by_stage",
+    "path_name",
+    "product_sentence",
+    "share_by_length",
+    "stage_sentence",
+    "unravelled",
+]
+
 Path = tuple[bool, ...]
 
 

@@ -7,6 +7,8 @@ from PIL import Image
 
 from ..networks.images import ImageSet
 
+__all__ = ["picture", "thumbnail"]
+
 
 def picture(pixels: torch.Tensor) -> Image.Image:
     """uint8 pixels (channels, height, width) as a PIL image."""

@@ -8,6 +8,8 @@ import numpy as np
 import orjson
 import plotly.graph_objects as go
 
+__all__ = ["Plot", "grid", "suffix"]
+
 PACKED = {"i1", "i2", "i4", "u1", "u2", "u4", "f4", "f8"}  # the numbers that plotly.js reads as they lie in memory
 
 

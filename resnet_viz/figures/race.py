@@ -9,6 +9,8 @@ from .gradients import Series, along_blocks, stream_statistics
 from .palette import Palette, named_above, styled
 from .plot import Plot
 
+__all__ = ["error_by_step", "gradients_at", "race_figures"]
+
 SIDES = ("left", "right")
 
 

@@ -9,6 +9,8 @@ from .image_attribution import framed
 from .palette import Palette, named_above, styled
 from .plot import Plot, grid
 
+__all__ = ["SHOWN", "cosine_by_depth", "cosines_along", "gradient_pictures"]
+
 SHOWN = 5  # gradients as pictures, neighbours in the middle of the line
 Lines = Mapping[str, Mapping[int, Sequence[float]]]
 

@@ -9,6 +9,8 @@ from ..networks.network import stage_of
 from .palette import Palette, short_number, stage_axis, styled
 from .plot import Plot
 
+__all__ = ["MOST_ROWS", "branches_by_stage", "paths_on_blocks"]
+
 MOST_ROWS = 24
 
 

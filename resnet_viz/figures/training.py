@@ -8,6 +8,8 @@ import numpy as np
 from .palette import Palette, named_above, styled
 from .plot import Plot
 
+__all__ = ["History", "band", "difference_sentence", "epoch_step", "error_by_epoch", "whiskers"]
+
 History = Mapping[str, Any]
 
 

@@ -16,6 +16,8 @@ from typing import Any, Generic, TypeVar
 from ..errors import InputError
 from .worker import GO_ON, PAUSE, STOP, Job, Said
 
+__all__ = ["ENDED", "LONGEST_PAUSE", "PAUSED", "RUNNING", "WAITING", "JobType", "Run", "Runs", "start_worker"]
+
 LONGEST_PAUSE = 120.0  # seconds that a run may be held while others wait
 GRACE = 60.0  # seconds that a run goes on without anybody who has its address open
 MOST_WAITING = 8

@@ -16,6 +16,8 @@ from ..errors import InputError
 from ..experiments.identity import Stacks, train_stacks
 from ..experiments.race import Race, Racing, Samples, samples
 
+__all__ = ["GO_ON", "PAUSE", "STOP", "Job", "Said", "main"]
+
 PAUSE, GO_ON, STOP = "pause", "go on", "stop"
 Job = Race | Stacks
 

@@ -16,6 +16,8 @@ from .blocks import Block
 from .exactness import agree, exactly, reads_the_mode, require_logits, require_shape, rounding
 from .network import ResidualNetwork, check_batch, not_taken, shape_of, stage_of
 
+__all__ = ["AdaptedBlock", "activation", "adapt", "compare", "title", "wrap"]
+
 TRIED_SIZES = (64, 32, 224)  # pixels; networks for small images may pool a fixed number of them before the last layer
 TRIED_VOLUMES = (32, 16, 64)
 QUIET, LOUD = 1.0, 100.0  # how large noise is: loud is beyond the 6 of ReLU6 and where a Hardswish bends

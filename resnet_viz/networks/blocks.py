@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+__all__ = ["Block", "Gate", "PlainBlock", "PreactivationBlock", "ZeroPadding", "add", "branch_layers"]
+
 Gate = float | Tensor
 
 

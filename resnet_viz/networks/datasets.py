@@ -17,6 +17,19 @@ from torchvision.models import get_model_weights
 from ..errors import InputError
 from .images import PICTURE_SUFFIXES, ImageSet, Preprocessing, open_photo
 
+__all__ = [
+    "CALIBRATION_IMAGES",
+    "CIFAR_10",
+    "FASHION_MNIST",
+    "IMAGENET",
+    "Dataset",
+    "bundled_fashion",
+    "fashion_folder",
+    "full_fashion",
+    "image_folder",
+    "sample_photos",
+]
+
 FASHION_CLASSES = (
     "T-shirt/top",
     "Trouser",

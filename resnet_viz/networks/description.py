@@ -11,6 +11,8 @@ from .images import Preprocessing
 from .multiply_adds import MultiplyAdds
 from .network import ResidualNetwork, stage_of
 
+__all__ = ["BlockPart", "Description", "Part", "blank", "branch_layers_of", "describe", "stem_and_head"]
+
 Shape = tuple[int, ...]
 
 

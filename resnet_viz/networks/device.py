@@ -11,6 +11,8 @@ from torch import Tensor
 
 from ..errors import InputError
 
+__all__ = ["array_of", "describe_device", "device", "in_batches"]
+
 Result = TypeVar("Result")
 
 

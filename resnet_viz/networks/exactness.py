@@ -18,6 +18,18 @@ from torch.nn.modules.lazy import LazyModuleMixin
 from ..errors import InputError
 from .network import ResidualNetwork
 
+__all__ = [
+    "agree",
+    "exactly",
+    "is_batch_norm",
+    "is_convolution",
+    "reads_the_mode",
+    "require_logits",
+    "require_settled",
+    "require_shape",
+    "rounding",
+]
+
 HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 GLOBAL_HOOKS = tuple(f"_global{hooks}" for hooks in HOOKS)
 GIVE_PROBABILITIES = (nn.Sigmoid, nn.Hardsigmoid, nn.LogSigmoid, nn.Softmax, nn.Softmin)

@@ -12,6 +12,8 @@ from .blocks import Block, PlainBlock, PreactivationBlock
 from .exactness import exactly, is_batch_norm, is_convolution, require_settled
 from .network import ResidualNetwork
 
+__all__ = ["folded"]
+
 Module = TypeVar("Module", bound=nn.Module)
 
 

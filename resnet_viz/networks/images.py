@@ -16,6 +16,8 @@ from torchvision.transforms import functional as transforms
 from ..errors import InputError
 from .network import ResidualNetwork, not_plain
 
+__all__ = ["FORMATS_TOLD", "PICTURE_SUFFIXES", "PIXEL_LIMIT", "ImageSet", "Preprocessing", "open_photo"]
+
 PIXEL_LIMIT = 50_000_000  # of a visitor's photo, width times height
 # The formats that are read, with the suffixes of their files. Pillow knows some thirty more, and starts Ghostscript for one.
 PICTURE_FORMATS = {

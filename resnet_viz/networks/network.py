@@ -12,6 +12,19 @@ from ..errors import InputError
 from .blocks import Block, Gate, PlainBlock, PreactivationBlock, ZeroPadding, branch_layers
 from .seeds import Seeded
 
+__all__ = [
+    "Norm",
+    "ResidualNetwork",
+    "build",
+    "build_block",
+    "check_batch",
+    "convolution",
+    "not_plain",
+    "not_taken",
+    "shape_of",
+    "stage_of",
+]
+
 BLOCK_KINDS = ("plain", "basic", "bottleneck", "preactivation-basic", "preactivation-bottleneck")
 BOTTLENECK_EXPANSION = 4
 Norm = Callable[[int], nn.Module]

@@ -8,6 +8,8 @@ from .blocks import PlainBlock, ZeroPadding, branch_layers
 from .network import Norm, ResidualNetwork, convolution
 from .seeds import Seeded
 
+__all__ = ["build_vgg11"]
+
 CONVOLUTIONS = ((16,), (32,), (64, 64), (128, 128), (128, 128))  # channels; a 2x2 max pool stands between the groups
 FULLY_CONNECTED = 128
 

@@ -15,6 +15,8 @@ from ..errors import InputError
 from ..progress import Progress
 from .network import ResidualNetwork
 
+__all__ = ["download", "faults_of", "fill", "has_named_hash", "read_state"]
+
 
 def download(url: str, path: Path, progress: Progress) -> None:
     """Fetch a file whose name holds the first digits of its SHA-256; it appears at ``path`` whole and checked, or not at all."""

@@ -18,6 +18,8 @@ from ..network import ResidualNetwork
 from ..weights import download, fill, has_named_hash, read_state
 from .table import Entry
 
+__all__ = ["LoadedNetwork", "WeightsUnavailable", "load", "weights_file", "weights_path"]
+
 
 class WeightsUnavailable(InputError):
     """The weights of a network are neither here nor to be had."""

@@ -10,6 +10,8 @@ from ...errors import InputError
 from ..weights import faults_of, read_state
 from .table import NETWORKS, TRAINABLE, Entry, architecture, entry_of
 
+__all__ = ["local_entries"]
+
 WEIGHT_SUFFIXES = (".safetensors", ".pt", ".pth", ".th")
 
 

@@ -18,6 +18,20 @@ from ..network import ResidualNetwork, build
 from ..seeds import Seeded
 from ..vgg import build_vgg11
 
+__all__ = [
+    "DEPTHS",
+    "KINDS",
+    "NETWORKS",
+    "TRAINABLE",
+    "Entry",
+    "architecture",
+    "block_names",
+    "entry_of",
+    "fashion",
+    "images_of",
+    "trainable",
+]
+
 FASHION_PREPROCESSING = Preprocessing(resize=28, crop=28, mean=(0.2860,), std=(0.3530,))
 CIFAR_PREPROCESSING = Preprocessing(resize=32, crop=32, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
 CIFAR_FILES = {  # github.com/akamaster/pytorch_resnet_cifar10: depth -> file and the test error it reports, per cent

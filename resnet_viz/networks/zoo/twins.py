@@ -9,6 +9,8 @@ from ..blocks import PlainBlock, ZeroPadding
 from ..network import ResidualNetwork, stage_of
 from .table import NETWORKS, Entry, architecture, block_names
 
+__all__ = ["counterpart", "with_the_same_blocks"]
+
 
 def with_the_same_blocks(entry: Entry, networks: Iterable[Entry]) -> list[Entry]:
     """The other rows whose blocks have the same names and that look at the same images: other weights of one architecture,
