@@ -356,7 +356,7 @@ def test_family_table_is_recomputed_from_the_models() -> None:
 def test_the_maps_are_told_of_the_network_that_they_show() -> None:
     link = {"network": "fashion-resnet20", "maps_of": "the-one-beside-it"}
     app = opened("stage_diagram", link)
-    cards = app.session_state["cards"]
+    cards = app.session_state["state"].cards
     assert "fashion-plain20" in cards["maps_branch"].facts and "maps_shortcut" not in cards
     assert "what the branch drops is lost" in texts(app) and "is the stream out" not in texts(app)
     assert "y = x + F(x)" in cards["stages"].formula
