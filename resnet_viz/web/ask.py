@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import streamlit as st
 
+from ..engine.kept import digest_of
 from ..engine.turns import SERVED
 from ..recipes.shown import Recipe, Shown
 from ..recipes.subject import Subject
@@ -27,12 +28,12 @@ def ask(recipe: Recipe, *subjects: Subject, ask_first: bool = False, **settings:
         return known
     waiting = state().cancelled
     place, title = st.empty(), recipe.doing
-    if waiting.get(title):
+    if waiting.get(recipe.name):
         st.caption("Cancelled; what was done is kept.")
-    if waiting.get(title, ask_first):
+    if waiting.get(recipe.name, ask_first):
         if not place.button(title, type="primary", help="It takes a while; a bar shows how far it is."):
             return None
-        waiting[title] = False
+        waiting[recipe.name] = False
     if title:
         place.caption(f"{title} ...")
     started, bar, steps = time.monotonic(), None, recipe.steps(*subjects, **settings)
@@ -54,11 +55,12 @@ def ask(recipe: Recipe, *subjects: Subject, ask_first: bool = False, **settings:
         if bar is None and step < 1 and spent / step > LONG:
             with place.container():
                 preview, bar = st.empty(), st.progress(0.0)
+                asked = digest_of(subjects, settings).hex()  # a page may ask a recipe of two networks
                 st.button(
                     "Cancel",
-                    key=f"cancel {title}",
+                    key=f"cancel {recipe.name} {asked}",
                     on_click=waiting.__setitem__,
-                    args=(title, True),
+                    args=(recipe.name, True),
                     help="Stop here; what is done is kept.",
                 )
         if bar is not None:

@@ -83,8 +83,8 @@ class State:
     """What a session holds beside the values of its widgets. It outlives a change of page.
 
     ``page``, ``pages``: where the visitor is, and could be; ``visit``: what the sidebar has left; ``cards``: the answers on this
-    page, by the key of their figure; ``notices``: sentences, and since when they are told; ``cancelled``: whether a
-    computation waits for a press, by what it does; ``query_written_on``: the page whose address says what is chosen, None
+    page, by the key of their figure; ``notices``: sentences, and since when they are told; ``cancelled``: whether an
+    answer waits for a press, by its recipe; ``query_written_on``: the page whose address says what is chosen, None
     where the next query is to be applied whatever it is.
     """
 

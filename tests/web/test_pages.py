@@ -250,7 +250,7 @@ def test_a_saved_page_has_its_tables() -> None:
 @pytest.mark.usefixtures("few_images")
 def test_the_button_after_cancel_says_what_it_does() -> None:
     app = opened("gradient_flow", {"network": "fashion-resnet20"})
-    app.session_state["state"].cancelled = {"Trace the trained networks": True}  # as Cancel leaves it
+    app.session_state["state"].cancelled = {"gradient_flow.trained": True}  # as Cancel leaves it
     app.segmented_control(key="/gradient").set_value("branch").run()
     assert "Trained" not in [header.value for header in app.header]
     button(app, "Trace the trained networks").click().run()
