@@ -82,7 +82,10 @@ def show_figure(shown: Shown, key: str | None, on_select: Callable[[], None] | N
     """The figure alone; a preview has no key."""
     assert shown.draw
     selection: dict[str, Any] = {"on_select": on_select, "selection_mode": "points"} if on_select else {}
-    figure, alt = Drawing(drawn(partial(shown.draw, palette=palette()))), (shown.alt or shown.title).replace("**", "")
+    figure, alt = (
+        Drawing(drawn(partial(shown.draw, palette=palette()))),
+        (shown.alt or shown.title or "What is known so far").replace("**", ""),
+    )
     st.plotly_chart(figure, theme=None, key=key, config={"displayModeBar": False}, alt=alt, **selection)
 
 
