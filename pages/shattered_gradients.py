@@ -12,23 +12,24 @@ SOURCE = "after [Balduzzi et al., 2017](https://arxiv.org/abs/1702.08591)"
 WHAT_TO_DO = "Walk from one image to another in small steps: does the gradient at one step tell what it is at the next?"
 
 
-OTHER = "The number of an image of the set."
+ONE_END = "The number of an image of the set: the one chosen in the sidebar is told below its thumbnail."
 SEED = "The same seed gives the same weights."
 
 
 def view(now: Visit) -> None:
     parts.question(now, "Do gradients shatter with depth?", WHAT_TO_DO, SOURCE)
-    subjects, last = [each.without_lesion() for each in now.subjects], len(now.subject.images) - 1
-    default = 0 if now.subject.position else last  # a line needs two ends
+    subjects = [each.without_lesion().without_image() for each in now.subjects]
+    position, last = subjects[0].position or 0, len(now.subject.images) - 1
     with st.container(horizontal=True):
-        other = settings.number("other", "The line's other end", 0, last, default, OTHER, slider=False)
+        first = settings.number("first", "The line's one end", 0, last, position, ONE_END, slider=False)
+        other = settings.number("other", "The line's other end", 0, last, 0, ONE_END, slider=False)
         seed = settings.number("line_seed", "Seed of the untrained networks", 0, LARGEST_SEED, 0, SEED, slider=False)
     if all(each.loaded.trained for each in subjects):
         subjects = [*(each.untrained(seed) for each in subjects), *subjects]
     with st.container(border=True):
-        show(recipes.cosines, *subjects, other=other)
+        show(recipes.cosines, *subjects, first=first, other=other)
     with st.container(border=True):
-        show(recipes.pictures, *subjects, other=other)
+        show(recipes.pictures, *subjects, first=first, other=other)
     with st.container(border=True):
         show(recipes.cosine_by_depth, ask_first=True, seed=seed)
         parts.plan_note(PLAN)

@@ -31,8 +31,8 @@ MEASURES = {
     "|F(x)| / |x|": attribution.branch_size,
 }
 DELETION, SHAPLEY = "deletion, nats", "Shapley value, nats"
-AT_ONCE = 16_000  # pixels: twenty small images, or a large one
-PART = 200  # of the set, for one block
+AT_ONCE = 40_000  # pixels: fifty small images, or a large one
+PART = 500  # of the set, for one block
 PICTURES = 8
 ERRORS = "± one standard error"
 OF_SHAPLEY = r"\varphi_i = \mathrm{E}_\pi [L(\pi \text{ before } i) - L(\pi \text{ up to } i)]"

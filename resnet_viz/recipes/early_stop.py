@@ -20,7 +20,7 @@ from .verdict import CHANCE, CONTROL, IMAGES, RESIDUAL, bootstrapped, lesion_set
 
 __all__ = ["by_stop", "error_by_stop"]
 
-PART = 100  # images at once
+PART = 250  # images at once
 STOPPED = r"g = (1, \dots, 1, 0, \dots, 0)"
 LIKELIEST = "The five classes that come out likeliest at some block."
 NOT_CALIBRATED = " The head was trained on the last stream only, so its earlier answers are not calibrated."

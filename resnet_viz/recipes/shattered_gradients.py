@@ -5,10 +5,10 @@ from functools import partial
 from itertools import product
 
 import numpy as np
-import torch
 from scipy import stats
 
 from ..engine.kept import kept
+from ..errors import InputError
 from ..experiments import deletion
 from ..experiments.shattered import DEPTHS, PAIRS, PARTS, PLAN, POINTS, SEEDS, Shattering, along_line, gradients_at
 from ..experiments.training import difference
@@ -19,14 +19,14 @@ from ..networks.images import ImageSet
 from ..networks.zoo import NETWORKS, Entry
 from . import measures
 from .shown import MEASURED, Shown, Steps, recipe, sources
-from .subject import IMAGE, Subject
+from .subject import IMAGE, Subject, opening
 from .verdict import WELCH
 
 __all__ = ["cosine_by_depth", "cosines", "pictures"]
 
 FORMULA = r"\cos(g_i, g_{i+1}),\quad g_i = \partial z_c / \partial x\text{ at }x = a + \tfrac{i}{127}(b - a)"
 ALONG = (
-    "$z_c$: the logit of {class_name}; $a$: the chosen image, $b$: {other}. Near 1, the gradient at a point tells what it "
+    "$z_c$: the logit of {class_name}; $a$: {one}, $b$: {other}. Near 1, the gradient at a point tells what it "
     "is at the next one; near 0, it does not, as if it were white noise. Dotted: trained."
 )
 PICTURES = (
@@ -40,25 +40,29 @@ BY_DEPTH = (
 UNTRAINED, BARE, TRAINED = "untrained", "untrained, without batch norm", "trained"
 
 
-def line_between(subject: Subject, other: int) -> ImageSet:
-    """The chosen image, and another of the set."""
-    end = subject.images.subset([other])
-    pixels = torch.cat([subject.image.pixels, end.pixels])
-    return ImageSet("2 images", pixels, None, subject.image.names + end.names)
+def line_of(subject: Subject, first: int | None, other: int) -> tuple[ImageSet, int]:
+    """Two images of the set, and the class of the first (the predicted one, where nobody knows it)."""
+    images = subject.images
+    start = opening(images) if first is None else first
+    if not 0 <= min(start, other) <= max(start, other) < len(images) or start == other:
+        raise InputError(f"A line needs two images that differ, 0 to {len(images) - 1}; got {start} and {other}.")
+    pair = images.subset([start, other])
+    return pair, subject.labels(pair)[0]
 
 
 @recipe("Follow the gradient along the line")
-def cosines(*subjects: Subject, other: int = 0) -> Steps:
-    """How alike neighbouring gradients are, from the image to image number ``other`` of the set, in each network.
+def cosines(*subjects: Subject, first: int | None = None, other: int = 0) -> Steps:
+    """How alike neighbouring gradients are in each network, from image number ``first`` of the set (the one that the app opens
+    with) to number ``other``.
 
-    Raises InputError where the two images are the same.
+    Raises InputError where the two are the same, or there are no such images.
     """
-    pair = line_between(subjects[0], other)
+    pair, label = line_of(subjects[0], first, other)
     found: list[Shattering] = []
     for each in subjects:
         parts = []
         for part in range(PARTS):
-            parts.append(measures.over_set(gradients_at, each.loaded, pair, subjects[0].label, part))
+            parts.append(measures.over_set(gradients_at, each.loaded, pair, label, part))
             yield (len(found) * PARTS + part + 1) / (len(subjects) * PARTS)
         found.append(Shattering(np.concatenate(parts)))
     rows = [(each.title, line, each.is_plain) for each, line in zip(subjects, found, strict=True)]
@@ -68,7 +72,7 @@ def cosines(*subjects: Subject, other: int = 0) -> Steps:
         draw=partial(figures.cosines_along, rows),
         says=f"Mean cosine: {says}.",
         formula=FORMULA,
-        caption=ALONG.format(class_name=subjects[0].class_name, other=pair.names[1]),
+        caption=ALONG.format(class_name=subjects[0].entry.classes[label], one=pair.names[0], other=pair.names[1]),
         alt=f"The cosine of neighbouring gradients along the line. {says}",
         facts=(MEASURED, f"1 line of {POINTS} points"),
         sources=sources(subjects, pair),
@@ -76,12 +80,12 @@ def cosines(*subjects: Subject, other: int = 0) -> Steps:
 
 
 @recipe("Follow the gradient along the line")
-def pictures(*subjects: Subject, other: int = 0) -> Shown:
+def pictures(*subjects: Subject, first: int | None = None, other: int = 0) -> Shown:
     """Neighbouring gradients in the middle of the line, as pictures. Raises InputError as ``cosines`` does."""
-    pair = line_between(subjects[0], other)
+    pair, label = line_of(subjects[0], first, other)
     rows = []
     for each in subjects:
-        given = each.loaded, pair, subjects[0].label
+        given = each.loaded, pair, label
         parts = [measures.over_set(gradients_at, *given, part) for part in range(PARTS)]
         rows.append((each.title, Shattering(np.concatenate(parts))))
     return Shown(

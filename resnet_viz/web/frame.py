@@ -55,7 +55,10 @@ def frame(page: StreamlitPage, pages: Sequence[StreamlitPage]) -> None:
     show_notices(told)
     if not presenter():
         return
-    page.run()
+    try:
+        page.run()
+    except InputError as error:  # two settings that do not go together, say: the page can be set otherwise
+        st.error(str(error))
     for name in sorted(choices().unread):
         notice(f"The link could not be used as it is: this page has no setting {name[:40]!r}.")
         choices().settings[path].pop(name, None)

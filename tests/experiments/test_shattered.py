@@ -48,11 +48,17 @@ def test_a_line_has_two_ends(positions: list[int]) -> None:
         gradients_at(loaded.network, loaded.entry.preprocessing, images, 0, 0)
 
 
+@pytest.mark.parametrize(("first", "other"), [(3, 3), (0, 1000), (-1, 5)])
+def test_the_recipe_refuses_what_is_no_line(first: int, other: int) -> None:
+    with pytest.raises(InputError, match=r"A line needs two images that differ, 0 to 999; got"):
+        cosines(Subject.of("fashion-resnet20"), first=first, other=other)
+
+
 def test_the_recipe_walks_the_whole_line_and_says_how_far_it_is() -> None:
-    subject = Subject.of("fashion-resnet20", untrained=1, image=0)
-    steps = list(cosines.steps(subject, other=447))
+    subject = Subject.of("fashion-resnet20", untrained=1)
+    steps = list(cosines.steps(subject, first=0, other=447))
     assert steps == [(number + 1) / PARTS for number in range(PARTS)]
     loaded = subject.loaded
     both = ImageSet("", torch.cat([subject.images.pixels[[0, 447]]]), None, ("a", "b"))
     expected = along_line(loaded.network, loaded.entry.preprocessing, both, 0).mean
-    assert f"mean cosine of {expected:.2f}" in cosines(subject, other=447).title
+    assert f"mean cosine of {expected:.2f}" in cosines(subject, first=0, other=447).title

@@ -333,6 +333,14 @@ def test_every_control_of_a_lesson_says_what_it_does() -> None:
 
 
 @pytest.mark.usefixtures("few_images")
+def test_settings_that_do_not_go_together_are_told_in_a_sentence() -> None:
+    app = opened("shattered_gradients", {"network": "fashion-resnet20", "first": "3", "other": "3"})
+    assert [each.value for each in app.error] == ["A line needs two images that differ, 0 to 29; got 3 and 3."]
+    app.number_input(key="/other").set_value(4).run()
+    assert not app.error and "cosines" in app.session_state["state"].cards
+
+
+@pytest.mark.usefixtures("few_images")
 def test_paths_of_a_plain_network_are_one() -> None:
     assert "its only path goes through all 9 blocks" in texts(opened("path_unrolling", {"network": "fashion-plain20"}))
 
