@@ -6,7 +6,7 @@ from .. import findings
 from ..experiments.degradation import family, mean_train_error
 from ..figures.deletion import seen_sentence
 from .layer_deletion import BOTH, prediction, probabilities
-from .shown import PRECOMPUTED, Shown, recipe
+from .shown import MEASURED, PRECOMPUTED, Shown, recipe
 from .subject import Subject
 
 __all__ = ["claims", "first_look", "what_came_out"]
@@ -41,7 +41,13 @@ def first_look(subject: Subject, *beside: Subject) -> Shown:
     counts = (
         f"{deleted} of {len(subject.blocks)} blocks deleted" if deleted else "Nothing deleted: the network is intact"
     )
-    return replace(prediction(subject, *beside), title=f"{counts}. It sees: {seen}", formula="", caption=BOTH)
+    return replace(
+        prediction(subject, *beside),
+        title=f"{counts}. It sees: {seen}",
+        formula="",
+        caption=BOTH,
+        facts=(MEASURED, "1 image"),
+    )
 
 
 @recipe()

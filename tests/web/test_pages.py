@@ -202,6 +202,11 @@ def test_formulas_stand_at_their_figures_and_in_the_saved_page(
         assert f"<code>{cards[key].formula}</code>" in saved
 
 
+def test_a_chip_tells_one_time() -> None:
+    shown = opened("start", {}).session_state["state"].cards["first_look"]
+    assert len([fact for fact in shown.facts if fact.endswith("s on CPU")]) == 1
+
+
 def test_the_first_page_needs_neither_typesetter_nor_italics() -> None:
     app = opened("start", {})
     written = [*app.markdown, *app.caption, *app.header]
