@@ -13,8 +13,9 @@ __all__ = ["report"]
 
 
 def questions() -> list[Question]:
-    """All of them, in the order of the contents."""
-    modules = [import_module(f"{recipes.__name__}.{name}") for name in CONTENTS if name in recipes.MODULES]
+    """All of them, in the order of the contents; those of modules that no page has come last."""
+    names = sorted(recipes.MODULES, key=lambda name: list(CONTENTS).index(name) if name in CONTENTS else len(CONTENTS))
+    modules = [import_module(f"{recipes.__name__}.{name}") for name in names]
     return [question for module in modules for question in getattr(module, "QUESTIONS", ())]
 
 

@@ -34,7 +34,8 @@ class ResidualNetwork(nn.Module):
     """Stem, stages of named blocks, head.
 
     Invariant: with all gates 1 the logits equal those of the network that it was built from or wraps, bit for bit within
-    one memory layout, batch shape and thread count. No call changes weights, modes, gradients or hooks.
+    one memory layout, batch shape and thread count. No call changes weights, modes, gradients or hooks. Raises InputError for a
+    kind of block with a forward of its own, which traces and paths would not see.
     """
 
     def __init__(self, stem: nn.Module, stages: Iterable[Sequence[Block]], head: nn.Module) -> None:
@@ -42,6 +43,12 @@ class ResidualNetwork(nn.Module):
         self.stem = stem
         self.blocks: dict[str, Block] = {}
         for number, stage in enumerate(stages, start=1):
+            for kind in {type(block) for block in stage}:
+                if kind.forward is not Block.forward:
+                    raise InputError(
+                        f"{kind.__name__} must leave forward as it is; it overrides it: traces and paths call split, gated and "
+                        "activation, so override those, or put the change into the branch."
+                    )
             self.add_module(f"layer{number}", nn.ModuleList(stage))
             self.blocks |= {f"layer{number}.{index}": block for index, block in enumerate(stage)}
         self.head = head

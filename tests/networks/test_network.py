@@ -7,7 +7,8 @@ import torch
 from torch import nn
 
 from resnet_viz.errors import InputError
-from resnet_viz.networks.network import BLOCK_KINDS, build
+from resnet_viz.networks.blocks import Block
+from resnet_viz.networks.network import BLOCK_KINDS, ResidualNetwork, build
 
 from ..conftest import (
     PLAIN,
@@ -127,3 +128,13 @@ def test_a_copy_is_independent(network, images):
             parameter.zero_()
     assert torch.equal(network(images), expected)
     assert not torch.equal(copy(images), expected)
+
+
+def test_a_block_that_computes_elsewhere_is_refused() -> None:
+    class Halved(Block):
+        def forward(self, stream, gate=1.0):
+            return super().forward(stream, gate) / 2
+
+    stage = [Halved("basic", nn.Identity(), nn.Identity())]
+    with pytest.raises(InputError, match="Halved must leave forward as it is"):
+        ResidualNetwork(nn.Identity(), [stage], nn.Identity())
