@@ -27,6 +27,8 @@ VIEWS = {  # file -> address, height
     "about": ("about", 1000),
 }
 
+COMES_LATE = {"layer_deletion": "the three worst", "shattered_gradients": "The same gradients as pictures"}
+
 
 def main() -> None:
     server = Server()
@@ -37,8 +39,8 @@ def main() -> None:
                 page = browser.new_page(viewport={"width": 1440, "height": height})
                 page.goto(f"{server.address}/{address}")
                 expect(page.get_by_role("heading", level=1)).to_be_visible(timeout=SOON)
-                if name == "layer_deletion":
-                    expect(page.get_by_text("the three worst").first).to_be_visible(timeout=SOON)
+                if name in COMES_LATE:
+                    expect(page.get_by_text(COMES_LATE[name]).first).to_be_visible(timeout=SOON)
                 finished(page)
                 page.wait_for_timeout(1000)
                 page.screenshot(path=HERE / f"{name}.png")

@@ -55,7 +55,9 @@ def gradient_pictures(rows: Sequence[tuple[str, Shattering]], palette: Palette) 
                 name=name,
                 hovertemplate="%{z:.3g}<extra></extra>",
             )
-    return framed(plot, len(rows), palette)
+    framed(plot, len(rows), palette)
+    plot.layout["margin"]["r"] = 40  # for titles of two lines
+    return plot
 
 
 def cosine_by_depth(lines: Lines, palette: Palette) -> Plot:

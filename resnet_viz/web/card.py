@@ -82,11 +82,11 @@ def show_figure(shown: Shown, key: str | None, on_select: Callable[[], None] | N
     """The figure alone; a preview has no key."""
     assert shown.draw
     selection: dict[str, Any] = {"on_select": on_select, "selection_mode": "points"} if on_select else {}
-    figure, alt = (
-        Drawing(drawn(partial(shown.draw, palette=palette()))),
-        (shown.alt or shown.title or "What is known so far").replace("**", ""),
+    text, height = drawn(partial(shown.draw, palette=palette()))
+    alt = (shown.alt or shown.title or "What is known so far").replace("**", "")
+    st.plotly_chart(
+        Drawing(text), height=height, theme=None, key=key, config={"displayModeBar": False}, alt=alt, **selection
     )
-    st.plotly_chart(figure, theme=None, key=key, config={"displayModeBar": False}, alt=alt, **selection)
 
 
 def show_foot(shown: Shown, key: str, facts: Sequence[str]) -> None:

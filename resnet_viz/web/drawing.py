@@ -31,6 +31,12 @@ class Drawing(BaseFigure):  # type: ignore[misc]  # plotly has no types
         return _Text(self._text)
 
 
-def drawn(draw: partial[Plot]) -> str:
-    """The JSON of the figure that ``draw`` makes; kept under the function and what it is given."""
-    return RESULTS.get(key_of(draw.func, *draw.args, **draw.keywords), lambda: draw().json())
+def drawn(draw: partial[Plot]) -> tuple[str, int]:
+    """The JSON of the figure that ``draw`` makes, and its height in pixels, which Streamlit does not find in a text; kept under
+    the function and what it is given."""
+
+    def made() -> tuple[str, int]:
+        plot = draw()
+        return plot.json(), plot.layout["height"]
+
+    return RESULTS.get(key_of(draw.func, *draw.args, **draw.keywords), made)

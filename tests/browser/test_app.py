@@ -40,6 +40,8 @@ def test_first_screen_is_a_computed_example(server: Server, page: Page) -> None:
     )
     expect(page.get_by_text(kept)).to_be_visible(timeout=SOON)
     expect(page.get_by_text(lost)).to_be_visible()
+    box = page.locator(".js-plotly-plot").first.bounding_box()
+    assert box and box["height"] == pytest.approx(230, abs=2), "as the figure says"
     expect(block(page, "layer2.4")).to_have_attribute("aria-pressed", "true")
     block(page, "layer2.4").click()
     expect(page.get_by_text("Nothing deleted: the network is intact. It sees: Coat (probability")).to_be_visible(

@@ -174,19 +174,19 @@ def test_files_of_one_name_are_two_networks(tmp_path) -> None:
 def plot_of(values: np.ndarray) -> Plot:
     plot = Plot()
     plot.add("scatter", y=values, name="</script>")
-    return plot
+    return plot.update(height=230)
 
 
 def test_streamlit_sends_a_kept_figure_as_it_stands() -> None:
-    text = drawn(partial(plot_of, np.arange(3.0)))
-    assert text == plot_of(np.arange(3.0)).json()
+    text, height = drawn(partial(plot_of, np.arange(3.0)))
+    assert text == plot_of(np.arange(3.0)).json() and height == 230
     app = AppTest.from_string(
         """
 import numpy as np, streamlit as st
 from functools import partial
 from resnet_viz.web.drawing import Drawing, drawn
 from tests.engine.test_kept import plot_of
-st.plotly_chart(Drawing(drawn(partial(plot_of, np.arange(3.0)))))
+st.plotly_chart(Drawing(drawn(partial(plot_of, np.arange(3.0)))[0]))
 """
     ).run()
     assert not app.exception
