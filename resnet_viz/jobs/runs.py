@@ -9,12 +9,13 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from enum import StrEnum
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from typing import Any, Generic, TypeVar
 
 from ..errors import InputError
-from .worker import GO_ON, PAUSE, STOP, Job, Said
+from .worker import GO_ON, PAUSE, STOP, Job, Order, Said
 
 __all__ = ["ENDED", "LONGEST_PAUSE", "PAUSED", "RUNNING", "WAITING", "JobType", "Run", "Runs", "start_worker"]
 
@@ -25,7 +26,18 @@ MOST_KEPT = 24  # runs that have ended
 STARTED = 30.0  # seconds after which a worker counts as one that could start
 LONGEST_WAIT = 60.0  # seconds between two attempts to start one
 JobType = TypeVar("JobType", bound=Job)
-WAITING, RUNNING, PAUSED, ENDED = "waiting", "running", "paused", "ended"
+
+
+class State(StrEnum):
+    """Of a run."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    PAUSED = "paused"
+    ENDED = "ended"
+
+
+WAITING, RUNNING, PAUSED, ENDED = State
 
 
 @dataclass
@@ -37,7 +49,7 @@ class Run(Generic[JobType]):
 
     id: str
     job: JobType
-    state: str = WAITING
+    state: State = WAITING
     records: list[Any] = field(default_factory=list)
     files: dict[str, bytes] | None = None
     why: str = ""
@@ -85,7 +97,7 @@ class Runs:
                 run.visitors.add(visitor)
             return run
 
-    def tell(self, run: Run[Any], order: str) -> None:
+    def tell(self, run: Run[Any], order: Order) -> None:
         """PAUSE, GO_ON or STOP a run; one that waits can only be stopped."""
         with self.lock:
             if run.state == WAITING and order == STOP:
@@ -116,7 +128,7 @@ class Runs:
             waiting[0].state = RUNNING
             self.send(waiting[0].job)
 
-    def send(self, order: Job | str) -> None:
+    def send(self, order: Job | Order) -> None:
         """Tell the worker; to one that has just died it is said in vain, and ``listen`` ends its run."""
         assert self.connection is not None
         with suppress(OSError):

@@ -7,6 +7,7 @@ import os
 import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import StrEnum
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -18,7 +19,16 @@ from ..experiments.race import Race, Racing, Samples, samples
 
 __all__ = ["GO_ON", "PAUSE", "STOP", "Job", "Said", "main"]
 
-PAUSE, GO_ON, STOP = "pause", "go on", "stop"
+
+class Order(StrEnum):
+    """What a worker may be told between two steps of its job."""
+
+    PAUSE = "pause"
+    GO_ON = "go on"
+    STOP = "stop"
+
+
+PAUSE, GO_ON, STOP = Order
 Job = Race | Stacks
 
 

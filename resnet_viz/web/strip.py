@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
 import streamlit as st
 
@@ -26,7 +27,7 @@ def network_strip(
     palette: Palette,
     *,
     key: str,
-    mode: str,
+    mode: Literal["delete", "select"],
     bars: Mapping[str, tuple[float, str]] | None = None,
     bars_title: str = "",
     deleted: Sequence[str] = (),
