@@ -24,7 +24,7 @@ GRACE = 60.0  # seconds that a run goes on without anybody who has its address o
 MOST_WAITING = 8
 MOST_KEPT = 24  # runs that have ended
 STARTED = 30.0  # seconds after which a worker counts as one that could start
-LONGEST_WAIT = 60.0  # seconds between two attempts to start one
+FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0  # seconds between two attempts to start one
 JobType = TypeVar("JobType", bound=Job)
 
 
@@ -63,14 +63,12 @@ class Run(Generic[JobType]):
 class Runs:
     """All runs of this server. Every method may be called from any thread.
 
-    ``is_here``: whether a session is connected. ``connect``: starts a worker and returns the connection to it. ``wait``: the
-    seconds before a worker that could not start is started again, twice as long each time. ``trouble``: '' or a sentence.
+    ``is_here``: whether a session is connected. ``connect``: starts a worker and returns the connection to it. ``trouble``: ''
+    or a sentence on a worker that cannot start.
     """
 
-    def __init__(
-        self, is_here: Callable[[str], bool], connect: Callable[[], Connection], grace: float = GRACE, wait: float = 1.0
-    ) -> None:
-        self.is_here, self.connect, self.grace, self.wait = is_here, connect, grace, wait
+    def __init__(self, is_here: Callable[[str], bool], connect: Callable[[], Connection], grace: float = GRACE) -> None:
+        self.is_here, self.connect, self.grace = is_here, connect, grace
         self.trouble = ""
         self.lock = threading.RLock()
         self.runs: dict[str, Run[Job]] = {}
@@ -137,7 +135,7 @@ class Runs:
     def listen(self) -> None:
         """Take what the worker says, look after runs that nobody sees, and start another worker if it dies; where it dies at
         once, again and again, after growing pauses."""
-        wait = self.wait
+        wait = FIRST_WAIT
         while True:
             started, heard = time.monotonic(), False
             connection = self.connect()
@@ -148,7 +146,7 @@ class Runs:
                 while True:
                     said = connection.recv() if connection.poll(0.5) else None
                     if heard := heard or said is not None or time.monotonic() - started > STARTED:
-                        wait, self.trouble = self.wait, ""
+                        wait, self.trouble = FIRST_WAIT, ""
                     with self.lock:
                         if said is not None:
                             self.take(said)
