@@ -1,6 +1,5 @@
 """What do the words mean, and where does everything come from? Glossary, papers, licences, versions."""
 
-from functools import cache
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,7 +14,6 @@ __all__ = ["networks", "software", "words"]
 
 LIBRARIES = ("streamlit", "torchvision", "captum", "plotly", "networkx", "scipy", "numpy")
 PHOTOS = "Sample photos: scikit-image, under the licences given there."
-version = cache(metadata.version)  # it parses a file
 
 
 @recipe()
@@ -37,7 +35,7 @@ def networks() -> Shown:
 @recipe()
 def software() -> Shown:
     """How to cite it, what it runs on, and with which libraries."""
-    versions = ", ".join(f"{name} {version(name)}" for name in LIBRARIES if find_spec(name))
+    versions = ", ".join(f"{name} {metadata.version(name)}" for name in LIBRARIES if find_spec(name))
     return Shown(title="This software", says=f"{CITE}. {describe_device()}; {versions}. {PHOTOS}")
 
 

@@ -164,10 +164,10 @@ def published() -> Shown:
 
 def degraded() -> Answer:
     """Depth against training error, plain and residual."""
-    families = {kind: degradation.family(kind) for kind in degradation.DEPTHS}
+    families = by_depth()
     measured = []
     for kind, runs in families.items():
-        for what, (value, low, high) in degradation.compared(runs[56], runs[20]).items():
+        for what, (value, low, high) in compared(runs[56], runs[20]).items():
             if what == "training error":
                 expected = value >= 2 and low > 0 if kind == "plain" else low <= 0
             elif what == "gap" and kind == "plain":
@@ -177,11 +177,7 @@ def degraded() -> Answer:
             measured.append(
                 Measurement(f"{kind}56 against {kind}20", f"{what}, points", value, low, high, WELCH, expected)
             )
-    errors = {
-        f"{kind}{depth}": np.mean([run["train_error_pct"] for run in its])
-        for kind, runs in families.items()
-        for depth, its in runs.items()
-    }
+    errors = {f"{kind}{depth}": mean_train_error(its) for kind, runs in families.items() for depth, its in runs.items()}
     notes = "training error, mean of the seeds: " + ", ".join(f"{name} {error:.1f} %" for name, error in errors.items())
     return measured, notes, figures.errors_by_depth(families, LIGHT)
 

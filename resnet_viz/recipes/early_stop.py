@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 
 from ..experiments import early_stop
-from ..experiments.deletion import Sweep, joined, known, label_array
+from ..experiments.deletion import Sweep, known, label_array
 from ..experiments.paths import is_plain
 from ..figures import lesion_studies as figures
 from ..figures.bars import relative_bars
@@ -65,11 +65,9 @@ def error_by_stop(*subjects: Subject) -> Steps:
     images = subjects[0].images
     if images.labels is None:
         return Shown(says=NO_LABELS.format(title=images.title))
-    parts, done = images.parts(PART), []
-    for part in parts:
-        done.append([measures.over_set(early_stop.stop_everywhere, each.loaded, part) for each in subjects])
-        yield len(done) / len(parts)
-    rows = rows_of(subjects, [joined(of_network) for of_network in zip(*done, strict=True)])
+    networks = [each.loaded for each in subjects]
+    swept = yield from measures.swept_in_parts(early_stop.stop_everywhere, networks, images.parts(PART))
+    rows = rows_of(subjects, swept)
     says = "  \n".join(f"**{name}**: {figures.stop_sentence(swept)}" for name, swept, _ in rows)
     return Shown(
         title="The error, stopped after each block",

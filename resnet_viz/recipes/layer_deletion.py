@@ -7,7 +7,6 @@ from typing import TypeVar
 import numpy as np
 
 from ..experiments import calibration, deletion, image_attribution
-from ..experiments.deletion import joined
 from ..experiments.image_attribution import stage_ends
 from ..experiments.lesion_studies import PLANS, SINGLE, Study, single_deletions
 from ..experiments.paths import is_plain
@@ -252,11 +251,7 @@ def sweep(*subjects: Subject) -> Steps:
     """The error of the set with each block deleted in turn, in each network."""
     images = subjects[0].images
     parts = [images.subset(list(range(first, len(images), PARTS))) for first in range(min(PARTS, len(images)))]
-    done = []
-    for part in parts:
-        done.append([measures.over_set(deletion.sweep, each.loaded, part) for each in subjects])
-        yield len(done) / len(parts)
-    swept = [joined(of_network) for of_network in zip(*done, strict=True)]
+    swept = yield from measures.swept_in_parts(deletion.sweep, [each.loaded for each in subjects], parts)
     rows = rows_of(subjects, swept)
     says = "  \n".join(f"**{title}**: {figures.sweep_sentence(each)}" for title, each, _ in rows)
     labelled = images.labels is not None

@@ -114,6 +114,17 @@ def _over_image(compute: Callable[..., Result], loaded: LoadedNetwork, image: Im
     return compute(loaded.network, loaded.inputs(image), *given)
 
 
+def swept_in_parts(
+    compute: Callable[..., deletion.Sweep], networks: Sequence[LoadedNetwork], parts: Sequence[ImageSet]
+) -> Generator[float, None, list[deletion.Sweep]]:
+    """What a sweep measures over parts of a set, joined, in each network; yields how many of the parts are done."""
+    done = []
+    for part in parts:
+        done.append([over_set(compute, each, part) for each in networks])
+        yield len(done) / len(parts)
+    return [deletion.joined(of_network) for of_network in zip(*done, strict=True)]
+
+
 def intact_streams(loaded: LoadedNetwork, image: ImageSet) -> list[Tensor]:
     """The streams that one image leaves in the intact network; nobody may write to them."""
     return over_image(deletion.intact_streams, loaded, image, quick=True)

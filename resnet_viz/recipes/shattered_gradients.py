@@ -1,6 +1,6 @@
 """Do gradients shatter with depth? The gradient on the input along a line between two images."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from functools import partial
 from itertools import product
 
@@ -50,6 +50,20 @@ def line_of(subject: Subject, first: int | None, other: int) -> tuple[ImageSet, 
     return pair, subject.labels(pair)[0]
 
 
+def lines_in(
+    subjects: Sequence[Subject], pair: ImageSet, label: int
+) -> Generator[float, None, list[tuple[str, Shattering, bool]]]:
+    """The gradients along a line in each network: its title, they, and whether it is plain; yields how much is measured."""
+    found = []
+    for done, each in enumerate(subjects):
+        parts = []
+        for part in range(PARTS):
+            parts.append(measures.over_set(gradients_at, each.loaded, pair, label, part))
+            yield (done * PARTS + part + 1) / (len(subjects) * PARTS)
+        found.append((each.title, Shattering(np.concatenate(parts)), each.is_plain))
+    return found
+
+
 @recipe("Follow the gradient along the line")
 def cosines(*subjects: Subject, first: int | None = None, other: int = 0) -> Steps:
     """How alike neighbouring gradients are in each network, from image number ``first`` of the set (the one that the app opens
@@ -58,17 +72,10 @@ def cosines(*subjects: Subject, first: int | None = None, other: int = 0) -> Ste
     Raises InputError where the two are the same, or there are no such images.
     """
     pair, label = line_of(subjects[0], first, other)
-    found: list[Shattering] = []
-    for each in subjects:
-        parts = []
-        for part in range(PARTS):
-            parts.append(measures.over_set(gradients_at, each.loaded, pair, label, part))
-            yield (len(found) * PARTS + part + 1) / (len(subjects) * PARTS)
-        found.append(Shattering(np.concatenate(parts)))
-    rows = [(each.title, line, each.is_plain) for each, line in zip(subjects, found, strict=True)]
+    rows = yield from lines_in(subjects, pair, label)
     says = "; ".join(f"**{title}** {line.mean:.2f}" for title, line, _ in rows)
     return Shown(
-        title=f"{subjects[0].title}: neighbouring gradients have a mean cosine of {found[0].mean:.2f}",
+        title=f"{subjects[0].title}: neighbouring gradients have a mean cosine of {rows[0][1].mean:.2f}",
         draw=partial(figures.cosines_along, rows),
         says=f"Mean cosine: {says}.",
         formula=FORMULA,
@@ -80,17 +87,13 @@ def cosines(*subjects: Subject, first: int | None = None, other: int = 0) -> Ste
 
 
 @recipe("Follow the gradient along the line")
-def pictures(*subjects: Subject, first: int | None = None, other: int = 0) -> Shown:
+def pictures(*subjects: Subject, first: int | None = None, other: int = 0) -> Steps:
     """Neighbouring gradients in the middle of the line, as pictures. Raises InputError as ``cosines`` does."""
     pair, label = line_of(subjects[0], first, other)
-    rows = []
-    for each in subjects:
-        given = each.loaded, pair, label
-        parts = [measures.over_set(gradients_at, *given, part) for part in range(PARTS)]
-        rows.append((each.title, Shattering(np.concatenate(parts))))
+    rows = yield from lines_in(subjects, pair, label)
     return Shown(
         title="The same gradients as pictures",
-        draw=partial(figures.gradient_pictures, rows),
+        draw=partial(figures.gradient_pictures, [(title, line) for title, line, _ in rows]),
         caption=PICTURES,
         alt="Neighbouring gradients in the middle of the line, a row for each network.",
         facts=(MEASURED, f"{figures.SHOWN} of {POINTS} points"),

@@ -6,21 +6,17 @@ from functools import partial
 import numpy as np
 
 from ..experiments.degradation import History
-from ..experiments.paths import gradient_by_length
 from ..experiments.short_paths import LONGEST_PATH, MATCHED_PLAN, PLAN, share_of_short_paths
 from ..experiments.training import difference, every_seed, short_path_runs
 from ..figures.palette import LIGHT
 from ..figures.training import difference_sentence, error_by_epoch
 from ..findings import Answer, Measurement, Question
-from . import measures
 from .path_unrolling import lengths
 from .shown import PRECOMPUTED, Shown, recipe
-from .subject import Subject
 from .verdict import BACKWARD_IMAGES, WELCH
 
 __all__ = ["matched_blocks", "short_paths"]
 
-IMAGES = 32  # behind the share of the gradient that short paths carry
 FACTS = (PRECOMPUTED, "10,000 test images", "3 seeds each", "Welch 95 %")
 RANDOM = r"g_i = 0\text{ for 14 of 27 blocks, drawn for each batch}"
 RANDOM_OR_SHORT = (
@@ -67,15 +63,12 @@ def short_paths() -> Shown:
     most."""
     ways = short_path_runs("fashion-resnet20")
     (_, random_way, short_way), (ordinary, random, short) = ways, ways.values()
-    subject = Subject.of("fashion-resnet20")
-    images = subject.batch(IMAGES)
-    gradient = measures.over_batch(gradient_by_length, subject.loaded, images, subject.labels(images))
-    share = share_of_short_paths(gradient.mean_norms)
+    share = share_of_short_paths(lengths("fashion-resnet20").mean_norms)
     says = [
         compared(random_way, random, ordinary),
         compared_anew(random_way, random, ordinary),
         compared(short_way, short, ordinary),
-        CARRIED.format(longest=LONGEST_PATH, share=100 * share, images=len(images)),
+        CARRIED.format(longest=LONGEST_PATH, share=100 * share, images=BACKWARD_IMAGES),
     ]
     title = f"Harsher than Veit et al. {title_of(ways)}"
     return Shown(
@@ -119,32 +112,31 @@ def trained_on_matching_blocks() -> Answer:
     ways = short_path_runs("fashion-resnet56")
     ordinary, random = ways.values()
     (_, way) = ways
-    before = [history["test_error_pct"] for history in ordinary]
-    errors, anew = ([history[f"test_error{kind}_pct"] for history in random] for kind in ("", "_reestimated"))
-    as_trained, with_own = difference(errors, before), difference(anew, before)
+    before, after, anew = errors(ordinary), errors(random), errors(random, "test_error_reestimated_pct")
+    as_trained, with_own = difference(after, before), difference(anew, before)
     measured = [
         Measurement("fashion-resnet56", f"{way}: difference, points", *as_trained, WELCH, as_trained[0] > 5),
         Measurement(
             "fashion-resnet56", f"{way}, batch norms taken anew: difference, points", *with_own, WELCH, with_own[0] <= 3
         ),
     ]
-    notes = f"means: ordinary {np.mean(before):.2f} %; {way} {np.mean(errors):.2f} %, with batch norms taken anew {np.mean(anew):.2f} %"
+    notes = f"means: ordinary {np.mean(before):.2f} %; {way} {np.mean(after):.2f} %, with batch norms taken anew {np.mean(anew):.2f} %"
     return measured, notes, error_by_epoch(ways, LIGHT)
 
 
 def trained_on_short_paths() -> Answer:
     """Training on paths shorter than those that carry the gradient, from the bundled histories."""
     ways = short_path_runs("fashion-resnet20")
-    errors = {name: [history["test_error_pct"] for history in found] for name, found in ways.items()}
-    ordinary, *others = errors.items()
+    by_way = {name: errors(found) for name, found in ways.items()}
+    ordinary, *others = by_way.items()
     measured = []
     for name, found in others:
         rise, low, high = difference(found, ordinary[1])
         measured.append(
             Measurement("fashion-resnet20", f"{name}: difference, points", rise, low, high, WELCH, low < 0 < high)
         )
-    anew = [history["test_error_reestimated_pct"] for history in list(ways.values())[1]]
-    means = "; ".join(f"{name} {np.mean(found):.2f} %" for name, found in errors.items())
+    anew = errors(list(ways.values())[1], "test_error_reestimated_pct")
+    means = "; ".join(f"{name} {np.mean(found):.2f} %" for name, found in by_way.items())
     share = share_of_short_paths(lengths("fashion-resnet20").mean_norms)
     notes = (
         f"{means}; with batch-norm statistics taken anew with all blocks, training on random blocks gives {np.mean(anew):.2f} %; paths of at most "

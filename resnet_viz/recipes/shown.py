@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, is_dataclass, replace
-from functools import partial, update_wrapper
+from functools import cached_property, partial, update_wrapper
 from typing import Any, TypeAlias, TypeVar, cast
 
 from ..engine.kept import RESULTS, key_of, timed
@@ -147,7 +147,7 @@ class Recipe:
         call = f"shown = {module}.{name}({', '.join(given)})"
         return "\n".join([*imports, "", *lines, call])
 
-    @property
+    @cached_property
     def source(self) -> str:
         """The recipe's own lines."""
         return inspect.getsource(self.compute)

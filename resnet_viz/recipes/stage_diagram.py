@@ -5,14 +5,11 @@ from typing import Any
 
 from ..engine.kept import kept
 from ..experiments import trace
-from ..experiments.training import Schedule, histories
 from ..figures import diagram
 from ..figures.bars import relative_bars
 from ..figures.diagram import shape_text, shortcut_reason
-from ..networks import zoo
-from ..networks.description import BlockPart, Part, blank, branch_layers_of, describe, stem_and_head
+from ..networks.description import BlockPart, Part, blank, branch_layers_of, stem_and_head
 from ..networks.zoo import NETWORKS, Entry, LoadedNetwork
-from ..places import CHECKPOINTS
 from . import measures
 from .shown import COMPUTED, MEASURED, Shown, Steps, one_of, recipe, sources
 from .subject import Subject
@@ -146,10 +143,7 @@ def layers_inside(loaded: LoadedNetwork, part: BlockPart) -> list[Part]:
 
 def row_of(entry: Entry) -> dict[str, Any]:
     """A network of the table, recomputed from its model."""
-    facts, trained = (
-        describe(zoo.architecture(entry), entry.preprocessing),
-        histories(entry, Schedule(), CHECKPOINTS, [0]),
-    )
+    facts, trained = measures.description_of_row(entry), measures.history(entry.name)
     return {
         "network": entry.name,
         "blocks": facts.blocks[0].kind,
@@ -158,6 +152,6 @@ def row_of(entry: Entry) -> dict[str, Any]:
         "in convolutions": facts.convolution_params,
         "in head": facts.head.params,
         "multiply-adds, M": round(facts.macs / 1e6, 1),
-        "error, %": trained[0]["test_error_pct"] if trained else entry.published_error_pct,
+        "error, %": trained["test_error_pct"] if trained else entry.published_error_pct,
         "source": entry.provenance,
     }

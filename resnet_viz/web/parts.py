@@ -1,7 +1,5 @@
 """The pieces that pages are made of: the title that asks, the network on top, long computations that can be left."""
 
-from typing import TypeVar
-
 import numpy as np
 import streamlit as st
 from streamlit.navigation.page import StreamlitPage
@@ -16,8 +14,6 @@ from .strip import network_strip
 
 HE_2015, HE_2016 = "[He et al., 2015](https://arxiv.org/abs/1512.03385)", "[2016](https://arxiv.org/abs/1603.05027)"
 VEIT = "[Veit, Wilber and Belongie, 2016](https://arxiv.org/abs/1605.06431)"
-LONG = 1.0  # seconds, from which on a computation shows how far it is
-Result = TypeVar("Result")
 
 
 def page_named(name: str) -> StreamlitPage:
