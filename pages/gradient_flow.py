@@ -41,7 +41,7 @@ def view(now: Visit) -> None:
     with st.container(border=True):
         show(recipes.untrained, subject, **curves, seed=seed)
         show(recipes.growth, seed=seed)
-    if subject.loaded.trained:
+    if subject.network.trained:
         with st.container(border=True):
             show(recipes.trained, *subjects, **curves)
     with st.container(border=True):
@@ -52,7 +52,7 @@ def what_to_do(subject: Subject) -> str:
     """What the shortcuts of this network do to the gradient."""
     if subject.is_plain:
         return OF_PLAIN
-    kinds = [block.kind for block in subject.loaded.network.blocks.values()]
+    kinds = [block.kind for block in subject.description.blocks]
     return OF_PREACTIVATION if all(kind.startswith("preactivation") for kind in kinds) else OF_RESIDUAL
 
 

@@ -15,7 +15,7 @@ from typing import Any, TypeVar, cast
 import numpy as np
 
 from ..networks.images import ImageSet
-from ..networks.zoo import Entry, LoadedNetwork
+from ..networks.zoo import Entry, LoadedNetwork, NamedNetwork
 from .turns import COMPUTING, PATIENCE, Waiting, in_turn
 
 __all__ = ["NETWORKS", "RESULTS", "digest_of", "kept", "kept_in_steps", "key_of", "timed"]
@@ -153,6 +153,8 @@ class _Content(pickle.Pickler):
         match value:
             case LoadedNetwork():
                 return "network", value.identity
+            case NamedNetwork():
+                return "network", (value.entry.name, value.digest)
             case ImageSet():
                 return "images", value.digest
             case Entry():  # two visitors may upload files of one name

@@ -1,6 +1,6 @@
 """A residual network as stem -> blocks -> head, walked block by block with a gate on each branch."""
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from typing import cast
 
@@ -15,14 +15,17 @@ from .seeds import Seeded
 __all__ = [
     "Norm",
     "ResidualNetwork",
+    "block_indices",
     "build",
     "build_block",
     "check_batch",
     "convolution",
+    "gates_without",
     "not_plain",
     "not_taken",
     "shape_of",
     "stage_of",
+    "stage_sizes",
 ]
 
 BLOCK_KINDS = ("plain", "basic", "bottleneck", "preactivation-basic", "preactivation-bottleneck")
@@ -127,26 +130,37 @@ class ResidualNetwork(nn.Module):
 
     def block_indices(self, names: Iterable[str]) -> list[int]:
         """The positions of named blocks. Raises InputError naming an unknown one and what is possible."""
-        order = list(self.blocks)
-        indices = []
-        for name in names:
-            if name not in self.blocks:
-                stages = ", ".join(f"{stage}.0-{count - 1}" for stage, count in self.stage_sizes().items())
-                raise InputError(f"Block must be one of {order[0]} ... {order[-1]} (by stage: {stages}); got {name!r}.")
-            indices.append(order.index(name))
-        return indices
+        return block_indices(list(self.blocks), names)
 
     def stage_sizes(self) -> dict[str, int]:
         """The number of blocks in each stage."""
-        sizes: dict[str, int] = {}
-        for name in self.blocks:
-            sizes[stage_of(name)] = sizes.get(stage_of(name), 0) + 1
-        return sizes
+        return stage_sizes(self.blocks)
 
     def gates_without(self, deleted: Iterable[str], gate: float = 0.0) -> list[float]:
         """Gates that are 0 (or ``gate``) for the named blocks and 1 elsewhere."""
-        indices = set(self.block_indices(deleted))
-        return [gate if index in indices else 1.0 for index in range(len(self.blocks))]
+        return gates_without(list(self.blocks), deleted, gate)
+
+
+def block_indices(blocks: Sequence[str], names: Iterable[str]) -> list[int]:
+    """The positions of names in those of a network's blocks. Raises InputError naming an unknown one and what is possible."""
+    indices = []
+    for name in names:
+        if name not in blocks:
+            stages = ", ".join(f"{stage}.0-{count - 1}" for stage, count in stage_sizes(blocks).items())
+            raise InputError(f"Block must be one of {blocks[0]} ... {blocks[-1]} (by stage: {stages}); got {name!r}.")
+        indices.append(blocks.index(name))
+    return indices
+
+
+def stage_sizes(blocks: Iterable[str]) -> dict[str, int]:
+    """The number of blocks in each stage."""
+    return dict(Counter(map(stage_of, blocks)))
+
+
+def gates_without(blocks: Sequence[str], deleted: Iterable[str], gate: float = 0.0) -> list[float]:
+    """Gates that are 0 (or ``gate``) for the named blocks and 1 elsewhere. Raises what ``block_indices`` raises."""
+    indices = set(block_indices(blocks, deleted))
+    return [gate if index in indices else 1.0 for index in range(len(blocks))]
 
 
 def check_batch(images: object) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ..citation import CITE
 from ..networks.device import describe_device
-from ..networks.zoo import NETWORKS, LoadedNetwork
+from ..networks.zoo import NETWORKS, NamedNetwork
 from . import measures
 from .shown import Shown, recipe
 
@@ -39,16 +39,16 @@ def software() -> Shown:
     return Shown(title="This software", says=f"{CITE}. {describe_device()}; {versions}. {PHOTOS}")
 
 
-def network_line(loaded: LoadedNetwork, *, told: bool) -> str:
+def network_line(network: NamedNetwork, *, told: bool) -> str:
     """One line about a network: blocks, parameters, and if it may be ``told`` the error and where it was measured."""
-    description, history = measures.description(loaded), measures.history(loaded.entry.name)
+    description, history = network.description, measures.history(network.entry.name)
     text = f"{len(description.blocks)} blocks · {description.params / 1e6:.2f} M parameters"
     if not told:
         return text
-    if not loaded.trained:
-        return f"{text} · **{loaded.weights}**, batch norms calibrated"
+    if not network.trained:
+        return f"{text} · **{network.weights}**, batch norms calibrated"
     if history:
         return f"{text} · test error {history['test_error_pct']:.1f} % ({history['test_images']:,} images)"
-    if loaded.entry.published_error_pct is not None:
-        return f"{text} · published error {loaded.entry.published_error_pct:.1f} %"
-    return f"{text} · {loaded.weights}"
+    if network.entry.published_error_pct is not None:
+        return f"{text} · published error {network.entry.published_error_pct:.1f} %"
+    return f"{text} · {network.weights}"

@@ -16,6 +16,7 @@ from ..figures.bars import relative_bars
 from ..figures.palette import LIGHT
 from ..findings import Answer, Measurement, Question
 from ..networks.images import ImageSet
+from ..networks.network import gates_without
 from . import measures
 from .layer_deletion import pictures_of
 from .shown import MEASURED, Shown, Steps, recipe, sources
@@ -136,7 +137,7 @@ def most_harmed(subject: Subject, block: str = "") -> Steps:
     title = f"The images that {name} matters most for"
     if images.labels is None:
         return Shown(title=title, says=NO_LOSS.format(title=images.title))
-    both, rises, parts = [subject.intact, subject.loaded.network.gates_without([name])], [], images.parts(PART)
+    both, rises, parts = [subject.intact, gates_without(subject.blocks, [name])], [], images.parts(PART)
     for part in parts:
         before, after = (measures.over_set(deletion.loss_of_each, subject.loaded, part, [gates])[0] for gates in both)
         rises.append(after - before)

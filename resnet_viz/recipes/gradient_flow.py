@@ -15,6 +15,7 @@ from ..figures.bars import log_bars
 from ..figures.gradients import Series
 from ..networks import zoo
 from ..networks.images import ImageSet
+from ..networks.network import block_indices
 from ..networks.zoo import Entry, counterpart, trainable
 from . import measures
 from .shown import MEASURED, Shown, Steps, recipe, sources
@@ -70,10 +71,10 @@ def at_block(subject: Subject, block: str = "", images: int = BATCH) -> Shown:
 
     ``images``: 1 for the image alone, else so many of the set. Raises InputError for a block that does not exist.
     """
-    (position,) = subject.loaded.network.block_indices([block or subject.blocks[0]])
+    (position,) = block_indices(subject.blocks, [block or subject.blocks[0]])
     batch = subject.batch(images)
     found = measures.over_batch(trace.trace, subject.loaded, batch, subject.labels(batch))
-    weights = "trained" if subject.loaded.trained else subject.loaded.weights
+    weights = "trained" if subject.network.trained else subject.network.weights
     return Shown(
         says=f"{figures.block_sentence(found, position)} ({subject.entry.name}, {weights}; {counted(batch)})",
         facts=(MEASURED, counted(batch)),
@@ -95,7 +96,7 @@ def untrained(
     entries = [each for each in (subject.entry, counterpart(subject.entry)) if each]
     rows = []
     for batch_norm, entry in product((True, False), entries):
-        network = subject.beside(measures.network(entry, seed, batch_norm))
+        network = subject.beside(measures.named(entry, seed, batch_norm))
         name = f"{'plain' if network.is_plain else 'residual'} with{'' if batch_norm else 'out'} BN"
         rows.append(Row(network, name, crosses=not batch_norm))
     shown = yield from along_blocks(subject, rows, images, gradient, relative)

@@ -18,7 +18,7 @@ from ..networks import zoo
 from ..networks.description import Description, describe
 from ..networks.device import device
 from ..networks.images import ImageSet
-from ..networks.zoo import Entry, LoadedNetwork
+from ..networks.zoo import Entry, LoadedNetwork, NamedNetwork
 from ..places import CHECKPOINTS
 
 Result = TypeVar("Result")
@@ -35,6 +35,22 @@ def network(entry: Entry, untrained: int | None = None, batch_norm: bool = True)
     return found
 
 
+def loaded(named: NamedNetwork) -> LoadedNetwork:
+    """The network that a name stands for, which all share. Raises what ``zoo.load`` raises."""
+    return network(named.entry, named.seed, named.batch_norm)
+
+
+def named(entry: Entry, untrained: int | None = None, batch_norm: bool = True) -> NamedNetwork:
+    """What is known of a network without having it. Raises what ``zoo.load`` raises."""
+    return kept(_named, entry, untrained, batch_norm)
+
+
+def _named(entry: Entry, untrained: int | None, batch_norm: bool) -> NamedNetwork:
+    loaded = network(entry, untrained, batch_norm)
+    described = describe(loaded.network, entry.preprocessing)
+    return NamedNetwork(entry, loaded.seed, batch_norm, loaded.weights, loaded.digest, described)
+
+
 def images(entry: Entry) -> ImageSet:
     """The images that come with a network; looked for again each minute, since CIFAR-10 may be put in its place."""
     return images_at(entry, time.monotonic() // 60)
@@ -45,17 +61,8 @@ def images_at(entry: Entry, _minute: float) -> ImageSet:
     return zoo.images_of(entry)
 
 
-def description(loaded: LoadedNetwork) -> Description:
-    """Shapes, parameters and multiply-adds of each block."""
-    return kept(_description, loaded)
-
-
-def _description(loaded: LoadedNetwork) -> Description:
-    return describe(loaded.network, loaded.entry.preprocessing)
-
-
 def description_of_row(entry: Entry) -> Description:
-    """The same of a network without weights."""
+    """Shapes, parameters and multiply-adds of each block of a network without weights."""
     return kept(_description_of_row, entry)
 
 
@@ -149,6 +156,15 @@ def logits(loaded: LoadedNetwork, images: ImageSet, gates: Gates) -> np.ndarray:
     parts = [order[: len(first)], order[len(first) :]]
     of_parts = [over_set(deletion.logits_of_each, loaded, images.subset(part), [gates])[0] for part in parts if part]
     return np.concatenate(of_parts)[np.argsort(order)]
+
+
+def predicted(named: NamedNetwork, images: ImageSet) -> tuple[int, ...]:
+    """The classes that a network sees in images."""
+    return kept(_predicted, named, images)
+
+
+def _predicted(named: NamedNetwork, images: ImageSet) -> tuple[int, ...]:
+    return tuple(predictions(loaded(named), images, named.intact).tolist())
 
 
 def predictions(loaded: LoadedNetwork, images: ImageSet, gates: Gates) -> np.ndarray:

@@ -24,7 +24,7 @@ from ..figures import paths as figures
 from ..figures.palette import LIGHT, power_of_two
 from ..findings import Answer, Measurement, Question
 from ..networks.images import ImageSet
-from ..networks.network import ResidualNetwork
+from ..networks.network import ResidualNetwork, block_indices, stage_sizes
 from ..networks.zoo import NETWORKS
 from . import measures
 from .gradient_flow import counted
@@ -128,7 +128,7 @@ def count_times_norm(subject: Subject, images: int = 1, samples: int = 5, seed: 
 @recipe("Look at each stage")
 def lengths_by_stage(subject: Subject, images: int = 1) -> Steps:
     """The share of the gradient by the branches taken within each stage; ``images`` as in ``share_by_length``."""
-    batch, names = subject.batch(images), list(subject.loaded.network.stage_sizes())
+    batch, names = subject.batch(images), list(stage_sizes(subject.blocks))
     labels, stages = subject.labels(batch), {}
     for name in names:
         stages[name] = measures.over_batch(within_stage, subject.loaded, batch, labels, name)
@@ -153,7 +153,7 @@ def unravelled(subject: Subject, start: str = "", run: int = 3, path: int = 0) -
     block, a run or a row that does not exist.
     """
     blocks = subject.blocks
-    (position,) = subject.loaded.network.block_indices([start or blocks[0]])
+    (position,) = block_indices(blocks, [start or blocks[0]])
     longest = min(LONGEST_RUN, len(blocks))
     if not 1 <= run <= longest:
         raise InputError(f"Run must be 1 to {longest} blocks; got {run}.")

@@ -179,7 +179,7 @@ def network_and_seed(subject: Subject) -> str:
     """How a program names a network and its weights."""
     entry = subject.entry
     name = repr(entry.name) if entry.name in NETWORKS else f"Path({entry.weights!r})"
-    return name if subject.loaded.seed is None else f"{name}, untrained={subject.loaded.seed}"
+    return name if subject.network.seed is None else f"{name}, untrained={subject.network.seed}"
 
 
 def arguments(subject: Subject) -> str:
@@ -194,7 +194,7 @@ def arguments(subject: Subject) -> str:
 
 def sources(subjects: Iterable[Subject], images: ImageSet | None = None) -> tuple[str, ...]:
     """Which networks, with which weights, and which images, if any: what an exported file says of itself."""
-    networks = [each.loaded for each in subjects]
+    networks = [each.network for each in subjects]
     lines = [
         f"{each.entry.name}, {each.weights}" + (f", weights {each.digest[:12]}" if each.trained else "")
         for each in networks

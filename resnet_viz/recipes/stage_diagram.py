@@ -9,6 +9,7 @@ from ..figures import diagram
 from ..figures.bars import relative_bars
 from ..figures.diagram import shape_text, shortcut_reason
 from ..networks.description import BlockPart, Part, blank, branch_layers_of, stem_and_head
+from ..networks.network import stage_sizes
 from ..networks.zoo import NETWORKS, Entry, LoadedNetwork
 from . import measures
 from .shown import COMPUTED, MEASURED, Shown, Steps, one_of, recipe, sources
@@ -39,7 +40,7 @@ def stages(subject: Subject, highlight: str = "blocks", block: str = "") -> Show
     ``highlight``: 'blocks', or 'shortcuts' to draw these strong. ``block``: the one that is outlined (the last). Raises
     InputError for others.
     """
-    entry, description, count = subject.entry, subject.description, len(subject.loaded.network.stage_sizes())
+    entry, description, count = subject.entry, subject.description, len(stage_sizes(subject.blocks))
     one_of("highlight", HIGHLIGHTS, highlight)
     stem, head = kept(layers_outside, subject.loaded)
     params = {each.name: each.params for each in description.blocks}

@@ -20,6 +20,7 @@ from ..figures.diagram import feature_maps
 from ..figures.palette import power_of_two, short_number
 from ..figures.strongest_paths import MOST_ROWS, branches_by_stage, paths_on_blocks
 from ..findings import Answer, Measurement, Question
+from ..networks.network import block_indices
 from . import measures
 from .shown import MEASURED, Shown, Steps, recipe, sources
 from .subject import Subject
@@ -129,7 +130,7 @@ def branches_of(subject: Subject, row: int) -> list[str]:
 
 def takes_branch(subject: Subject, branches: Sequence[str]) -> tuple[bool, ...]:
     """For each block, whether it is among these. Raises InputError for one that does not exist."""
-    taken = subject.loaded.network.block_indices(branches)
+    taken = block_indices(subject.blocks, branches)
     return tuple(index in taken for index in range(len(subject.blocks)))
 
 

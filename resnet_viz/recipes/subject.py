@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..errors import InputError
-from ..experiments.paths import is_plain
 from ..networks import zoo
 from ..networks.description import Description
 from ..networks.images import ImageSet
-from ..networks.zoo import Entry, LoadedNetwork
+from ..networks.network import block_indices, gates_without
+from ..networks.zoo import Entry, LoadedNetwork, NamedNetwork
 from . import measures
 from .measures import Gates
 
@@ -18,14 +18,14 @@ IMAGE = 447  # what the app opens with
 
 @dataclass(frozen=True)
 class Subject:
-    """A network, a set of images, one image with its class, and a lesion.
+    """A network, a set of images, one image with its class, and a lesion; all by name, so that it can be asked about anywhere.
 
     ``label``: the class of ``image``; where nobody knows it (``label_is_true``), the predicted one. ``gates``: one for each
     block. ``own``: a visitor's own images, if there are several. ``position``: that of ``image`` in the set; None for a
     visitor's own.
     """
 
-    loaded: LoadedNetwork
+    network: NamedNetwork
     images: ImageSet
     image: ImageSet
     label: int
@@ -37,7 +37,7 @@ class Subject:
     @classmethod
     def of(
         cls,
-        network: str | Path | LoadedNetwork,
+        network: str | Path | NamedNetwork,
         *,
         untrained: int | None = None,
         image: int | ImageSet | None = None,
@@ -45,63 +45,69 @@ class Subject:
         deleted: Iterable[str] = (),
         gate: float = 0.0,
     ) -> "Subject":
-        """A network of the table by its name, a file of weights of one, or one that is loaded; with the images that come with
-        it, or others.
+        """A network of the table by its name, a file of weights of one, or one that is known already; with the images that
+        come with it, or others.
 
         ``untrained``: a seed, for initial weights. ``image``: a position in the set, or an image of one's own. ``deleted``: the
         blocks whose gate is ``gate``, 0 to 1, all others being intact. Raises InputError for a name, a block or a position
         that does not exist, and what ``zoo.load`` raises.
         """
-        loaded = network if isinstance(network, LoadedNetwork) else measures.network(row_of(network), untrained)
-        images = images or measures.images(loaded.entry)
+        named = network if isinstance(network, NamedNetwork) else measures.named(row_of(network), untrained)
+        images = images or measures.images(named.entry)
         position = opening(images) if image is None else image
         chosen = images.subset([position]) if isinstance(position, int) else position
         known = None if chosen.labels is None else int(chosen.labels[0])
-        label = int(measures.probabilities(loaded, chosen, loaded.intact).argmax()) if known is None else known
-        gates = tuple(loaded.network.gates_without(deleted, gate))
+        label = measures.predicted(named, chosen)[0] if known is None else known
+        gates = tuple(gates_without(named.blocks, deleted, gate))
         at = position if isinstance(position, int) else None
-        return cls(loaded, images, chosen, label, known is not None, gates, None, at)
+        return cls(named, images, chosen, label, known is not None, gates, None, at)
 
-    def beside(self, network: str | Path | LoadedNetwork, *, untrained: int | None = None) -> "Subject":
+    def beside(self, network: str | Path | NamedNetwork, *, untrained: int | None = None) -> "Subject":
         """Another network whose blocks have the same names, for the same images and lesion. Raises what ``of`` raises."""
-        loaded = network if isinstance(network, LoadedNetwork) else measures.network(row_of(network), untrained)
-        return replace(self, loaded=loaded)
+        named = network if isinstance(network, NamedNetwork) else measures.named(row_of(network), untrained)
+        return replace(self, network=named)
 
     def untrained(self, seed: int = 0) -> "Subject":
         """The same network with seeded initial weights."""
-        return replace(self, loaded=measures.network(self.entry, seed))
+        return replace(self, network=measures.named(self.entry, seed))
+
+    @property
+    def loaded(self) -> LoadedNetwork:
+        """The network itself."""
+        return measures.loaded(self.network)
 
     @property
     def entry(self) -> Entry:
-        return self.loaded.entry
+        return self.network.entry
 
     @property
     def title(self) -> str:
         """The network's name, with 'untrained' wherever that is so."""
-        return self.loaded.title
+        return self.network.title
 
     @property
     def is_plain(self) -> bool:
-        return is_plain(self.loaded.network)
+        return self.network.is_plain
 
     @property
     def blocks(self) -> list[str]:
         """The names of the blocks, in order."""
-        return list(self.loaded.network.blocks)
+        return self.network.blocks
 
     def block(self, name: str) -> str:
         """The block of this name, the last one for ''. Raises InputError where there is none."""
-        (index,) = self.loaded.network.block_indices([name or self.blocks[-1]])
+        (index,) = block_indices(self.blocks, [name or self.blocks[-1]])
         return self.blocks[index]
 
     @property
     def description(self) -> Description:
-        return measures.description(self.loaded)
+        """Shapes, parameters and multiply-adds of each block."""
+        return self.network.description
 
     @property
     def intact(self) -> Gates:
         """The gates that leave every block as it is."""
-        return self.loaded.intact
+        return self.network.intact
 
     @property
     def lesioned(self) -> list[str]:
@@ -139,8 +145,7 @@ class Subject:
 
     def labels(self, images: ImageSet) -> tuple[int, ...]:
         """The true classes of a set; where nobody knows them, those that the network predicts."""
-        known = measures.predictions(self.loaded, images, self.intact) if images.labels is None else images.labels
-        return tuple(int(label) for label in known)
+        return measures.predicted(self.network, images) if images.labels is None else tuple(images.labels.tolist())
 
 
 def row_of(network: str | Path) -> Entry:

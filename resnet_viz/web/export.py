@@ -17,7 +17,7 @@ HELP = "One HTML file with these figures, where their numbers come from, and the
 def page_html(title: str, answers: Iterable[Shown], visit: Visit) -> str:
     """The figures of a page, alive, with their texts, provenance and Python; plotly.js stands in it once."""
     answers, subject = list(answers), visit.subject
-    of = f"{subject.title}, {subject.loaded.weights} · weights {subject.loaded.digest} · {subject.image.names[0]}"
+    of = f"{subject.title}, {subject.network.weights} · weights {subject.network.digest} · {subject.image.names[0]}"
     if of_itself(answers):
         of = "; ".join(dict.fromkeys(shown.sources[0] for shown in answers))
     link = html.escape(visit.link)

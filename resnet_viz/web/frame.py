@@ -96,15 +96,15 @@ def show_notices(place: st.delta_generator.DeltaGenerator) -> None:
 def sidebar(path: str) -> Visit:
     """The choice of network, weights and image; returns what the page works on."""
     chosen = choices()
-    loaded, compared = choose_network(chosen)
-    images = measures.images(loaded.entry)
-    image, own, position = choose_image(chosen, loaded, images)
-    lesion = chosen.lesion(loaded.entry.name)
-    subject = Subject.of(loaded, image=image, images=images, deleted=lesion.blocks, gate=lesion.gate)
+    network, compared = choose_network(chosen)
+    images = measures.images(network.entry)
+    image, own, position = choose_image(chosen, network, images)
+    lesion = chosen.lesion(network.entry.name)
+    subject = Subject.of(network, image=image, images=images, deleted=lesion.blocks, gate=lesion.gate)
     subject = replace(subject, own=own, position=position)
     if not subject.label_is_true:
         st.caption(f"This image has no label: the predicted class, {subject.class_name}, stands in for it.")
     link = link_to(path, links.query_of(path, chosen))
     share(link, position is None)
     st.caption(describe_device())
-    return Visit(subject, replace(subject, loaded=compared) if compared else None, palette(), link)
+    return Visit(subject, replace(subject, network=compared) if compared else None, palette(), link)

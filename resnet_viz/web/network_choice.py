@@ -11,7 +11,7 @@ from pathlib import Path
 import streamlit as st
 
 from ..networks import zoo
-from ..networks.zoo import Entry, LoadedNetwork, WeightsUnavailable
+from ..networks.zoo import Entry, NamedNetwork, WeightsUnavailable
 from ..recipes import measures
 from ..recipes.about import network_line
 from .lessons import waits_for_prediction
@@ -22,7 +22,7 @@ UPLOADS = tempfile.TemporaryDirectory(prefix="resnet_viz-")  # goes with the ser
 UNTRAINED, TRAINED = "untrained", "trained"
 
 
-def choose_network(chosen: Choices) -> tuple[LoadedNetwork, LoadedNetwork | None]:
+def choose_network(chosen: Choices) -> tuple[NamedNetwork, NamedNetwork | None]:
     """The controls in the sidebar; returns the chosen network and the one beside it."""
     network_key, weights_key = box("network", chosen), box("weights", chosen)
     st.session_state[network_key] = chosen.network
@@ -61,11 +61,11 @@ def choose_network(chosen: Choices) -> tuple[LoadedNetwork, LoadedNetwork | None
             on_change=take,
             help=f"The same seed gives the same initial weights. From 0 to {LARGEST_SEED:,}.",
         )
-    loaded = load(choosable[chosen.network], chosen.untrained)
-    st.caption(network_line(loaded, told=not waits_for_prediction()))
+    network = load(choosable[chosen.network], chosen.untrained)
+    st.caption(network_line(network, told=not waits_for_prediction()))
     if os.environ.get("RESNET_VIZ_UPLOADS") == "1":
         upload_weights()
-    return loaded, beside(chosen, loaded)
+    return network, beside(chosen, network)
 
 
 def box(name: str, chosen: Choices) -> str:
@@ -74,11 +74,11 @@ def box(name: str, chosen: Choices) -> str:
     return f"{name}_box" + (f"_{chosen.taken}" if chosen.taken else "")
 
 
-def load(entry: Entry, untrained: int | None) -> LoadedNetwork:
+def load(entry: Entry, untrained: int | None) -> NamedNetwork:
     """The network, fetched with a progress bar if need be; untrained, and labelled so, where its weights cannot be had."""
     refused = state().unavailable_weights
     if untrained is not None:
-        return measures.network(entry, untrained)
+        return measures.named(entry, untrained)
     if entry.name not in refused or st.button(
         "Try to fetch the weights again",
         key=f"fetch_again_{entry.name}",
@@ -89,24 +89,24 @@ def load(entry: Entry, untrained: int | None) -> LoadedNetwork:
         try:
             if not zoo.weights_path(entry).is_file():
                 zoo.weights_file(entry, lambda done, total: show_download(bar, entry, done, total))
-            return measures.network(entry)
+            return measures.named(entry)
         except WeightsUnavailable as error:
             refused[entry.name] = str(error)
         finally:
             bar.empty()
     st.warning(f"{refused[entry.name]} **Shown untrained.**")
-    return measures.network(entry, 0)
+    return measures.named(entry, 0)
 
 
-def beside(chosen: Choices, loaded: LoadedNetwork) -> LoadedNetwork | None:
+def beside(chosen: Choices, network: NamedNetwork) -> NamedNetwork | None:
     """The network that stands beside the chosen one on every page: its twin with or without shortcuts, itself before
     training, or another whose blocks have the same names."""
-    entry, twin = loaded.entry, zoo.counterpart(loaded.entry)
-    choice: dict[str, Callable[[], LoadedNetwork | None]] = {NOTHING: lambda: None}
-    if loaded.trained:
-        choice = {ITSELF: lambda: measures.network(entry, 0)} | choice
+    entry, twin = network.entry, zoo.counterpart(network.entry)
+    choice: dict[str, Callable[[], NamedNetwork | None]] = {NOTHING: lambda: None}
+    if network.trained:
+        choice = {ITSELF: lambda: measures.named(entry, 0)} | choice
         if twin is not None and twin.weights is not None:
-            choice = {TWIN: lambda: measures.network(twin)} | choice
+            choice = {TWIN: lambda: measures.named(twin)} | choice
     for row in zoo.with_the_same_blocks(entry, networks().values()):
         if TWIN not in choice or row != twin:
             choice[row.name] = partial(load, row, None)

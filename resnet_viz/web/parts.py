@@ -7,7 +7,7 @@ from streamlit.navigation.page import StreamlitPage
 from .. import findings
 from ..experiments.plan import Plan
 from ..figures.bars import Bars
-from ..networks.network import stage_of
+from ..networks.network import stage_of, stage_sizes
 from ..recipes.shown import Shown
 from .session import LARGEST_SEED, Visit, change_lesion, choices, if_shown, redo_lesion, state, undo_lesion
 from .strip import network_strip
@@ -40,9 +40,9 @@ def plan_note(plan: Plan) -> None:
 
 def untrained_note(visit: Visit) -> None:
     """Say that the weights are random, if they are."""
-    if not visit.subject.loaded.trained:
+    if not visit.subject.network.trained:
         st.warning(
-            f"**{visit.subject.entry.name}: {visit.subject.loaded.weights}.** Its predictions mean nothing; shapes, wiring and gradients are real."
+            f"**{visit.subject.entry.name}: {visit.subject.network.weights}.** Its predictions mean nothing; shapes, wiring and gradients are real."
         )
 
 
@@ -133,7 +133,7 @@ def deleting_strip(visit: Visit, shown: Shown | None = None) -> None:
             help="All blocks intact, and the gate 0 again.",
         )
         with st.popover("Delete many", help="A whole stage at once, or blocks drawn at random."):
-            for stage in visit.subject.loaded.network.stage_sizes():
+            for stage in stage_sizes(blocks):
                 within = {*lesion.blocks, *(block for block in blocks if stage_of(block) == stage)}
                 st.button(
                     f"the stage {stage}",

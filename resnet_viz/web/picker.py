@@ -13,7 +13,7 @@ from ..engine.kept import kept
 from ..errors import InputError
 from ..figures.pictures import picture
 from ..networks.images import FORMATS_TOLD, PIXEL_LIMIT, ImageSet, open_photo
-from ..networks.zoo import Entry, LoadedNetwork
+from ..networks.zoo import Entry, NamedNetwork
 from ..recipes import measures
 from .gallery import gallery
 from .pixel_editor import pixel_editor
@@ -24,11 +24,11 @@ THUMBNAILS, MOST_OWN = 10, 32
 
 
 def choose_image(
-    chosen: Choices, loaded: LoadedNetwork, images: ImageSet
+    chosen: Choices, network: NamedNetwork, images: ImageSet
 ) -> tuple[ImageSet, ImageSet | None, int | None]:
     """Where the image comes from, and which it is. Returns a set of one image, the visitor's own if there are several, and
     the image's position in the set, None for a visitor's own."""
-    can_draw = loaded.entry.preprocessing.channels == 1
+    can_draw = network.entry.preprocessing.channels == 1
     sources = [BUNDLED, UPLOAD, CAMERA, *([DRAW] if can_draw else [])]
     st.session_state["source_box"] = chosen.source if chosen.source in sources else BUNDLED
 
@@ -46,12 +46,12 @@ def choose_image(
     source = st.session_state["source_box"]
     if source == BUNDLED:
         return bundled(chosen, images), None, chosen.position
-    own = own_images(source, chosen, loaded, images)
+    own = own_images(source, chosen, network, images)
     if not own:
         st.caption("Until you give one, you see the bundled image.")
         position = min(chosen.position, len(images) - 1)
         return images.subset([position]), None, position
-    return *shown_one(chosen, loaded, own), None
+    return *shown_one(chosen, network, own), None
 
 
 def bundled(chosen: Choices, images: ImageSet) -> ImageSet:
@@ -85,11 +85,11 @@ def bundled(chosen: Choices, images: ImageSet) -> ImageSet:
     return images.subset([chosen.position])
 
 
-def own_images(source: str, chosen: Choices, loaded: LoadedNetwork, images: ImageSet) -> list[tuple[str, Tensor]]:
+def own_images(source: str, chosen: Choices, network: NamedNetwork, images: ImageSet) -> list[tuple[str, Tensor]]:
     """Names and pixels (as the network takes them) of what the visitor gives; what is not a picture is told in a sentence."""
     if source == DRAW:
         start = images.pixels[min(chosen.position, len(images) - 1), 0]
-        drawn = pixel_editor(start.numpy().tobytes(), key=f"drawing_{loaded.entry.dataset.name}")
+        drawn = pixel_editor(start.numpy().tobytes(), key=f"drawing_{network.entry.dataset.name}")
         pixels = torch.frombuffer(bytearray(base64.b64decode(drawn)), dtype=torch.uint8).view(1, *start.shape)
         return [("your drawing", pixels)]
     if source == CAMERA:
@@ -112,10 +112,10 @@ def own_images(source: str, chosen: Choices, loaded: LoadedNetwork, images: Imag
     own = []
     for file in given[:MOST_OWN]:
         try:
-            own.append((str(file.name), kept(fitted, loaded.entry, str(file.name), file.getvalue(), quick=True)))
+            own.append((str(file.name), kept(fitted, network.entry, str(file.name), file.getvalue(), quick=True)))
         except InputError as error:
             st.error(str(error))
-    if own and loaded.entry.preprocessing.channels == 1:
+    if own and network.entry.preprocessing.channels == 1:
         st.caption(
             "Turned grey, inverted if light, made small: **unlike the images that this network was trained on.**"
         )
@@ -136,10 +136,10 @@ def secure_context() -> bool:
 
 
 def shown_one(
-    chosen: Choices, loaded: LoadedNetwork, own: list[tuple[str, Tensor]]
+    chosen: Choices, network: NamedNetwork, own: list[tuple[str, Tensor]]
 ) -> tuple[ImageSet, ImageSet | None]:
     """Show what the network sees, ask for the class, and take the images together."""
-    entry = loaded.entry
+    entry = network.entry
     names, pixels = tuple(name for name, _ in own), torch.stack([each for _, each in own])
     together = ImageSet(f"{len(own)} own images", pixels, None, names)
     chosen.own_position = min(chosen.own_position, len(own) - 1)
@@ -170,7 +170,7 @@ def shown_one(
         on_change=label,
         help="What the image shows; the loss is computed against this class.",
     )
-    predicted = measures.predictions(loaded, together, loaded.intact)
+    predicted = measures.predicted(network, together)
     said = [chosen.own_labels.get(together.subset([index]).digest, -1) for index in range(len(own))]
     labels = torch.tensor([said if said >= 0 else int(guess) for said, guess in zip(said, predicted, strict=True)])
     labelled = ImageSet(together.title, pixels, labels, names)

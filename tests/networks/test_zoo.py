@@ -49,7 +49,6 @@ def test_untrained_networks_say_so():
     loaded = load(SMALL, untrained=3)
     assert not loaded.trained
     assert loaded.weights == "untrained, seed 3"
-    assert loaded.title == "cifar10-resnet20 (untrained)"
     without = load(SMALL, batch_norm=False)
     assert not without.trained and without.weights == "untrained, seed 0, without batch norm"
     assert without.digest != load(SMALL, untrained=0).digest

@@ -1,6 +1,6 @@
 """The networks that are known by name, and how one is made ready for use."""
 
-from .loading import LoadedNetwork, WeightsUnavailable, load, weights_file, weights_path
+from .loading import LoadedNetwork, NamedNetwork, WeightsUnavailable, load, weights_file, weights_path
 from .local_files import local_entries
 from .table import DEPTHS, KINDS, NETWORKS, Entry, architecture, block_names, entry_of, images_of, trainable
 from .twins import counterpart, with_the_same_blocks
@@ -11,6 +11,7 @@ __all__ = [
     "NETWORKS",
     "Entry",
     "LoadedNetwork",
+    "NamedNetwork",
     "WeightsUnavailable",
     "architecture",
     "block_names",

@@ -12,17 +12,57 @@ from torch import Tensor, nn
 from ...errors import InputError
 from ...places import CHECKPOINTS
 from ...progress import Progress, no_progress
+from ..description import Description
 from ..device import device
 from ..images import ImageSet
 from ..network import ResidualNetwork
 from ..weights import download, fill, has_named_hash, read_state
 from .table import Entry
 
-__all__ = ["LoadedNetwork", "WeightsUnavailable", "load", "weights_file", "weights_path"]
+__all__ = ["LoadedNetwork", "NamedNetwork", "WeightsUnavailable", "load", "weights_file", "weights_path"]
 
 
 class WeightsUnavailable(InputError):
     """The weights of a network are neither here nor to be had."""
+
+
+@dataclass(frozen=True)
+class NamedNetwork:
+    """A network by its name, with what is known of it: for whoever shows it without having it.
+
+    ``weights``, ``digest`` and ``seed`` as in ``LoadedNetwork``; ``batch_norm``: whether it was built with batch norms.
+    """
+
+    entry: Entry
+    seed: int | None
+    batch_norm: bool
+    weights: str
+    digest: str
+    description: Description
+
+    @property
+    def trained(self) -> bool:
+        return self.seed is None
+
+    @property
+    def title(self) -> str:
+        """The name, with 'untrained' wherever that is so."""
+        return self.entry.name if self.trained else f"{self.entry.name} (untrained)"
+
+    @property
+    def blocks(self) -> list[str]:
+        """The names of the blocks, in order."""
+        return [block.name for block in self.description.blocks]
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether no block has a shortcut."""
+        return all(block.shortcut == "none" for block in self.description.blocks)
+
+    @property
+    def intact(self) -> tuple[float, ...]:
+        """The gates that leave every block as it is."""
+        return (1.0,) * len(self.description.blocks)
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,11 +81,6 @@ class LoadedNetwork:
     @property
     def trained(self) -> bool:
         return self.seed is None
-
-    @property
-    def title(self) -> str:
-        """The name, with 'untrained' wherever that is so."""
-        return self.entry.name if self.trained else f"{self.entry.name} (untrained)"
 
     @property
     def identity(self) -> tuple[str, str]:
