@@ -23,7 +23,7 @@ TEST_STAMP = $(VENV)/.test-$(KEY)
 setup: $(RUN_STAMP)
 
 run: setup
-	@if [ "$(HOST)" != localhost ]; then $(PY) -m resnet_viz.web.address $(PORT); fi
+	@if [ "$(HOST)" != localhost ]; then $(PY) -m resnet_viz.web.shell.address $(PORT); fi
 	RESNET_VIZ_CHECKPOINTS="$(CHECKPOINTS)" $(PY) -m streamlit run app.py --server.port $(PORT) --server.address $(HOST)
 
 # One thread for each half: with more of them two processes wait for each other on two cores.

@@ -25,7 +25,7 @@ from resnet_viz.experiments import deletion
 from resnet_viz.figures.deletion import seen_sentence
 from resnet_viz.networks import zoo
 from resnet_viz.networks.zoo import LoadedNetwork
-from resnet_viz.web import links
+from resnet_viz.web.shell import links
 
 from .browser import Look, first_look
 from .rerun import cpu_seconds

@@ -7,10 +7,10 @@ import streamlit as st
 from resnet_viz.experiments.attribution import PLAN
 from resnet_viz.recipes import block_importance as recipes
 from resnet_viz.recipes.subject import Subject
-from resnet_viz.web import settings
-from resnet_viz.web.ask import ask, show
-from resnet_viz.web.card import draw
-from resnet_viz.web.parts import choosing_strip, plan_note, question
+from resnet_viz.web.kit import settings
+from resnet_viz.web.kit.ask import ask, show
+from resnet_viz.web.kit.card import draw
+from resnet_viz.web.kit.parts import choosing_strip, plan_note, question
 from resnet_viz.web.session import LARGEST_SEED, Visit, visit
 
 FOUR = "Four measures of how much a block matters, the fourth at the press of a button, and how far they agree."

@@ -4,9 +4,9 @@ import streamlit as st
 
 from resnet_viz.experiments.degradation import LONGER_PLAN, PLAN
 from resnet_viz.recipes import degradation as recipes
-from resnet_viz.web import settings
-from resnet_viz.web.ask import show
-from resnet_viz.web.parts import HE_2015, plan_note, question
+from resnet_viz.web.kit import settings
+from resnet_viz.web.kit.ask import show
+from resnet_viz.web.kit.parts import HE_2015, plan_note, question
 
 WHAT_TO_SEE = (
     "Read the dashed lines first: they are errors on the very images that the network is trained on. The curves are of the "

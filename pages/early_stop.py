@@ -4,8 +4,8 @@ import streamlit as st
 
 from resnet_viz.experiments.early_stop import PLAN, REFINING_PLAN
 from resnet_viz.recipes import early_stop as recipes
-from resnet_viz.web.ask import show
-from resnet_viz.web.parts import VEIT, choosing_strip, plan_note, question
+from resnet_viz.web.kit.ask import show
+from resnet_viz.web.kit.parts import VEIT, choosing_strip, plan_note, question
 from resnet_viz.web.session import Visit, visit
 
 STOPPING = (

@@ -6,9 +6,9 @@ import streamlit as st
 
 from resnet_viz.recipes import gradient_flow as recipes
 from resnet_viz.recipes.subject import Subject
-from resnet_viz.web import settings
-from resnet_viz.web.ask import show
-from resnet_viz.web.parts import HE_2015, HE_2016, choosing_strip, question
+from resnet_viz.web.kit import settings
+from resnet_viz.web.kit.ask import show
+from resnet_viz.web.kit.parts import HE_2015, HE_2016, choosing_strip, question
 from resnet_viz.web.session import Visit, choices, visit
 
 ABSOLUTE, RELATIVE = "absolute", "relative to the last block"

@@ -6,10 +6,10 @@ from resnet_viz.experiments.calibration import PLAN
 from resnet_viz.experiments.lesion_studies import PLANS, SINGLE
 from resnet_viz.recipes import layer_deletion as recipes
 from resnet_viz.recipes.subject import Subject
-from resnet_viz.web import parts, settings
-from resnet_viz.web.ask import ask, show
-from resnet_viz.web.card import draw
-from resnet_viz.web.gallery import thumbnails
+from resnet_viz.web.kit import parts, settings
+from resnet_viz.web.kit.ask import ask, show
+from resnet_viz.web.kit.card import draw
+from resnet_viz.web.kit.gallery import thumbnails
 from resnet_viz.web.session import Visit, state, visit
 
 ORDER = (

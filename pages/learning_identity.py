@@ -6,11 +6,11 @@ from resnet_viz.experiments import deepening, identity
 from resnet_viz.experiments.identity import ARMS, LEARNING_RATES, Stacks
 from resnet_viz.jobs.runs import Run
 from resnet_viz.recipes import learning_identity as recipes
-from resnet_viz.web import settings
-from resnet_viz.web.ask import show
-from resnet_viz.web.card import draw
-from resnet_viz.web.parts import HE_2015, page_named, plan_note, question
-from resnet_viz.web.run_controls import controls, current, start_button, watch
+from resnet_viz.web.kit import settings
+from resnet_viz.web.kit.ask import show
+from resnet_viz.web.kit.card import draw
+from resnet_viz.web.kit.parts import HE_2015, page_named, plan_note, question
+from resnet_viz.web.kit.run_controls import controls, current, start_button, watch
 from resnet_viz.web.session import LARGEST_SEED
 
 FEW, ALL_KINDS = "plain and scale 0.1", "all seven kinds"

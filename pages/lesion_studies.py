@@ -4,9 +4,9 @@ import streamlit as st
 
 from resnet_viz.experiments.lesion_studies import PLANS, RANDOM, REORDER
 from resnet_viz.recipes import lesion_studies as recipes
-from resnet_viz.web import settings
-from resnet_viz.web.ask import show
-from resnet_viz.web.parts import VEIT, choosing_strip, plan_note, question
+from resnet_viz.web.kit import settings
+from resnet_viz.web.kit.ask import show
+from resnet_viz.web.kit.parts import VEIT, choosing_strip, plan_note, question
 from resnet_viz.web.session import LARGEST_SEED, Visit, visit
 
 KINDS = {"delete at random": RANDOM, "swap places": REORDER}

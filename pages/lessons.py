@@ -4,8 +4,8 @@ import streamlit as st
 
 from resnet_viz.errors import InputError
 from resnet_viz.web.lesson import LONGEST_FILE, Lesson, Running, read_lesson
-from resnet_viz.web.lessons import BUNDLED_LESSONS, HELP, go
 from resnet_viz.web.session import state
+from resnet_viz.web.shell.lessons import BUNDLED_LESSONS, HELP, go
 
 paths = [page.url_path for page in state().pages]
 

@@ -10,10 +10,10 @@ from resnet_viz.experiments.race import PLAN, Race, Record
 from resnet_viz.jobs.runs import Run
 from resnet_viz.recipes import live_training as recipes
 from resnet_viz.recipes.shown import Recipe, Shown
-from resnet_viz.web import races, settings
-from resnet_viz.web.card import draw
-from resnet_viz.web.parts import HE_2015, plan_note, question
-from resnet_viz.web.run_controls import controls, current, start_button, watch
+from resnet_viz.web.kit import races, settings
+from resnet_viz.web.kit.card import draw
+from resnet_viz.web.kit.parts import HE_2015, plan_note, question
+from resnet_viz.web.kit.run_controls import controls, current, start_button, watch
 
 WHAT_TO_DO = "Choose two, press start, and watch them take the same steps."
 

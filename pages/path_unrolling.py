@@ -5,8 +5,8 @@ import streamlit as st
 from resnet_viz.experiments.paths import LENGTH_PLAN
 from resnet_viz.recipes import path_unrolling as recipes
 from resnet_viz.recipes.subject import Subject
-from resnet_viz.web import parts, settings
-from resnet_viz.web.ask import show
+from resnet_viz.web.kit import parts, settings
+from resnet_viz.web.kit.ask import show
 from resnet_viz.web.session import LARGEST_SEED, Visit, visit
 
 BATCH = 8

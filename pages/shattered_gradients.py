@@ -4,8 +4,8 @@ import streamlit as st
 
 from resnet_viz.experiments.shattered import PLAN
 from resnet_viz.recipes import shattered_gradients as recipes
-from resnet_viz.web import parts, settings
-from resnet_viz.web.ask import show
+from resnet_viz.web.kit import parts, settings
+from resnet_viz.web.kit.ask import show
 from resnet_viz.web.session import LARGEST_SEED, Visit, visit
 
 SOURCE = "after [Balduzzi et al., 2017](https://arxiv.org/abs/1702.08591)"

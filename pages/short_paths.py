@@ -4,8 +4,8 @@ import streamlit as st
 
 from resnet_viz.experiments.short_paths import MATCHED_PLAN, PLAN
 from resnet_viz.recipes import short_paths as recipes
-from resnet_viz.web.ask import show
-from resnet_viz.web.parts import VEIT, plan_note, question
+from resnet_viz.web.kit.ask import show
+from resnet_viz.web.kit.parts import VEIT, plan_note, question
 
 WHAT_TO_SEE = (
     "The same network, trained on all paths or on short ones only. The curves are of the bundled networks, whichever "

@@ -5,10 +5,10 @@ import streamlit as st
 from resnet_viz.recipes import stage_diagram as recipes
 from resnet_viz.recipes.shown import Shown
 from resnet_viz.recipes.subject import Subject
-from resnet_viz.web import settings
-from resnet_viz.web.ask import show
-from resnet_viz.web.card import chip, draw
-from resnet_viz.web.parts import HE_2015, choosing_strip, question
+from resnet_viz.web.kit import settings
+from resnet_viz.web.kit.ask import show
+from resnet_viz.web.kit.card import chip, draw
+from resnet_viz.web.kit.parts import HE_2015, choosing_strip, question
 from resnet_viz.web.session import Visit, choices, visit
 
 OF_PLAIN = "Choose a block to open it. There is no shortcut: what a layer drops is lost.", f"the control of {HE_2015}"

@@ -7,11 +7,11 @@ import streamlit as st
 
 from resnet_viz.contents import CONTENTS
 from resnet_viz.recipes import start as recipes
-from resnet_viz.web import links
-from resnet_viz.web.card import chip, draw
-from resnet_viz.web.gallery import thumbnails
-from resnet_viz.web.parts import deleting_strip, page_named, untrained_note
+from resnet_viz.web.kit.card import chip, draw
+from resnet_viz.web.kit.gallery import thumbnails
+from resnet_viz.web.kit.parts import deleting_strip, page_named, untrained_note
 from resnet_viz.web.session import TWIN, Visit, choices, visit
+from resnet_viz.web.shell import links
 
 WHAT_TO_DO = (
     "A real network looks at a real image. Click a block to delete it, click it again to restore it, and watch what the "

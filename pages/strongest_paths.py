@@ -6,11 +6,11 @@ import streamlit as st
 
 from resnet_viz.experiments.strongest_paths import PLAN
 from resnet_viz.recipes import strongest_paths as recipes
-from resnet_viz.web import settings
-from resnet_viz.web.ask import ask, show
-from resnet_viz.web.card import draw
-from resnet_viz.web.gallery import thumbnails
-from resnet_viz.web.parts import VEIT, choosing_strip, plan_note, question
+from resnet_viz.web.kit import settings
+from resnet_viz.web.kit.ask import ask, show
+from resnet_viz.web.kit.card import draw
+from resnet_viz.web.kit.gallery import thumbnails
+from resnet_viz.web.kit.parts import VEIT, choosing_strip, plan_note, question
 from resnet_viz.web.session import Visit, visit
 
 WHAT_TO_DO = "One image, its gradient taken apart into paths. Click one, or compose one of your own from branches."

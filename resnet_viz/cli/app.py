@@ -27,7 +27,7 @@ def app(port: int, host: str, checkpoints: Path | None) -> None:
     if find_spec("streamlit") is None:
         raise InputError('The app needs Streamlit: pip install "resnet-viz[app]".')
     if host != "localhost":
-        from ..web.address import tell_address
+        from ..web.shell.address import tell_address
 
         tell_address(port)
     environment = os.environ | ({"RESNET_VIZ_CHECKPOINTS": str(checkpoints.resolve())} if checkpoints else {})

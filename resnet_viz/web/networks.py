@@ -1,6 +1,9 @@
 """The networks that a visitor may choose."""
 
+import hashlib
 import os
+import tempfile
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -8,6 +11,8 @@ from ..errors import InputError
 from ..networks import zoo
 from ..networks.zoo import Entry
 from .session import state
+
+UPLOADS = tempfile.TemporaryDirectory(prefix="resnet_viz-")  # goes with the server
 
 
 @cache
@@ -24,3 +29,17 @@ def local_networks() -> tuple[dict[str, Entry], str]:
 def networks() -> dict[str, Entry]:
     """The table of networks, the files given at the start, and what this visitor has uploaded."""
     return zoo.NETWORKS | local_networks()[0] | state().uploaded_networks
+
+
+def add_weights(name: str, content: bytes, provenance: str = "") -> tuple[str, list[Entry]]:
+    """Add a safetensors file to this visitor's networks; returns what is wrong with it, and its rows. ``provenance``: where
+    the weights come from, if not from the visitor."""
+    place = Path(UPLOADS.name) / hashlib.sha256(content).hexdigest()[:16]
+    place.mkdir(exist_ok=True)
+    path = place / f"{name}.safetensors"
+    path.write_bytes(content)
+    entries, told = zoo.local_entries(path)
+    if provenance:
+        entries = [replace(entry, provenance=provenance) for entry in entries]
+    state().uploaded_networks.update({entry.name: entry for entry in entries})
+    return " ".join(told), entries

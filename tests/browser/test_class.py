@@ -12,7 +12,7 @@ from axe_playwright_python.sync_playwright import Axe
 from PIL import Image, ImageDraw
 from playwright.sync_api import Browser, Page, Route, expect
 
-from resnet_viz.web.address import own_address
+from resnet_viz.web.shell.address import own_address
 from tests.browser.conftest import SOON, Server, block, finished, heading
 from tests.browser.test_app import FIRST, PAGES
 

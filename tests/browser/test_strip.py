@@ -23,7 +23,7 @@ import json, time
 import streamlit as st
 from resnet_viz.figures.palette import DARK, LIGHT
 from resnet_viz.networks.description import BlockPart, Description, Part
-from resnet_viz.web.strip import network_strip
+from resnet_viz.web.kit.strip import network_strip
 
 case = json.loads(st.query_params["case"])
 blocks = [BlockPart(f"layer{stage}.{n}", "basic", (16, 7, 7), (16, 7, 7), 1, 1, f"layer{stage}",

@@ -21,7 +21,7 @@ from resnet_viz.networks.images import ImageSet
 from resnet_viz.networks.zoo import NETWORKS, load, local_entries
 from resnet_viz.places import CHECKPOINTS
 from resnet_viz.recipes import measures
-from resnet_viz.web.drawing import drawn
+from resnet_viz.web.kit.drawing import drawn
 
 
 def test_what_eight_ask_for_at_once_is_computed_once() -> None:
@@ -184,7 +184,7 @@ def test_streamlit_sends_a_kept_figure_as_it_stands() -> None:
         """
 import numpy as np, streamlit as st
 from functools import partial
-from resnet_viz.web.drawing import Drawing, drawn
+from resnet_viz.web.kit.drawing import Drawing, drawn
 from tests.engine.test_kept import plot_of
 st.plotly_chart(Drawing(drawn(partial(plot_of, np.arange(3.0)))[0]))
 """

@@ -24,7 +24,7 @@ from resnet_viz.recipes import block_importance, lesion_studies, measures
 from resnet_viz.recipes.layer_deletion import sweep
 from resnet_viz.recipes.shown import Shown
 from resnet_viz.recipes.subject import Subject
-from resnet_viz.web import ask
+from resnet_viz.web.kit import ask
 
 from .conftest import FEW, traces_of
 from .test_pages import button, opened, texts

@@ -7,7 +7,7 @@ import pytest
 
 from resnet_viz.errors import InputError
 from resnet_viz.web.lesson import Lesson, Running, Step, answer_sheet, read_lesson
-from resnet_viz.web.lessons import BUNDLED_LESSONS
+from resnet_viz.web.shell.lessons import BUNDLED_LESSONS
 from tests.web.test_pages import NAMES, opened, texts
 
 PATHS = [name for name in NAMES if name != "start"] + [""]

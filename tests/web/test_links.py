@@ -7,9 +7,10 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from resnet_viz.networks.zoo import NETWORKS, block_names
-from resnet_viz.web import frame
-from resnet_viz.web.links import OPENING, apply, blocks_code, blocks_of_code, query_of, receive
+from resnet_viz.web.codes import blocks_code, blocks_of_code
 from resnet_viz.web.session import ITSELF, NOTHING, TWIN, Choices, Lesion, state
+from resnet_viz.web.shell import frame
+from resnet_viz.web.shell.links import OPENING, apply, query_of, receive
 from tests.web.test_pages import button, opened, texts
 
 

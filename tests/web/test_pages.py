@@ -15,9 +15,9 @@ from resnet_viz.networks.zoo import NETWORKS, loading
 from resnet_viz.places import CHECKPOINTS
 from resnet_viz.recipes import gradient_flow, measures
 from resnet_viz.recipes.subject import Subject
-from resnet_viz.web.export import page_html
 from resnet_viz.web.lesson import Lesson, Running, Step
 from resnet_viz.web.networks import local_networks
+from resnet_viz.web.shell.export import page_html
 
 PAGES = Path(__file__).parents[2] / "pages"
 NAMES = [page.stem for page in sorted(PAGES.glob("*.py"))]
@@ -30,7 +30,7 @@ def opened(page: str, query: dict[str, str] | None = None) -> AppTest:
     """The app on one page, as a link to that page opens it. (AppTest.switch_page would run the page without app.py.)"""
     script = f"""
 import streamlit as st
-from resnet_viz.web.frame import frame
+from resnet_viz.web.shell.frame import frame
 paths = {[str(PAGES / f"{name}.py") for name in sorted(NAMES, key=lambda name: name != page)]}
 pages = [st.Page(path, default=path == paths[0]) for path in paths]
 frame(st.navigation(pages, position="hidden"), pages)

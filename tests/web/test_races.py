@@ -3,14 +3,14 @@
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from resnet_viz.web import races
+from resnet_viz.web.kit import races
 
 
 def page() -> None:
     import streamlit as st
 
     from resnet_viz.experiments.race import Race
-    from resnet_viz.web.races import step_looked_at
+    from resnet_viz.web.kit.races import step_looked_at
 
     steps = list(range(0, st.session_state["recorded"] + 1, 10))
     st.markdown(f"at {step_looked_at(Race('plain8', 'resnet8'), steps)}")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from streamlit import file_util
 
-from resnet_viz.web.server import CompressedFiles
+from resnet_viz.web.shell.server import CompressedFiles
 
 SCRIPTS = Path(file_util.get_static_dir()) / "static/js"
 

@@ -4,11 +4,11 @@ from collections.abc import Callable, Sequence
 
 import streamlit as st
 
-from ..engine.kept import kept
-from ..figures.pictures import thumbnail
-from ..networks.images import ImageSet
-from ..recipes.document import data_uri
-from .session import if_shown
+from ...engine.kept import kept
+from ...figures.pictures import thumbnail
+from ...networks.images import ImageSet
+from ...recipes.document import data_uri
+from ..session import if_shown
 
 CSS = """
 .grid { display: grid; grid-template-columns: repeat(5, 1fr); gap: 6px; }

@@ -1,24 +1,20 @@
 """The choice of the network: which, with which weights, and which one stands beside it for comparison."""
 
-import hashlib
 import os
-import tempfile
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import streamlit as st
 
-from ..networks import zoo
-from ..networks.zoo import Entry, NamedNetwork, WeightsUnavailable
-from ..recipes import measures
-from ..recipes.about import network_line
+from ...networks import zoo
+from ...networks.zoo import Entry, NamedNetwork, WeightsUnavailable
+from ...recipes import measures
+from ...recipes.about import network_line
+from ..networks import add_weights, local_networks, networks
+from ..session import ITSELF, LARGEST_SEED, NOTHING, TWIN, Choices, choices, state
 from .lessons import waits_for_prediction
-from .networks import local_networks, networks
-from .session import ITSELF, LARGEST_SEED, NOTHING, TWIN, Choices, choices, state
 
-UPLOADS = tempfile.TemporaryDirectory(prefix="resnet_viz-")  # goes with the server
 UNTRAINED, TRAINED = "untrained", "trained"
 
 
@@ -146,20 +142,6 @@ def upload_weights() -> None:
     for entry in entries:
         choices().network = entry.name
     st.rerun()
-
-
-def add_weights(name: str, content: bytes, provenance: str = "") -> tuple[str, list[Entry]]:
-    """Add a safetensors file to this visitor's networks; returns what is wrong with it, and its rows. ``provenance``: where
-    the weights come from, if not from the visitor."""
-    place = Path(UPLOADS.name) / hashlib.sha256(content).hexdigest()[:16]
-    place.mkdir(exist_ok=True)
-    path = place / f"{name}.safetensors"
-    path.write_bytes(content)
-    entries, told = zoo.local_entries(path)
-    if provenance:
-        entries = [replace(entry, provenance=provenance) for entry in entries]
-    state().uploaded_networks.update({entry.name: entry for entry in entries})
-    return " ".join(told), entries
 
 
 def show_download(bar: st.delta_generator.DeltaGenerator, entry: Entry, done: int, total: int) -> None:

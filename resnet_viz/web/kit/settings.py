@@ -6,8 +6,8 @@ from typing import TypeVar
 
 import streamlit as st
 
-from .links import blocks_code, blocks_of_code, whole_number
-from .session import Visit, choices, if_shown, notice, state
+from ..codes import blocks_code, blocks_of_code, whole_number
+from ..session import Visit, choices, if_shown, notice, state
 
 NONE = "none"
 ONE, SEVERAL = "this image", "several images"

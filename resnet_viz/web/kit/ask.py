@@ -7,12 +7,12 @@ from typing import Any, cast
 
 import streamlit as st
 
-from ..engine.kept import digest_of
-from ..engine.turns import SERVED
-from ..recipes.shown import Recipe, Shown
-from ..recipes.subject import Subject
+from ...engine.kept import digest_of
+from ...engine.turns import SERVED
+from ...recipes.shown import Recipe, Shown
+from ...recipes.subject import Subject
+from ..session import state
 from .card import draw
-from .session import state
 
 LONG = 1.0  # seconds, from which on a computation shows how far it is
 

@@ -6,7 +6,7 @@ import segno
 import streamlit as st
 from streamlit import config
 
-from ..engine.kept import kept
+from ...engine.kept import kept
 from .address import own_address
 from .links import Query
 

@@ -4,7 +4,7 @@ import base64
 
 import streamlit as st
 
-from .session import if_shown, state
+from ..session import if_shown, state
 
 EDITOR = st.components.v2.component(
     "resnet_viz_pixel_editor",

@@ -8,11 +8,11 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from ..citation import CITE
-from ..recipes import recipe_named
-from ..recipes.shown import Shown
+from ...citation import CITE
+from ...recipes import recipe_named
+from ...recipes.shown import Shown
+from ..session import palette, state, visit
 from .drawing import Drawing, drawn
-from .session import palette, state, visit
 
 FILES = st.components.v2.component(
     "resnet_viz_files",

@@ -7,18 +7,17 @@ from typing import Any
 
 import streamlit as st
 
-from ..experiments.race import FROM, MOST_STEPS, Race, row_of
-from ..jobs.runs import ENDED, PAUSED, Run
-from ..networks.datasets import fashion_folder
-from ..networks.zoo import DEPTHS, trainable
-from ..recipes import measures
-from ..recipes.shown import Shown
+from ...experiments.race import FROM, MOST_STEPS, Race, row_of
+from ...jobs.runs import ENDED, PAUSED, Run
+from ...networks.datasets import fashion_folder
+from ...networks.zoo import DEPTHS, trainable
+from ...recipes import measures
+from ...recipes.shown import Shown
+from ..internals import session_id
+from ..networks import add_weights, networks
+from ..session import LARGEST_SEED, choices, palette, runs, state
 from . import settings
-from .internals import session_id
-from .network_choice import add_weights
-from .networks import networks
 from .parts import page_named
-from .session import LARGEST_SEED, choices, palette, runs, state
 from .strip import network_strip
 
 DEEPENED = "plain20, deepened"

@@ -6,12 +6,12 @@ from typing import Any, cast
 
 import streamlit as st
 
-from ..errors import InputError
-from ..experiments.race import Race
-from ..jobs.runs import ENDED, LONGEST_PAUSE, PAUSED, RUNNING, WAITING, JobType, Run
-from ..jobs.worker import GO_ON, PAUSE, STOP, Job
-from .internals import session_id
-from .session import choices, runs, state
+from ...errors import InputError
+from ...experiments.race import Race
+from ...jobs.runs import ENDED, LONGEST_PAUSE, PAUSED, RUNNING, WAITING, JobType, Run
+from ...jobs.worker import GO_ON, PAUSE, STOP, Job
+from ..internals import session_id
+from ..session import choices, runs, state
 
 
 def title_of(job: Job) -> str:

@@ -9,15 +9,15 @@ import torch
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 from torch import Tensor
 
-from ..engine.kept import kept
-from ..errors import InputError
-from ..figures.pictures import picture
-from ..networks.images import FORMATS_TOLD, PIXEL_LIMIT, ImageSet, open_photo
-from ..networks.zoo import Entry, NamedNetwork
-from ..recipes import measures
-from .gallery import gallery
-from .pixel_editor import pixel_editor
-from .session import BUNDLED, Choices
+from ...engine.kept import kept
+from ...errors import InputError
+from ...figures.pictures import picture
+from ...networks.images import FORMATS_TOLD, PIXEL_LIMIT, ImageSet, open_photo
+from ...networks.zoo import Entry, NamedNetwork
+from ...recipes import measures
+from ..kit.gallery import gallery
+from ..kit.pixel_editor import pixel_editor
+from ..session import BUNDLED, Choices
 
 UPLOAD, CAMERA, DRAW = "upload", "camera", "draw"
 THUMBNAILS, MOST_OWN = 10, 32

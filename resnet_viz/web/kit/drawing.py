@@ -6,8 +6,8 @@ from typing import Any
 import orjson
 from plotly.basedatatypes import BaseFigure
 
-from ..engine.kept import RESULTS, key_of
-from ..figures.plot import Plot
+from ...engine.kept import RESULTS, key_of
+from ...figures.plot import Plot
 
 
 class _Text(dict[str, Any]):

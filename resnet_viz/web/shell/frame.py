@@ -8,18 +8,19 @@ from pathlib import Path
 import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
-from ..engine.turns import Waiting
-from ..errors import InputError
-from ..networks.device import describe_device
-from ..recipes import measures
-from ..recipes.subject import Subject
-from . import links, races
+from ...engine.turns import Waiting
+from ...errors import InputError
+from ...networks.device import describe_device
+from ...recipes import measures
+from ...recipes.subject import Subject
+from ..internals import leave_if_asked, session_id
+from ..kit import races
+from ..session import Visit, choices, notice, palette, runs, state
+from . import links
 from .export import export_button
-from .internals import leave_if_asked, session_id
 from .lessons import presenter, recorder
 from .network_choice import choose_network
 from .picker import choose_image
-from .session import Visit, choices, notice, palette, runs, state
 from .share import link_to, share
 
 CSS = (Path(__file__).parent / "frame.css").read_text()

@@ -4,7 +4,7 @@ import streamlit as st
 
 from resnet_viz.contents import CONTENTS
 from resnet_viz.places import APP
-from resnet_viz.web.frame import ICON, frame
+from resnet_viz.web.shell.frame import ICON, frame
 
 st.set_page_config(page_icon=ICON, layout="wide")
 pages = [

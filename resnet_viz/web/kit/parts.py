@@ -4,12 +4,12 @@ import numpy as np
 import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
-from .. import findings
-from ..experiments.plan import Plan
-from ..figures.bars import Bars
-from ..networks.network import stage_of, stage_sizes
-from ..recipes.shown import Shown
-from .session import LARGEST_SEED, Visit, change_lesion, choices, if_shown, redo_lesion, state, undo_lesion
+from ... import findings
+from ...experiments.plan import Plan
+from ...figures.bars import Bars
+from ...networks.network import stage_of, stage_sizes
+from ...recipes.shown import Shown
+from ..session import LARGEST_SEED, Visit, change_lesion, choices, if_shown, redo_lesion, state, undo_lesion
 from .strip import network_strip
 
 HE_2015, HE_2016 = "[He et al., 2015](https://arxiv.org/abs/1512.03385)", "[2016](https://arxiv.org/abs/1603.05027)"

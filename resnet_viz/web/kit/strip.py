@@ -6,9 +6,9 @@ from typing import Literal
 
 import streamlit as st
 
-from ..figures.palette import Palette
-from ..networks.description import Description
-from .session import if_shown
+from ...figures.palette import Palette
+from ...networks.description import Description
+from ..session import if_shown
 
 HERE = Path(__file__).parent
 STRIP = st.components.v2.component(

@@ -7,9 +7,9 @@ from datetime import date
 import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
-from ..recipes.document import answers_html
-from ..recipes.shown import Shown
-from .session import Visit, state
+from ...recipes.document import answers_html
+from ...recipes.shown import Shown
+from ..session import Visit, state
 
 HELP = "One HTML file with these figures, where their numbers come from, and their Python; it opens without internet."
 

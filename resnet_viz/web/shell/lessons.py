@@ -6,12 +6,12 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
+from ..kit.parts import page_named
+from ..lesson import LONGEST_TEXT, MOST_STEPS, Running, Step, answer_sheet
+from ..session import choices, state
 from . import links
-from .lesson import LONGEST_TEXT, MOST_STEPS, Running, Step, answer_sheet
-from .parts import page_named
-from .session import choices, state
 
-BUNDLED_LESSONS = Path(__file__).parents[1] / "lessons"
+BUNDLED_LESSONS = Path(__file__).parents[2] / "lessons"
 FOCUS = st.components.v2.component(
     "resnet_viz_lesson_focus",
     html="<span></span>",

@@ -1,4 +1,4 @@
-"""The address at which a classroom reaches this machine: ``python -m resnet_viz.web.address PORT`` prints it with a QR code."""
+"""The address at which a classroom reaches this machine: ``python -m resnet_viz.web.shell.address PORT`` prints it with a QR code."""
 
 import socket
 import sys
