@@ -73,6 +73,19 @@ def test_only_the_web_room_and_the_pages_know_streamlit() -> None:
     assert knowing and all(name.startswith(("resnet_viz.web.", "pages.", "app")) for name in knowing)
 
 
+def parts_of_streamlit(path: Path) -> set[str]:
+    """What a module imports of Streamlit beside its public face, 'import streamlit as st'."""
+    nodes = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Import | ast.ImportFrom)]
+    whole = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    parts = {f"{node.module}." for node in nodes if isinstance(node, ast.ImportFrom)}
+    return {name for name in whole | parts if name.startswith("streamlit.")}
+
+
+def test_only_one_module_knows_the_inside_of_streamlit() -> None:
+    knowing = [name for name, path in modules().items() if parts_of_streamlit(path)]
+    assert knowing == ["resnet_viz.web.internals"]
+
+
 def test_a_page_does_not_compute() -> None:
     """One that needs torch or numpy lacks a recipe."""
     assert not [path.name for path in ROOT.glob("pages/*.py") if libraries(path) & {"torch", "numpy", "scipy"}]

@@ -6,14 +6,13 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 import streamlit as st
-from streamlit.navigation.page import StreamlitPage
 
 from ..figures.palette import DARK, LIGHT, Palette
 from ..jobs.runs import Runs, start_worker
 from ..networks.zoo import Entry
 from ..recipes.shown import Shown
 from ..recipes.subject import Subject
-from .internals import is_here
+from .internals import StreamlitPage, is_here
 from .lesson import Lesson, Running
 
 LARGEST_SEED = 9999

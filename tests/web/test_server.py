@@ -2,14 +2,13 @@
 
 import asyncio
 import gzip
-from pathlib import Path
 
 import pytest
-from streamlit import file_util
 
+from resnet_viz.web.internals import static_folder
 from resnet_viz.web.shell.server import CompressedFiles
 
-SCRIPTS = Path(file_util.get_static_dir()) / "static/js"
+SCRIPTS = static_folder() / "static/js"
 
 
 async def not_compressed(_scope, _receive, send) -> None:

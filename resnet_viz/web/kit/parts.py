@@ -2,13 +2,13 @@
 
 import numpy as np
 import streamlit as st
-from streamlit.navigation.page import StreamlitPage
 
 from ... import findings
 from ...experiments.plan import Plan
 from ...figures.bars import Bars
 from ...networks.network import stage_of, stage_sizes
 from ...recipes.shown import Shown
+from ..internals import StreamlitPage
 from ..session import LARGEST_SEED, Visit, change_lesion, choices, if_shown, redo_lesion, state, undo_lesion
 from .strip import network_strip
 

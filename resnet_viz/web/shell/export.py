@@ -5,10 +5,10 @@ from collections.abc import Iterable
 from datetime import date
 
 import streamlit as st
-from streamlit.navigation.page import StreamlitPage
 
 from ...recipes.document import answers_html
 from ...recipes.shown import Shown
+from ..internals import StreamlitPage
 from ..session import Visit, state
 
 HELP = "One HTML file with these figures, where their numbers come from, and their Python; it opens without internet."

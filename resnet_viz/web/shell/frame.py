@@ -6,14 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import streamlit as st
-from streamlit.navigation.page import StreamlitPage
 
 from ...engine.turns import Waiting
 from ...errors import InputError
 from ...networks.device import describe_device
 from ...recipes import measures
 from ...recipes.subject import Subject
-from ..internals import leave_if_asked, session_id
+from ..internals import StreamlitPage, leave_if_asked, session_id
 from ..kit import races
 from ..session import Visit, choices, notice, palette, runs, state
 from . import links

@@ -6,7 +6,6 @@ from io import BytesIO
 
 import streamlit as st
 import torch
-from streamlit.runtime.uploaded_file_manager import UploadedFile
 from torch import Tensor
 
 from ...engine.kept import kept
@@ -15,6 +14,7 @@ from ...figures.pictures import picture
 from ...networks.images import FORMATS_TOLD, PIXEL_LIMIT, ImageSet, open_photo
 from ...networks.zoo import Entry, NamedNetwork
 from ...recipes import measures
+from ..internals import UploadedFile
 from ..kit.gallery import gallery
 from ..kit.pixel_editor import pixel_editor
 from ..session import BUNDLED, Choices

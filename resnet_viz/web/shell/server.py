@@ -1,6 +1,5 @@
 """The server: what is ready before its port opens, and how the browser's scripts are sent."""
 
-import asyncio
 import ctypes
 import gc
 import gzip
@@ -10,7 +9,6 @@ import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from threading import Lock
 
 import streamlit as st
@@ -18,10 +16,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
-from streamlit import file_util, runtime
-from streamlit.proto.BackMsg_pb2 import BackMsg
-from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
-from streamlit.runtime.session_manager import SessionClient
+
+from ..internals import Nobody, static_folder
 
 OBJECTS_BETWEEN_COLLECTIONS = 50_000, 5, 5  # about a rerun's worth; the whole after 25 times as many
 BETWEEN_THREADS = 0.001  # seconds; a forward pass beside four busy threads: 0.05 s, where 0.35 s at the usual 0.005
@@ -68,34 +64,13 @@ def settle() -> None:
     sys.setswitchinterval(BETWEEN_THREADS)
 
 
-class Nobody(SessionClient):
-    """A visitor without a browser."""
-
-    def __init__(self) -> None:
-        self.seen = asyncio.Event()
-
-    async def see_first_page(self) -> None:
-        """Open the app, and leave when its first page is drawn."""
-        server = runtime.get_instance()
-        session = server.connect_session(self, {})
-        opened = BackMsg()
-        opened.rerun_script.query_string = ""
-        server.handle_backmsg(session, opened)
-        await self.seen.wait()
-        server.close_session(session)
-
-    def write_forward_msg(self, msg: ForwardMsg) -> None:
-        if msg.WhichOneof("type") == "script_finished" and msg.script_finished != ForwardMsg.FINISHED_EARLY_FOR_RERUN:
-            self.seen.set()
-
-
 class CompressedFiles:
     """Sends Streamlit's scripts and styles compressed, each of them compressed once. Streamlit sends them as they are, 6 MB to
     each visitor, since it would compress them anew each time."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
-        folder = Path(file_util.get_static_dir())
+        folder = static_folder()
         self.files = {
             f"/{path.relative_to(folder).as_posix()}": path
             for path in folder.rglob("static/**/*")

@@ -4,7 +4,6 @@ from urllib.parse import urlencode, urlsplit, urlunsplit
 
 import segno
 import streamlit as st
-from streamlit import config
 
 from ...engine.kept import kept
 from .address import own_address
@@ -44,14 +43,14 @@ export default function ({ data, parentElement }) {
 
 def link_to(page: str, query: Query) -> str:
     """The whole address of a view. ``page``: its path, '' for the start page."""
-    scheme, host, *_ = urlsplit(st.context.url or f"http://localhost:{config.get_option('server.port')}")
+    scheme, host, *_ = urlsplit(st.context.url or f"http://localhost:{st.get_option('server.port')}")
     return urlunsplit((scheme, reachable(host), f"/{page}", urlencode(query), ""))
 
 
 def reachable(host: str) -> str:
     """The host and port under which others reach this server, if it serves more than this machine; else as it came."""
     name, _, port = host.partition(":")
-    serves_others = config.get_option("server.address") in ("0.0.0.0", "::")
+    serves_others = st.get_option("server.address") in ("0.0.0.0", "::")
     return f"{own_address()}:{port}" if serves_others and name in THIS_MACHINE else host
 
 
