@@ -62,6 +62,16 @@ def test_no_two_modules_need_each_other() -> None:
     TopologicalSorter({name: imported(name, path, set(known)) for name, path in known.items()}).prepare()
 
 
+SHARED = {"document", "measures", "shown", "subject", "verdict"}
+
+
+def test_a_page_s_recipes_import_nothing_from_another_page_s() -> None:
+    known = modules()
+    pages = {name for name in known if name.startswith("resnet_viz.recipes.") and name.split(".")[2] not in SHARED}
+    assert len(pages) > 10
+    assert not [(name, other) for name in pages for other in imported(name, known[name], pages)]
+
+
 def libraries(path: Path) -> set[str]:
     """What a module imports by 'import'."""
     nodes = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Import)]

@@ -18,8 +18,7 @@ from ..findings import Answer, Measurement, Question
 from ..networks.images import ImageSet
 from ..networks.network import gates_without
 from . import measures
-from .layer_deletion import pictures_of
-from .shown import MEASURED, Shown, Steps, recipe, sources
+from .shown import MEASURED, Shown, Steps, pictures_of, recipe, sources
 from .subject import Subject
 from .verdict import batch
 

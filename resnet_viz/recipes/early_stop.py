@@ -13,8 +13,7 @@ from ..figures.palette import LIGHT, short_number
 from ..findings import Answer, Measurement, Question
 from ..networks.datasets import bundled_fashion
 from . import measures
-from .layer_deletion import rows_of
-from .shown import MEASURED, Shown, Steps, recipe, sources
+from .shown import MEASURED, Shown, Steps, recipe, rows_of, sources
 from .subject import Subject
 from .verdict import CHANCE, CONTROL, IMAGES, RESIDUAL, bootstrapped, lesion_set, network
 

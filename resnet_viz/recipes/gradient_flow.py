@@ -18,7 +18,7 @@ from ..networks.images import ImageSet
 from ..networks.network import block_indices
 from ..networks.zoo import Entry, counterpart, trainable
 from . import measures
-from .shown import MEASURED, Shown, Steps, recipe, sources
+from .shown import MEASURED, Shown, Steps, counted, recipe, sources
 from .subject import Subject
 
 __all__ = ["at_block", "growth", "statistics", "trained", "untrained"]
@@ -210,8 +210,3 @@ def traced(subject: Subject, networks: Sequence[Subject], images: int) -> Genera
         traces.append(measures.over_batch(trace.trace, each.loaded, batch, labels))
         yield len(traces) / len(networks)
     return traces
-
-
-def counted(images: ImageSet) -> str:
-    """'32 images'."""
-    return f"{len(images)} image{'s' if len(images) > 1 else ''}"

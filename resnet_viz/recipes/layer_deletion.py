@@ -1,8 +1,6 @@
 """What happens when a block is deleted? One image, a labelled set, and every block in turn; another network beside it."""
 
-from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import TypeVar
 
 import numpy as np
 
@@ -15,13 +13,11 @@ from ..figures import image_attribution as attribution
 from ..figures.bars import relative_bars
 from ..figures.importance import calibration_sentence, reliability_diagram
 from ..figures.palette import LIGHT
-from ..figures.pictures import thumbnail
 from ..findings import Answer, Measurement, Question
 from ..networks.datasets import FASHION_MNIST
-from ..networks.images import ImageSet
 from ..networks.zoo import NETWORKS
 from . import measures
-from .shown import MEASURED, Picture, Shown, Steps, recipe, sources
+from .shown import BOTH, MEASURED, Shown, Steps, beside_sentence, pictures_of, recipe, rows_of, sources
 from .subject import Subject
 from .verdict import CHANCE, CONTROL, IMAGES, RESIDUAL, bootstrapped, lesion_set, median_interval, network
 
@@ -36,15 +32,13 @@ __all__ = [
     "sweep",
 ]
 
-Measured = TypeVar("Measured")
 PARTS = 20  # of the images: a click in the middle of it, and whoever waits for a turn, costs at most one of them
-PICTURES, THUMBNAIL = 12, 84
+PICTURES = 12
 SOFTMAX = r"p_c = e^{z_c} / \sum_j e^{z_j}"
 GATED = r"y = x + g\,F(x)\text{; plain: }y = g\,F(x) + (1 - g)\,x"
 CALIBRATION = r"\mathrm{ECE} = \sum_b \frac{n_b}{n}\,|\mathrm{accuracy}_b - \mathrm{confidence}_b|"
 GRAD_CAM = r"\mathrm{ReLU}\left(\sum_k w_k A_k\right),\ w_k = \frac{1}{hw} \sum_{i,j} \partial z_c / \partial A_{kij}"
 INTEGRATED = r"(x_i - b_i) \int_0^1 \frac{\partial z_c}{\partial x_i}\bigl(b + t\,(x - b)\bigr)\,dt"
-BOTH = "○ intact ● with the lesion"
 A_SAMPLE = "These 1,000 are a sample of the 10,000 test images behind the network's test error."
 NO_LABELS = "{title}: they have no labels. The command line takes folders of labelled pictures."
 MOST_HARMED = BOTH + "; the class that suffers most is on top"
@@ -67,12 +61,11 @@ WHICH_PIXELS = (
 @recipe()
 def prediction(subject: Subject, *beside: Subject) -> Shown:
     """The five likeliest classes of the image, intact and with the lesion; what the network beside it sees."""
-    before, after = probabilities(subject)
-    seen = figures.seen_sentence(subject.entry.classes, before, after)
+    seen = subject.sees
     truth = f"its label: {subject.class_name}" if subject.label_is_true else "no label"
     return Shown(
         title=f"This image: {seen}",
-        draw=partial(figures.prediction_change, subject.entry.classes, before, after),
+        draw=partial(figures.prediction_change, subject.entry.classes, *subject.probabilities),
         says=" ".join(map(beside_sentence, beside)),
         formula=SOFTMAX,
         caption=f"{BOTH if subject.lesioned else '● intact'} · {truth}",
@@ -80,21 +73,6 @@ def prediction(subject: Subject, *beside: Subject) -> Shown:
         facts=(MEASURED, "1 image"),
         sources=sources([subject], subject.image),
     )
-
-
-def probabilities(subject: Subject) -> tuple[np.ndarray, np.ndarray]:
-    """Class probabilities of the image in the intact network and with the lesion, (classes,) each."""
-    before, after = (
-        measures.probabilities(subject.loaded, subject.image, gates) for gates in (subject.intact, subject.gates)
-    )
-    return before, after
-
-
-def beside_sentence(beside: Subject) -> str:
-    """What a network beside makes of the image under the same lesion."""
-    lesion = ", with the same lesion" if beside.lesioned else ""
-    seen = figures.seen_sentence(beside.entry.classes, *probabilities(beside))
-    return f"Beside it {beside.title}{lesion}: {seen}."
 
 
 @recipe("Measure the error over the set")
@@ -129,11 +107,6 @@ def set_error(*subjects: Subject) -> Steps:
     )
 
 
-def rows_of(subjects: Sequence[Subject], measured: Sequence[Measured]) -> list[tuple[str, Measured, bool]]:
-    """Title, what was measured, and whether it is plain, for each network."""
-    return [(each.title, found, each.is_plain) for each, found in zip(subjects, measured, strict=True)]
-
-
 @recipe()
 def class_errors(subject: Subject) -> Shown:
     """The error of each class, before and after. Raises ValueError for images without labels."""
@@ -160,14 +133,6 @@ def changed_predictions(subject: Subject) -> Shown:
     return Shown(
         says=f"**{len(changed)} of {len(images):,} predictions change**{more}",
         pictures=pictures_of(images, captions),
-    )
-
-
-def pictures_of(images: ImageSet, captions: Mapping[int, str]) -> tuple[Picture, ...]:
-    """Images of a set, at the positions that have a caption."""
-    return tuple(
-        Picture(thumbnail(images, index, THUMBNAIL), caption, f"{images.names[index]}: {caption}")
-        for index, caption in captions.items()
     )
 
 

@@ -22,8 +22,7 @@ from ..figures.lesion_studies import errors_by_amount, study_sentences
 from ..figures.palette import LIGHT
 from ..findings import Answer, Measurement, Question
 from . import measures
-from .layer_deletion import rows_of
-from .shown import MEASURED, Shown, Steps, one_of, recipe, sources
+from .shown import MEASURED, Shown, Steps, one_of, recipe, rows_of, sources
 from .subject import Subject
 from .verdict import CHANCE, CONTROL, RESAMPLES, RESIDUAL, lesion_set, median_interval, network
 

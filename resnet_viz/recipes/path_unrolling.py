@@ -10,7 +10,6 @@ from torch import Tensor
 
 from ..errors import InputError
 from ..experiments import paths
-from ..experiments.deletion import known, label_array
 from ..experiments.paths import (
     COUNT_PLAN,
     LENGTH_PLAN,
@@ -25,12 +24,10 @@ from ..figures.palette import LIGHT, power_of_two
 from ..findings import Answer, Measurement, Question
 from ..networks.images import ImageSet
 from ..networks.network import ResidualNetwork, block_indices, stage_sizes
-from ..networks.zoo import NETWORKS
 from . import measures
-from .gradient_flow import counted
-from .shown import MEASURED, SCHEMATIC, Shown, Steps, recipe, sources
+from .shown import MEASURED, SCHEMATIC, Shown, Steps, counted, recipe, sources
 from .subject import Subject
-from .verdict import BACKWARD_IMAGES, IMAGES, RESAMPLES, batch, bootstrapped, lesion_set
+from .verdict import BACKWARD_IMAGES, IMAGES, RESAMPLES, batch, bootstrapped, lengths
 
 __all__ = ["count_times_norm", "lengths_by_stage", "share_by_length", "unravelled"]
 
@@ -183,14 +180,6 @@ def one_by_one(subject: Subject, images: int) -> list[tuple[ImageSet, tuple[int]
 def within_stage(network: ResidualNetwork, images: Tensor, labels: Tensor, stage: str) -> GradientByLength:
     """The exact gradient by the number of branches taken within one stage."""
     return gradient_by_length(network, images, labels, stage=stage)
-
-
-def lengths(name: str, untrained: int | None = None) -> GradientByLength:
-    """The exact gradient of a bundled network by path length, over a few of the lesion set."""
-    images = lesion_set().limit(BACKWARD_IMAGES)
-    return measures.over_batch(
-        gradient_by_length, measures.network(NETWORKS[name], untrained), images, known(label_array(images)).tolist()
-    )
 
 
 def number_of_paths() -> Answer:

@@ -11,9 +11,8 @@ from ..experiments.training import difference, every_seed, short_path_runs
 from ..figures.palette import LIGHT
 from ..figures.training import difference_sentence, error_by_epoch
 from ..findings import Answer, Measurement, Question
-from .path_unrolling import lengths
 from .shown import PRECOMPUTED, Shown, recipe
-from .verdict import BACKWARD_IMAGES, WELCH
+from .verdict import BACKWARD_IMAGES, WELCH, lengths
 
 __all__ = ["matched_blocks", "short_paths"]
 

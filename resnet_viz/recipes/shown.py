@@ -10,6 +10,7 @@ from ..engine.kept import RESULTS, key_of, timed
 from ..errors import InputError
 from ..figures.bars import Bars
 from ..figures.palette import LIGHT, Palette
+from ..figures.pictures import thumbnail
 from ..figures.plot import Plot
 from ..networks.device import device
 from ..networks.images import ImageSet
@@ -17,7 +18,10 @@ from ..networks.zoo import NETWORKS
 from .subject import Subject, opening
 
 Value = TypeVar("Value")
+Measured = TypeVar("Measured")
 MEASURED, PRECOMPUTED, SCHEMATIC, COMPUTED = "measured", "precomputed", "schematic", "computed from the model"
+BOTH = "○ intact ● with the lesion"
+THUMBNAIL = 84  # pixels
 
 
 @dataclass(frozen=True)
@@ -202,3 +206,27 @@ def sources(subjects: Iterable[Subject], images: ImageSet | None = None) -> tupl
     if images is not None:
         lines.append(f"images: {images.names[0] if len(images) == 1 else images.title}")
     return tuple(lines)
+
+
+def rows_of(subjects: Sequence[Subject], measured: Sequence[Measured]) -> list[tuple[str, Measured, bool]]:
+    """Title, what was measured, and whether it is plain, for each network."""
+    return [(each.title, found, each.is_plain) for each, found in zip(subjects, measured, strict=True)]
+
+
+def pictures_of(images: ImageSet, captions: Mapping[int, str]) -> tuple[Picture, ...]:
+    """Images of a set, at the positions that have a caption."""
+    return tuple(
+        Picture(thumbnail(images, index, THUMBNAIL), caption, f"{images.names[index]}: {caption}")
+        for index, caption in captions.items()
+    )
+
+
+def counted(images: ImageSet) -> str:
+    """'32 images'."""
+    return f"{len(images)} image{'s' if len(images) > 1 else ''}"
+
+
+def beside_sentence(beside: Subject) -> str:
+    """What a network beside makes of the image under the same lesion."""
+    lesion = ", with the same lesion" if beside.lesioned else ""
+    return f"Beside it {beside.title}{lesion}: {beside.sees}."

@@ -1,12 +1,11 @@
 """Why can a residual network lose a layer and still see? The first page's figure, of the image and the network beside."""
 
-from dataclasses import replace
+from functools import partial
 
 from .. import findings
 from ..experiments.degradation import family, mean_train_error
-from ..figures.deletion import seen_sentence
-from .layer_deletion import BOTH, prediction, probabilities
-from .shown import MEASURED, PRECOMPUTED, Shown, recipe
+from ..figures.deletion import prediction_change
+from .shown import BOTH, MEASURED, PRECOMPUTED, Shown, beside_sentence, recipe, sources
 from .subject import Subject
 
 __all__ = ["claims", "first_look", "what_came_out"]
@@ -37,16 +36,18 @@ JUDGED = (
 @recipe()
 def first_look(subject: Subject, *beside: Subject) -> Shown:
     """How many blocks are deleted, and what the network sees, beside another under the same lesion."""
-    deleted, seen = len(subject.lesioned), seen_sentence(subject.entry.classes, *probabilities(subject))
+    deleted, seen = len(subject.lesioned), subject.sees
     counts = (
         f"{deleted} of {len(subject.blocks)} blocks deleted" if deleted else "Nothing deleted: the network is intact"
     )
-    return replace(
-        prediction(subject, *beside),
+    return Shown(
         title=f"{counts}. It sees: {seen}",
-        formula="",
+        draw=partial(prediction_change, subject.entry.classes, *subject.probabilities),
+        says=" ".join(map(beside_sentence, beside)),
         caption=BOTH,
+        alt=f"The five likeliest classes: {seen}.",
         facts=(MEASURED, "1 image"),
+        sources=sources([subject], subject.image),
     )
 
 

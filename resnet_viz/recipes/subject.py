@@ -4,7 +4,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from ..errors import InputError
+from ..figures.deletion import seen_sentence
 from ..networks import zoo
 from ..networks.description import Description
 from ..networks.images import ImageSet
@@ -122,6 +125,17 @@ class Subject:
     def whose_class(self) -> str:
         """'Coat, its label'."""
         return f"{self.class_name}, {'its label' if self.label_is_true else 'predicted'}"
+
+    @property
+    def probabilities(self) -> tuple[np.ndarray, np.ndarray]:
+        """Class probabilities of the image in the intact network and with the lesion, (classes,) each."""
+        before, after = (measures.probabilities(self.loaded, self.image, gates) for gates in (self.intact, self.gates))
+        return before, after
+
+    @property
+    def sees(self) -> str:
+        """'Pullover → Coat (probability 0.61)'."""
+        return seen_sentence(self.entry.classes, *self.probabilities)
 
     @property
     def chance_pct(self) -> float:

@@ -6,7 +6,8 @@ import numpy as np
 from scipy import stats
 from torch import Tensor
 
-from ..experiments.deletion import known
+from ..experiments.deletion import known, label_array
+from ..experiments.paths import GradientByLength, gradient_by_length
 from ..experiments.race import Race, Record
 from ..networks.images import ImageSet
 from ..networks.network import ResidualNetwork
@@ -36,6 +37,14 @@ def batch(name: str, count: int) -> tuple[ResidualNetwork, Tensor, Tensor]:
     images = lesion_set().limit(count)
     inputs = network(name).inputs(images)
     return network(name).network, inputs, known(images.labels).to(inputs.device)
+
+
+def lengths(name: str, untrained: int | None = None) -> GradientByLength:
+    """The exact gradient of a bundled network by path length, over a few of the lesion set."""
+    images = lesion_set().limit(BACKWARD_IMAGES)
+    return measures.over_batch(
+        gradient_by_length, measures.network(NETWORKS[name], untrained), images, known(label_array(images)).tolist()
+    )
 
 
 def bootstrapped(statistic: Callable[[np.ndarray], float], units: int) -> tuple[float, float]:
