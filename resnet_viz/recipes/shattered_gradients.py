@@ -13,6 +13,7 @@ from ..experiments import deletion
 from ..experiments.shattered import DEPTHS, PAIRS, PARTS, PLAN, POINTS, SEEDS, Shattering, along_line, gradients_at
 from ..experiments.training import difference
 from ..figures import shattered as figures
+from ..figures.shattered import ByDepth, Line
 from ..findings import Answer, Measurement, Question
 from ..networks import zoo
 from ..networks.images import ImageSet
@@ -50,17 +51,15 @@ def line_of(subject: Subject, first: int | None, other: int) -> tuple[ImageSet, 
     return pair, subject.labels(pair)[0]
 
 
-def lines_in(
-    subjects: Sequence[Subject], pair: ImageSet, label: int
-) -> Generator[float, None, list[tuple[str, Shattering, bool]]]:
-    """The gradients along a line in each network: its title, they, and whether it is plain; yields how much is measured."""
+def lines_in(subjects: Sequence[Subject], pair: ImageSet, label: int) -> Generator[float, None, list[Line]]:
+    """The gradients along a line in each network; yields how much is measured."""
     found = []
     for done, each in enumerate(subjects):
         parts = []
         for part in range(PARTS):
             parts.append(measures.over_set(gradients_at, each.loaded, pair, label, part))
             yield (done * PARTS + part + 1) / (len(subjects) * PARTS)
-        found.append((each.title, Shattering(np.concatenate(parts)), each.is_plain))
+        found.append(Line(each.title, Shattering(np.concatenate(parts)), each.is_plain, each.loaded.trained))
     return found
 
 
@@ -72,11 +71,11 @@ def cosines(*subjects: Subject, first: int | None = None, other: int = 0) -> Ste
     Raises InputError where the two are the same, or there are no such images.
     """
     pair, label = line_of(subjects[0], first, other)
-    rows = yield from lines_in(subjects, pair, label)
-    says = "; ".join(f"**{title}** {line.mean:.2f}" for title, line, _ in rows)
+    lines = yield from lines_in(subjects, pair, label)
+    says = "; ".join(f"**{line.title}** {line.found.mean:.2f}" for line in lines)
     return Shown(
-        title=f"{subjects[0].title}: neighbouring gradients have a mean cosine of {rows[0][1].mean:.2f}",
-        draw=partial(figures.cosines_along, rows),
+        title=f"{subjects[0].title}: neighbouring gradients have a mean cosine of {lines[0].found.mean:.2f}",
+        draw=partial(figures.cosines_along, lines),
         says=f"Mean cosine: {says}.",
         formula=FORMULA,
         caption=ALONG.format(class_name=subjects[0].entry.classes[label], one=pair.names[0], other=pair.names[1]),
@@ -90,10 +89,10 @@ def cosines(*subjects: Subject, first: int | None = None, other: int = 0) -> Ste
 def pictures(*subjects: Subject, first: int | None = None, other: int = 0) -> Steps:
     """Neighbouring gradients in the middle of the line, as pictures. Raises InputError as ``cosines`` does."""
     pair, label = line_of(subjects[0], first, other)
-    rows = yield from lines_in(subjects, pair, label)
+    lines = yield from lines_in(subjects, pair, label)
     return Shown(
         title="The same gradients as pictures",
-        draw=partial(figures.gradient_pictures, [(title, line) for title, line, _ in rows]),
+        draw=partial(figures.gradient_pictures, lines),
         caption=PICTURES,
         alt="Neighbouring gradients in the middle of the line, a row for each network.",
         facts=(MEASURED, f"{figures.SHOWN} of {POINTS} points"),
@@ -104,19 +103,25 @@ def pictures(*subjects: Subject, first: int | None = None, other: int = 0) -> St
 @recipe("Follow it in networks of other depths")
 def cosine_by_depth(seed: int = 0) -> Steps:
     """The mean cosine of bundled residual and plain networks by depth: untrained, without batch norm, and trained."""
-    lines: dict[str, dict[int, list[float]]] = {}
-    asked = [
-        *product((UNTRAINED, BARE), ("residual", "plain"), DEPTHS),
-        *product((TRAINED,), ("residual", "plain"), DEPTHS),
-    ]
+    found: dict[tuple[str, str], dict[int, float]] = {}
+    asked = list(product((UNTRAINED, BARE, TRAINED), ("residual", "plain"), DEPTHS))
     for number, (weights, kind, depth) in enumerate(asked, start=1):
         entry = zoo.trainable("resnet" if kind == "residual" else "plain", depth)
         if weights != TRAINED or entry.weights:
             untrained = None if weights == TRAINED else seed
-            found = kept(mean_cosine, entry, untrained, weights != BARE)
-            lines.setdefault(f"{weights}: {kind}", {})[depth] = [found]
+            found.setdefault((weights, kind), {})[depth] = kept(mean_cosine, entry, untrained, weights != BARE)
         yield number / len(asked)
-    deep = {name: values[56][0] for name, values in lines.items()}
+    lines = [
+        ByDepth(
+            f"{weights}: {kind}",
+            {depth: [cosine] for depth, cosine in cosines.items()},
+            plain=kind == "plain",
+            batch_norm=weights != BARE,
+            trained=weights == TRAINED,
+        )
+        for (weights, kind), cosines in found.items()
+    ]
+    deep = {line.title: line.cosines[56][0] for line in lines}
     return Shown(
         title=f"At 56 layers, untrained: residual {deep['untrained: residual']:.2f}, plain {deep['untrained: plain']:.2f}",
         draw=partial(figures.cosine_by_depth, lines),

@@ -71,6 +71,7 @@ LINES = [test_gradients.line("residual", 1.0), test_gradients.line("plain", np.n
 MAPS = {"layer1.0": [test_image_attribution.of_cells(test_image_attribution.CELLS)] * 2}
 SIGNED = [test_image_attribution.integrated([[1, -3], [0, 0]], -2.0)] * 2
 SHATTERED = Shattering(np.random.default_rng(0).standard_normal((POINTS, 1, 4, 4), np.float32))
+SHATTERED_LINES = [shattered.Line("residual", SHATTERED), shattered.Line("plain", SHATTERED, plain=True)]
 
 DRAW = [
     partial(degradation.errors_by_epoch, test_degradation.FAMILIES),
@@ -106,9 +107,15 @@ DRAW = [
     partial(race.error_by_step, test_race.RECORDS, test_race.NAMES, step=10),
     partial(race.gradients_at, test_race.RECORDS[1], test_race.NAMES, test_race.BLOCKS),
     partial(race.rises_at, test_race.RECORDS[1], test_race.NAMES, test_race.BLOCKS),
-    partial(shattered.cosines_along, [("residual", SHATTERED, False), ("plain", SHATTERED, True)]),
-    partial(shattered.gradient_pictures, [("residual", SHATTERED), ("plain", SHATTERED)]),
-    partial(shattered.cosine_by_depth, {"untrained: residual": {20: [0.9, 0.8]}, "trained: plain": {20: [0.1]}}),
+    partial(shattered.cosines_along, SHATTERED_LINES),
+    partial(shattered.gradient_pictures, SHATTERED_LINES),
+    partial(
+        shattered.cosine_by_depth,
+        [
+            shattered.ByDepth("residual", {20: [0.9, 0.8]}),
+            shattered.ByDepth("plain", {20: [0.1]}, plain=True, trained=True),
+        ],
+    ),
     partial(strongest_paths.paths_on_blocks, test_strongest_paths.FOUND, test_strongest_paths.BLOCKS, 1),
     partial(training.error_by_epoch, {"usual": test_degradation.SHALLOW, "other": test_degradation.DEEP}),
 ]
