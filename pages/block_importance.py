@@ -9,14 +9,11 @@ from resnet_viz.recipes import block_importance as recipes
 from resnet_viz.recipes.subject import Subject
 from resnet_viz.web.kit import settings
 from resnet_viz.web.kit.ask import ask, show
-from resnet_viz.web.kit.card import draw
 from resnet_viz.web.kit.parts import choosing_strip, plan_note, question
 from resnet_viz.web.session import LARGEST_SEED, Visit, visit
 
 FOUR = "Four measures of how much a block matters, the fourth at the press of a button, and how far they agree."
-SOURCE = (
-    "[Captum](https://captum.ai); Shapley values after [Castro et al., 2009](https://doi.org/10.1016/j.cor.2008.04.004)"
-)
+SOURCE = "Shapley values after [Castro et al., 2009](https://doi.org/10.1016/j.cor.2008.04.004)"
 SEED = "The same seed draws the same orders of the blocks."
 
 
@@ -46,8 +43,8 @@ def show_measures(whole: list[Subject], block: str) -> None:
     known = ask(recipes.shapley_values, whole[0], ask_first=not asked, **seed)
     settings.set_flag("shapley", known is not None)
     added = {"shapley": True, **seed} if known else {}
-    draw(recipes.importance(*whole, block=block, **added))  # all of it is measured by now
-    draw(recipes.agreement(whole[0], **added))
+    show(recipes.importance, *whole, block=block, **added)
+    show(recipes.agreement, whole[0], **added)
 
 
 view(visit())

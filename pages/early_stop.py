@@ -4,7 +4,7 @@ import streamlit as st
 
 from resnet_viz.experiments.early_stop import PLAN, REFINING_PLAN
 from resnet_viz.recipes import early_stop as recipes
-from resnet_viz.web.kit.ask import show
+from resnet_viz.web.kit.ask import ask, show
 from resnet_viz.web.kit.parts import VEIT, choosing_strip, plan_note, question
 from resnet_viz.web.session import Visit, visit
 
@@ -16,9 +16,8 @@ STOPPING = (
 def view(now: Visit) -> None:
     whole = [each.without_lesion() for each in now.subjects]
     question(now, "What if it stopped here?", STOPPING, f"a lesion in the way of {VEIT}")
-    by_stop = recipes.by_stop(whole[0])
     with st.container(border=True):
-        block = choosing_strip(now, by_stop)
+        block = choosing_strip(now, ask(recipes.by_stop, whole[0]))
         show(recipes.by_stop, whole[0], block=block)
     with st.container(border=True):
         show(recipes.error_by_stop, *(each.without_image() for each in whole))

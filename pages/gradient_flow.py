@@ -7,7 +7,7 @@ import streamlit as st
 from resnet_viz.recipes import gradient_flow as recipes
 from resnet_viz.recipes.subject import Subject
 from resnet_viz.web.kit import settings
-from resnet_viz.web.kit.ask import show
+from resnet_viz.web.kit.ask import ask, show
 from resnet_viz.web.kit.parts import HE_2015, HE_2016, choosing_strip, question
 from resnet_viz.web.session import Visit, choices, visit
 
@@ -35,8 +35,9 @@ def view(now: Visit) -> None:
         )
         scale = settings.one_of("scale", "Scale", [ABSOLUTE, RELATIVE], ABSOLUTE, help=SCALE)
     with strip:
-        block = choosing_strip(now, recipes.at_block(subject, images=images))
-        st.markdown(recipes.at_block(subject, block=block, images=images).says)
+        block = choosing_strip(now, ask(recipes.at_block, subject, images=images))
+        if at_block := ask(recipes.at_block, subject, block=block, images=images):
+            st.markdown(at_block.says)
     curves: dict[str, Any] = {"images": images, "gradient": gradient, "relative": scale == RELATIVE}
     with st.container(border=True):
         show(recipes.untrained, subject, **curves, seed=seed)

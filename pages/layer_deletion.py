@@ -10,19 +10,8 @@ from resnet_viz.web.kit import parts, settings
 from resnet_viz.web.kit.ask import ask, show
 from resnet_viz.web.kit.card import draw
 from resnet_viz.web.kit.gallery import thumbnails
-from resnet_viz.web.session import Visit, state, visit
+from resnet_viz.web.session import Visit, visit
 
-ORDER = (
-    "prediction",
-    "set_error",
-    "sweep",
-    "class_errors",
-    "changed_predictions",
-    "reliability",
-    "reliability_beside",
-    "grad_cam",
-    "integrated_gradients",
-)
 OF_PLAIN = "Click a block: its layers are skipped, and the signal is handed on as it is."
 OF_RESIDUAL = "Click a block: its branch is skipped, and the signal takes the shortcut alone."
 SEEN_AT = "A column of the figure above shows the stream that leaves this block."
@@ -39,37 +28,33 @@ def view(now: Visit) -> None:
     plain = subject.is_plain
     source = f"the control of {parts.VEIT}" if plain else f"after {parts.VEIT}"
     parts.question(now, "What happens when a block is deleted?", OF_PLAIN if plain else OF_RESIDUAL, source)
-    sweep, seen = recipes.sweep.known(*whole), recipes.prediction(*now.subjects)
+    sweep, seen = recipes.sweep.known(*whole), ask(recipes.prediction, *now.subjects)
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             st.image(thumbnails(subject.image, [0], 96)[0], width=48, alt=subject.image.names[0])
-            st.markdown(f"**{seen.title}**")
+            if seen:
+                st.markdown(f"**{seen.title}**")
         parts.deleting_strip(now, sweep)
     left, right = st.columns([1, 1.5])
-    set_place, sweep_place = right.container(border=True), st.container(border=True)
     with left.container(border=True):
-        draw(seen)
-    if sweep:
-        with sweep_place:
+        if seen:
+            draw(seen)
+    with right.container(border=True):
+        error = ask(recipes.set_error, *of_set)
+        if error:
+            draw(error)
+    with st.container(border=True):
+        if sweep := ask(recipes.sweep, *whole, ask_first=not labelled):
             draw(sweep)
             parts.plan_note(PLANS[SINGLE])
-    with set_place:  # it comes late: the figures above need not wait for it
-        show(recipes.set_error, *of_set)
-    if labelled:
+    if labelled and not subject.lesioned:
         with st.container(border=True):
-            if subject.lesioned:
-                show_consequences(of_set)
-            else:
-                st.markdown(TRY_THIS)
-    attribution_place = st.container(border=True)
-    if not sweep:
-        with sweep_place:
-            if ask(recipes.sweep, *whole, ask_first=not labelled):
-                st.rerun()  # the strip has bars now
-    with attribution_place:
+            st.markdown(TRY_THIS)
+    elif labelled and error:  # by then all of it has been measured
+        with st.container(border=True):
+            show_consequences(of_set)
+    with st.container(border=True):
         show_attribution(now)
-    cards = state().cards
-    state().cards = {key: cards[key] for key in ORDER if key in cards}
 
 
 def show_consequences(of_set: list[Subject]) -> None:

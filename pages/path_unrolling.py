@@ -6,7 +6,8 @@ from resnet_viz.experiments.paths import LENGTH_PLAN
 from resnet_viz.recipes import path_unrolling as recipes
 from resnet_viz.recipes.subject import Subject
 from resnet_viz.web.kit import parts, settings
-from resnet_viz.web.kit.ask import show
+from resnet_viz.web.kit.ask import ask, show
+from resnet_viz.web.kit.card import draw
 from resnet_viz.web.session import LARGEST_SEED, Visit, visit
 
 BATCH = 8
@@ -42,7 +43,8 @@ def show_lengths(now: Visit, subject: Subject) -> None:
             "sample_seed", "Seed of the samples", 0, LARGEST_SEED, 0, "Another seed draws other paths.", slider=False
         )
     beside = [now.beside.without_lesion()] if now.beside and not now.beside.is_plain else []
-    if show(recipes.share_by_length, subject, *beside, images=images):
+    if lengths := ask(recipes.share_by_length, subject, *beside, images=images):
+        draw(lengths)
         show(recipes.count_times_norm, subject, images=images, samples=samples, seed=seed)
         show(recipes.lengths_by_stage, subject, images=images)
 

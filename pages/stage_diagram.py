@@ -6,7 +6,7 @@ from resnet_viz.recipes import stage_diagram as recipes
 from resnet_viz.recipes.shown import Shown
 from resnet_viz.recipes.subject import Subject
 from resnet_viz.web.kit import settings
-from resnet_viz.web.kit.ask import show
+from resnet_viz.web.kit.ask import ask, show
 from resnet_viz.web.kit.card import chip, draw
 from resnet_viz.web.kit.parts import HE_2015, choosing_strip, question
 from resnet_viz.web.session import Visit, choices, visit
@@ -22,38 +22,40 @@ def view(now: Visit) -> None:
     whole = [each.without_lesion() for each in now.subjects]
     subject = whole[0].without_image()
     question(now, "What is a residual network made of?", *(OF_PLAIN if subject.is_plain else OF_RESIDUAL))
-    stages = recipes.stages(subject)
     with st.container(border=True):
-        block = choosing_strip(now, stages)
+        block = choosing_strip(now, ask(recipes.stages, subject))
     with st.container(border=True):
-        st.header(stages.title, anchor=False)
+        title = st.container()
         highlight = settings.one_of("highlight", "Highlight", recipes.HIGHLIGHTS, "blocks", HIGHLIGHT)
-        stages = recipes.stages(subject, highlight=highlight, block=block)
-        draw(stages, words=False, on_select=open_clicked)
+        if stages := ask(recipes.stages, subject, highlight=highlight, block=block):
+            title.header(stages.title, anchor=False)
+            draw(stages, words=False, on_select=open_clicked)
     with st.container(border=True):
-        wiring = recipes.wiring(subject, block=block)
-        st.header(wiring.title, anchor=False)
+        if wiring := ask(recipes.wiring, subject, block=block):
+            st.header(wiring.title, anchor=False)
         left, right = st.columns([1, 1.2])
-        with left:
-            draw(wiring, words=False)
+        if wiring:
+            with left:
+                draw(wiring, words=False)
         with right:
             maps = show_maps(whole, block)
-        st.caption(maps.caption)
-        chip(*maps.facts)
+        if maps:
+            st.caption(maps.caption)
+            chip(*maps.facts)
     with st.container(border=True):
         show(recipes.family, name=subject.entry.family)
         with st.expander("Every block as a table"):
-            draw(recipes.every_block(subject), words=False)
+            show(recipes.every_block, subject, words=False)
 
 
-def show_maps(whole: list[Subject], block: str) -> Shown:
+def show_maps(whole: list[Subject], block: str) -> Shown | None:
     """What the image looks like inside the block; returns the last of the four, whose caption and chip hold for all."""
     of = whole[0]
     if whole[1:] and settings.one_of("maps_of", "Feature maps of", [THIS, BESIDE], THIS, MAPS_OF) == BESIDE:
         of = whole[1]
-    answers = {tensor: recipes.maps(of, block=block, tensor=tensor) for tensor in recipes.TENSORS}
+    answers = {tensor: ask(recipes.maps, of, block=block, tensor=tensor) for tensor in recipes.TENSORS}
     for place, (tensor, shown) in zip([*st.columns(2), *st.columns(2)], answers.items(), strict=True):
-        if shown.draw:
+        if shown and shown.draw:
             with place:
                 draw(shown, f"maps_{tensor}", foot=False)
     return shown

@@ -7,6 +7,7 @@ import streamlit as st
 
 from resnet_viz.contents import CONTENTS
 from resnet_viz.recipes import start as recipes
+from resnet_viz.web.kit.ask import ask
 from resnet_viz.web.kit.card import chip, draw
 from resnet_viz.web.kit.gallery import thumbnails
 from resnet_viz.web.kit.parts import deleting_strip, page_named, untrained_note
@@ -40,16 +41,17 @@ def view(now: Visit) -> None:
 
 
 def show_first_look(now: Visit) -> None:
-    seen = recipes.first_look(*now.subjects)
-    image = now.subject.image
-    st.markdown(f"**{seen.title}.** {seen.says}")
+    seen, image = ask(recipes.first_look, *now.subjects), now.subject.image
+    if seen:
+        st.markdown(f"**{seen.title}.** {seen.says}")
     deleting_strip(now)
     shown, answer = st.columns([1, 2.2], vertical_alignment="center")
     with shown:
         st.image(thumbnails(image, [0], 170)[0], caption=image.names[0], alt=image.names[0])
         link("layer_deletion", "Over 1,000 images, beside a plain network", "content_cut")
-    with answer:
-        draw(seen, words=False)
+    if seen:
+        with answer:
+            draw(seen, words=False)
 
 
 def show_claims() -> None:

@@ -25,26 +25,27 @@ def view(now: Visit) -> None:
     if not found:
         settings.unseen("branches")
         return
-    best = recipes.branches_of(subject, 0)
+    paths = recipes.branches_of(subject)
     with st.container(border=True):
         choosing_strip(now, found)
     with st.container(border=True):
-        taken = tuple(settings.blocks("branches", "Branches of the path", blocks, best, help=BRANCHES))
+        taken = tuple(settings.blocks("branches", "Branches of the path", blocks, paths[0], help=BRANCHES))
 
         def choose_path() -> None:
             if points := st.session_state["strongest"]["selection"]["points"]:
-                clicked = recipes.branches_of(subject, points[0]["customdata"][0])
-                settings.set_value("branches", clicked, best, partial(settings.code_of_blocks, options=blocks))
+                clicked = paths[points[0]["customdata"][0]]
+                settings.set_value("branches", clicked, paths[0], partial(settings.code_of_blocks, options=blocks))
 
         show(recipes.strongest, *subjects, branches=taken, on_select=choose_path)
     with st.container(border=True):
-        path = recipes.path_picture(subject, branches=taken)
-        st.header(path.title, anchor=False)
-        st.markdown(path.says)
+        if path := ask(recipes.path_picture, subject, branches=taken):
+            st.header(path.title, anchor=False)
+            st.markdown(path.says)
         seen, gradient = st.columns([1, 2])
         seen.image(thumbnails(subject.image, [0], 220)[0], caption=subject.image.names[0], alt=subject.image.names[0])
-        with gradient:
-            draw(path, words=False)
+        if path:
+            with gradient:
+                draw(path, words=False)
         plan_note(PLAN)
 
 

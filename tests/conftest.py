@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.modules import module as module_hooks
 
-from resnet_viz.engine.kept import RESULTS
+from resnet_viz.engine.kept import ANSWERS, RESULTS
 from resnet_viz.experiments import degradation, training
 from resnet_viz.networks import device as chosen
 from resnet_viz.networks import zoo
@@ -341,9 +341,15 @@ def all_trained(tmp_path, monkeypatch) -> Iterator[Path]:
         (folder / "histories" / f"{name}.json").write_text(json.dumps(run))
     for module in (training, degradation):
         monkeypatch.setattr(module, "CHECKPOINTS", folder)
-    RESULTS.forget()
+    forget()
     yield folder
+    forget()
+
+
+def forget() -> None:
+    """Let all that is kept go."""
     RESULTS.forget()
+    ANSWERS.forget()
 
 
 def pytest_collection_modifyitems(items) -> None:

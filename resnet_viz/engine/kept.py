@@ -1,13 +1,14 @@
-"""What has been computed is kept: by content, for all visitors, bounded by bytes, and computed once where several ask at once."""
+"""What has been computed is kept: by content, for all who ask, and bounded by bytes."""
 
 import hashlib
 import pickle
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Generator, Iterator
-from concurrent.futures import Future, wait
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import fields, is_dataclass
+from functools import partial
 from threading import Lock
 from types import FunctionType
 from typing import Any, TypeVar, cast
@@ -16,13 +17,27 @@ import numpy as np
 
 from ..networks.images import ImageSet
 from ..networks.zoo import Entry, LoadedNetwork, NamedNetwork
-from .turns import COMPUTING, PATIENCE, Waiting, in_turn
+from .folder import Folder
 
-__all__ = ["NETWORKS", "RESULTS", "digest_of", "kept", "kept_in_steps", "key_of", "timed"]
+__all__ = [
+    "ANSWERS",
+    "NETWORKS",
+    "RESULTS",
+    "Key",
+    "Shared",
+    "digest_of",
+    "kept",
+    "kept_in_steps",
+    "key_of",
+    "steps_kept",
+    "timed",
+]
 
 Result = TypeVar("Result")
 Key = tuple[str, bytes]  # a function, and the digest of what it was given
 SPENT: ContextVar[list[float]] = ContextVar("seconds that the results used here took to compute")
+FEW = 32  # images
+WORTH_SHARING = 0.05  # seconds: what took less is computed again sooner than found
 
 
 class Store:
@@ -31,45 +46,7 @@ class Store:
     def __init__(self, limit: int) -> None:
         self.limit, self.bytes = limit, 0
         self._results: OrderedDict[Key, tuple[Any, int]] = OrderedDict()
-        self._running: dict[Key, Future[Any]] = {}
         self._lock = Lock()
-
-    def get(self, key: Key, compute: Callable[[], Result]) -> Result:
-        """What is kept under a key; else it is computed, while others that ask for it wait. What it raises, they raise too.
-
-        Whoever has the turn waits for nobody, who may be waiting for the turn: then it is computed twice.
-        """
-        while True:
-            with self._lock:
-                if key in self._results:
-                    self._results.move_to_end(key)
-                    return cast(Result, self._results[key][0])
-                running = self._running.get(key)
-                if running is None or COMPUTING.get():
-                    mine = self._running[key] = Future()
-                    break
-            while not running.done():
-                wait([running], PATIENCE)
-                Waiting.leave_if_asked()
-            if isinstance(running.exception(), Exception | None):
-                return cast(Result, running.result())  # else whoever computed it was interrupted: nothing to the others
-        try:
-            result = compute()
-            size = size_of(result)
-        except BaseException as error:
-            with self._lock:
-                self._running.pop(key, None)
-            mine.set_exception(error)
-            raise
-        with self._lock:
-            self._running.pop(key, None)
-            self.bytes += size - self._results.get(key, (None, 0))[1]
-            self._results[key] = result, size
-            while self.bytes > self.limit and len(self._results) > 1:
-                _, (_, freed) = self._results.popitem(last=False)
-                self.bytes -= freed
-        mine.set_result(result)
-        return result
 
     def find(self, key: Key) -> Any | None:
         """What is kept under a key, None where nothing is."""
@@ -79,6 +56,23 @@ class Store:
             self._results.move_to_end(key)
             return self._results[key][0]
 
+    def put(self, key: Key, result: Any, size: int | None = None) -> None:
+        """Keep a result of about ``size`` bytes; nobody may write to the arrays in it from now on."""
+        size = size_of(result) if size is None else size
+        with self._lock:
+            self.bytes += size - self._results.pop(key, (None, 0))[1]
+            self._results[key] = result, size
+            while self.bytes > self.limit and len(self._results) > 1:
+                _, (_, freed) = self._results.popitem(last=False)
+                self.bytes -= freed
+
+    def get(self, key: Key, compute: Callable[[], Result]) -> Result:
+        """What is kept under a key; else it is computed."""
+        if (found := self.find(key)) is None:
+            found = compute()
+            self.put(key, found)
+        return cast(Result, found)
+
     def forget(self) -> None:
         """Let everything go: what is asked for again is computed again."""
         with self._lock:
@@ -86,28 +80,28 @@ class Store:
             self.bytes = 0
 
 
-RESULTS = Store(128 * 2**20)
-NETWORKS = Store(512 * 2**20)
+RESULTS = Store(128 * 2**20)  # what was measured, and the seconds that it took
+ANSWERS = Store(128 * 2**20)  # what was asked for, as it is shown
+NETWORKS = Store(256 * 2**20)
 
 
-def kept(compute: Callable[..., Result], *given: Any, quick: bool = False, **settings: Any) -> Result:
-    """What a function makes of these, computed once. ``timed`` is told at every use how many seconds that took.
+class Shared:
+    """The folder in which processes of one engine find each other's results; None where one process does all."""
 
-    ``quick``: it takes no turn, since it is done within a twentieth of a second and somebody may be waiting for it.
-    """
+    folder: Folder | None = None
+
+
+def kept(compute: Callable[..., Result], *given: Any, **settings: Any) -> Result:
+    """What a function makes of these, computed once. ``timed`` is told at every use how many seconds that took."""
     key = key_of(compute, *given, **settings)
-
-    def measured() -> tuple[Result, float]:
-        started = time.perf_counter()
-        return compute(*given, **settings), time.perf_counter() - started
-
-    if (found := RESULTS.find(key)) is None:
+    if (found := found_anywhere(key)) is None:
         inside = SPENT.set([])  # what it computes by means of others is part of its own time
+        started = time.perf_counter()
         try:
-            with nullcontext() if quick else in_turn(key[0]):
-                found = RESULTS.get(key, measured)
+            result = compute(*given, **settings)
         finally:
             SPENT.reset(inside)
+        found = keep(key, result, time.perf_counter() - started)
     result, seconds = found
     SPENT.get([]).append(seconds)
     return cast(Result, result)
@@ -116,22 +110,50 @@ def kept(compute: Callable[..., Result], *given: Any, quick: bool = False, **set
 def kept_in_steps(
     compute: Callable[..., Generator[float, None, Result]], *given: Any
 ) -> Generator[float, None, Result]:
-    """``kept`` for what says how much of it is done, and returns its result in the end. It takes no turn."""
-    key = key_of(compute, *given)
-    if (found := RESULTS.find(key)) is None:
-        started = time.perf_counter()
-        result = yield from compute(*given)
-        seconds = time.perf_counter() - started
-        found = RESULTS.get(key, lambda: (result, seconds))
+    """``kept`` for what says how much of it is done, and returns its result in the end."""
+    return (yield from steps_kept(key_of(compute, *given), partial(compute, *given)))
+
+
+def steps_kept(key: Key, compute: Callable[[], Generator[float, None, Result]]) -> Generator[float, None, Result]:
+    """``kept_in_steps`` under a key; only the seconds of the steps count, not those between them."""
+    if (found := found_anywhere(key)) is None:
+        seconds, started = 0.0, time.perf_counter()
+        steps = compute()
+        try:
+            while True:
+                share = next(steps)
+                seconds += time.perf_counter() - started
+                yield share
+                started = time.perf_counter()
+        except StopIteration as end:
+            found = keep(key, end.value, seconds + time.perf_counter() - started)
     result, seconds = found
     SPENT.get([]).append(seconds)
-    return result
+    return cast(Result, result)
+
+
+def found_anywhere(key: Key) -> tuple[Any, float] | None:
+    """A result of this process, or of another one that shares its results, with its seconds."""
+    found = RESULTS.find(key)
+    if found is None and Shared.folder:
+        found = Shared.folder.find(key[1].hex())
+        if found is not None:
+            RESULTS.put(key, found)
+    return cast(tuple[Any, float] | None, found)
+
+
+def keep(key: Key, result: Any, seconds: float) -> tuple[Any, float]:
+    """Keep a result, and share what took long."""
+    RESULTS.put(key, (result, seconds))
+    if Shared.folder and seconds > WORTH_SHARING:
+        Shared.folder.put(key[1].hex(), (result, seconds))
+    return result, seconds
 
 
 def key_of(compute: Callable[..., Any], *given: Any, **settings: Any) -> Key:
     """What a result stands under. A function that is given first is part of what is done, and of its name."""
-    names = [each.__qualname__ for each in (compute, *given[:1]) if isinstance(each, FunctionType)]
-    return " ".join(names), digest_of(compute.__module__, given, sorted(settings.items()))
+    names = [compute.__qualname__, *(each.__qualname__ for each in given[:1] if isinstance(each, FunctionType))]
+    return " ".join(names), digest_of(compute.__module__, names, given, sorted(settings.items()))
 
 
 @contextmanager
@@ -156,7 +178,7 @@ class _Content(pickle.Pickler):
             case NamedNetwork():
                 return "network", (value.entry.name, value.digest)
             case ImageSet():
-                return "images", value.digest
+                return "images", value.digest, value.names[:FEW]  # an answer says what a visitor's own are called
             case Entry():  # two visitors may upload files of one name
                 return "entry", value.name, value.weights
         return None
@@ -164,6 +186,10 @@ class _Content(pickle.Pickler):
     def reducer_override(self, value: Any) -> Any:
         if isinstance(value, np.ndarray):
             value.flags.writeable = False
+        if is_dataclass(value) and not isinstance(
+            value, type
+        ):  # without what it has worked out, maybe just now, of its fields
+            return type(value), tuple(getattr(value, field.name) for field in fields(value))
         return NotImplemented
 
 

@@ -1,13 +1,13 @@
-"""How much each block matters, measured in four ways: thin calls into Captum, which takes gates as inputs."""
+"""How much each block matters, measured in four ways."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from math import comb
 from typing import cast
 
 import numpy as np
 import torch
-from captum.attr import FeatureAblation, ShapleyValueSampling
 from scipy import stats
 from torch import Tensor
 
@@ -17,6 +17,7 @@ from ..networks.exactness import require_settled
 from ..networks.network import ResidualNetwork, check_batch
 from .loss import finite, image_losses, loss_gradient
 from .plan import Plan
+from .stepwise import Stepping, stepwise
 from .trace import gradients_of, image_norms, record
 
 __all__ = [
@@ -54,7 +55,7 @@ PLAN = Plan(
     "infinitely small lesion, and a large branch need not matter",
 )
 RESAMPLES = 2000
-Loss = Callable[[Tensor], Tensor]
+TOGETHER = 3  # of the first blocks: the subsets that begin with the same ones of them are a step
 
 
 @dataclass(frozen=True)
@@ -73,27 +74,27 @@ class Importance:
         return cast(np.ndarray, self.by_image.mean(0))
 
 
-def loss_of_gates(network: ResidualNetwork, images: Tensor, labels: Tensor) -> Loss:
-    """The function that Captum explains: gates (images, n), a row for each image -> each image's cross-entropy (images,).
-
-    Raises InputError for a network that is not in eval mode."""
+@stepwise
+def true_deletion(network: ResidualNetwork, images: Tensor, labels: Tensor) -> Stepping[Importance]:
+    """The rise of each image's loss when the block alone is deleted, exactly. What lies before it is walked once for all."""
     require_settled(network)
-
-    def loss(gates: Tensor) -> Tensor:
-        return image_losses(network(images, gates), labels)
-
-    return loss
-
-
-def true_deletion(network: ResidualNetwork, images: Tensor, labels: Tensor) -> Importance:
-    """The rise of each image's loss when the block alone is deleted. Captum's FeatureAblation over the gates: exact."""
-    gates = intact(network, images)
+    check_batch(images)
     with torch.no_grad():
-        falls = FeatureAblation(loss_of_gates(network, images, labels)).attribute(gates, perturbations_per_eval=1)
-    return of_images(-falls)
+        stream = network.enter(images)
+    losses = []
+    for place, name in enumerate(network.blocks):
+        with torch.no_grad():
+            last = network.walk(stream, network.gates_without([name]), start=place)
+            losses.append(image_losses(network.logits(last), labels))
+            stream = network.walk(stream, start=place, stop=place + 1)
+        yield (place + 1) / len(network.blocks)
+    with torch.no_grad():
+        intact = image_losses(network.logits(stream), labels)
+    return of_images(torch.stack([loss - intact for loss in losses], 1))
 
 
-def first_order(network: ResidualNetwork, images: Tensor, labels: Tensor) -> Importance:
+@stepwise
+def first_order(network: ResidualNetwork, images: Tensor, labels: Tensor) -> Stepping[Importance]:
     """The rise that the gradient promises: -d loss / d gate, since the gate falls by 1. One backward pass for all blocks."""
     require_settled(network)
     gates = intact(network, images).requires_grad_()
@@ -101,13 +102,16 @@ def first_order(network: ResidualNetwork, images: Tensor, labels: Tensor) -> Imp
         logits = finite(network(images, gates))
         direction, size = loss_gradient(logits, labels)  # a softmax less 1 would be rounding where the network is sure
         (gradient,) = gradients_of(logits, [gates], direction)
+    yield 1.0
     return of_images(-gradient * size[:, None])
 
 
-def branch_size(network: ResidualNetwork, images: Tensor, labels: Tensor) -> Importance:
+@stepwise
+def branch_size(network: ResidualNetwork, images: Tensor, labels: Tensor) -> Stepping[Importance]:
     """|F(x)| / |x| at each block, L2 norms of each image; not a measure of importance, but often taken for one."""
     kept = record(network, images, labels)
     finite(kept.logits)
+    yield 1.0
     ratios = [
         image_norms(branch) / image_norms(stream)
         for branch, stream in zip(kept.branches, kept.streams[:-1], strict=True)
@@ -115,7 +119,8 @@ def branch_size(network: ResidualNetwork, images: Tensor, labels: Tensor) -> Imp
     return of_images(torch.stack(ratios, 1))
 
 
-def shapley_exact(network: ResidualNetwork, images: Tensor, labels: Tensor) -> Importance:
+@stepwise
+def shapley_exact(network: ResidualNetwork, images: Tensor, labels: Tensor) -> Stepping[Importance]:
     """The Shapley values of the blocks: how much each lowers each image's loss, on average over all n! orders in which the
     blocks can be added to the network without any.
 
@@ -129,18 +134,28 @@ def shapley_exact(network: ResidualNetwork, images: Tensor, labels: Tensor) -> I
             f"Exact Shapley values need at most {MOST_BLOCKS} blocks; got {count}. Average over shapley_permutation instead."
         )
 
+    @torch.no_grad()
     def losses_from(stream: Tensor, gates: list[float]) -> Tensor:
         """The losses of all subsets that begin with these gates: (2,) * blocks left + (images,), 0 deleted, 1 kept."""
         place = len(gates)
         if place == count:
             return image_losses(network.logits(stream), labels)
-        both = ([*gates, gate] for gate in (0.0, 1.0))
-        rest = [1.0] * (count - place - 1)
-        return torch.stack([losses_from(network.walk(stream, [*each, *rest], place, place + 1), each) for each in both])
+        return torch.stack([losses_from(*walked(stream, [*gates, gate])) for gate in (0.0, 1.0)])
+
+    def walked(stream: Tensor, gates: list[float]) -> tuple[Tensor, list[float]]:
+        place = len(gates)
+        return network.walk(stream, [*gates, *[1.0] * (count - place)], place - 1, place), gates
 
     require_settled(network)
     with torch.no_grad():
-        losses = losses_from(network.enter(images), [])
+        beginnings = [(network.enter(images), list[float]())]
+        for _ in range(min(TOGETHER, count)):
+            beginnings = [walked(stream, [*gates, gate]) for stream, gates in beginnings for gate in (0.0, 1.0)]
+    found = []
+    for stream, gates in beginnings:
+        found.append(losses_from(stream, gates))
+        yield len(found) / len(beginnings)
+    losses = torch.stack(found).unflatten(0, (2,) * min(TOGETHER, count))
     size = sum(np.indices((2,) * (count - 1)))  # the number of blocks there before the one that is added
     orders = np.array([1 / (count * comb(count - 1, before)) for before in range(count)])  # share that adds it then
     weights = torch.as_tensor(orders[size], device=losses.device)[..., None]
@@ -153,23 +168,31 @@ def joined(parts: Sequence[Importance]) -> Importance:
     return of_images(torch.from_numpy(np.concatenate([part.by_image for part in parts])))
 
 
+@stepwise
 def shapley_permutation(
     network: ResidualNetwork, images: Tensor, labels: Tensor, number: int, seed: int = 0
-) -> np.ndarray:
+) -> Stepping[np.ndarray]:
     """How much each block, added in a random order to the network without any, lowers each image's loss: float64 (images, n).
 
-    Captum's ShapleyValueSampling with one permutation, the ``number``-th of a seed, drawn from a generator of its own.
-    Invariant: the sum over the blocks is loss(all deleted) - loss(intact). The mean over permutations estimates the
+    One permutation (Castro et al. 2009, doi:10.1016/j.cor.2008.04.004), the ``number``-th of a seed, drawn from a generator of
+    its own. Invariant: the sum over the blocks is loss(all deleted) - loss(intact). The mean over permutations estimates the
     Shapley values.
     """
-    sampling = ShapleyValueSampling(loss_of_gates(network, images, labels))
+    require_settled(network)
+    check_batch(images)
+    count = len(network.blocks)
     generator = torch.Generator().manual_seed(seed * 100_000 + number)
-    sampling.permutation_generator = lambda count, draws: (
-        torch.randperm(count, generator=generator).tolist() for _ in range(draws)
-    )
-    with torch.no_grad():
-        falls = sampling.attribute(intact(network, images), n_samples=1, perturbations_per_eval=1)
-    return array_of(-falls.double())
+    gates, losses = [0.0] * count, []
+    order = torch.randperm(count, generator=generator).tolist()
+    for done, block in enumerate([None, *order]):
+        if block is not None:
+            gates[block] = 1.0
+        with torch.no_grad():
+            losses.append(image_losses(network(images, gates), labels))
+        yield done / count
+    falls = torch.empty(len(images), count, dtype=losses[0].dtype, device=losses[0].device)
+    falls[:, order] = torch.stack([before - after for before, after in pairwise(losses)], 1)
+    return array_of(falls.double())
 
 
 def shapley(permutations: Sequence[np.ndarray]) -> Importance:

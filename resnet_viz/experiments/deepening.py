@@ -17,6 +17,7 @@ from ..networks.images import ImageSet
 from ..networks.network import ResidualNetwork
 from ..networks.zoo import Entry
 from .plan import Plan
+from .stepwise import Stepping, stepwise
 from .training import loss_and_error
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
 ]
 
 BATCH = 128
+AT_ONCE = 125  # images of a step
 TRAINING_IMAGES = 1000
 PLAN = Plan(
     "Does the deeper plain network contain the shallower one, and does that help it?",
@@ -118,16 +120,25 @@ def difference(shallow: ResidualNetwork, deep: ResidualNetwork, images: Tensor) 
     return Difference(*found)
 
 
-def logits_apart(shallow: ResidualNetwork, deep: Entry, *, live: bool) -> Difference:
+@stepwise
+def logits_apart(shallow: ResidualNetwork, deep: Entry, *, live: bool) -> Stepping[Difference]:
     """What deepening a network changes, on the CPU: ``difference`` on BATCH bundled training images."""
     shallow = deepcopy(shallow).cpu()
     batch = deep.preprocessing.normalise(training_images().limit(BATCH).pixels)
-    return difference(shallow, deepened(shallow, deep, live=live), batch)
+    network = deepened(shallow, deep, live=live)
+    yield 0.5
+    return difference(shallow, network, batch)
 
 
-def error_deepened(shallow: ResidualNetwork, deep: Entry) -> float:
+@stepwise
+def error_deepened(shallow: ResidualNetwork, deep: Entry) -> Stepping[float]:
     """The error in per cent of a network that is deepened (to its own row: of itself), on the CPU, on TRAINING_IMAGES."""
-    return loss_and_error(deepened(deepcopy(shallow).cpu(), deep), training_images(), deep.preprocessing)[1]
+    network, images, wrong = deepened(deepcopy(shallow).cpu(), deep), training_images(), 0
+    parts = images.parts(AT_ONCE)
+    for done, part in enumerate(parts, start=1):
+        wrong += round(loss_and_error(network, part, deep.preprocessing)[1] * len(part) / 100)
+        yield done / len(parts)
+    return 100 * wrong / len(images)
 
 
 def training_images() -> ImageSet:

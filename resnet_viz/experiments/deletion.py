@@ -11,13 +11,14 @@ from scipy import stats
 from torch import Tensor
 
 from ..errors import InputError
-from ..networks.device import array_of, in_batches
+from ..networks.device import array_of
 from ..networks.exactness import agree, require_settled
 from ..networks.folding import folded
 from ..networks.images import ImageSet, Preprocessing
 from ..networks.network import ResidualNetwork
 from ..progress import Progress, no_progress
 from .loss import checked, finite, image_losses
+from .stepwise import Stepping, in_batches, stepwise
 
 __all__ = [
     "BATCH_SIZE",
@@ -201,18 +202,21 @@ def delete(
     return Lesion(before, after, label_array(images))
 
 
+@stepwise
 def sweep(
     network: ResidualNetwork,
     preprocessing: Preprocessing,
     images: ImageSet,
     batch_size: int = BATCH_SIZE,
     progress: Progress = no_progress,
-) -> Sweep:
+) -> Stepping[Sweep]:
     """Delete every block in turn, over a set."""
     lesions = [network.gates_without([name]) for name in network.blocks]
-    return sweep_of(network, preprocessing, images, tuple(network.blocks), lesions, None, batch_size, progress)
+    names = tuple(network.blocks)
+    return (yield from sweep_of.steps(network, preprocessing, images, names, lesions, None, batch_size, progress))
 
 
+@stepwise
 def sweep_of(
     network: ResidualNetwork,
     preprocessing: Preprocessing,
@@ -222,9 +226,9 @@ def sweep_of(
     orders: Sequence[Sequence[int]] | None = None,
     batch_size: int = BATCH_SIZE,
     progress: Progress = no_progress,
-) -> Sweep:
+) -> Stepping[Sweep]:
     """The predictions under each named lesion, beside those of the intact network: see ``predict_each``."""
-    intact, *predictions = predict_each(
+    intact, *predictions = yield from predict_each.steps(
         network,
         preprocessing,
         images,
@@ -236,6 +240,7 @@ def sweep_of(
     return Sweep(names, intact, np.stack(predictions), label_array(images))
 
 
+@stepwise
 def loss_of_each(
     network: ResidualNetwork,
     preprocessing: Preprocessing,
@@ -243,7 +248,7 @@ def loss_of_each(
     lesions: Sequence[Sequence[float]],
     batch_size: int = BATCH_SIZE,
     progress: Progress = no_progress,
-) -> np.ndarray:
+) -> Stepping[np.ndarray]:
     """Each image's cross-entropy against its label under each lesion, in nats: float64 (lesions, images).
 
     Raises ValueError for a set without labels.
@@ -253,7 +258,7 @@ def loss_of_each(
     def loss(logits: Tensor, part: slice) -> Tensor:
         return image_losses(logits, labels[part])
 
-    return read_each(network, preprocessing, images, lesions, loss, None, batch_size, progress)
+    return (yield from read_each.steps(network, preprocessing, images, lesions, loss, None, batch_size, progress))
 
 
 def probabilities_of_each(
@@ -263,14 +268,16 @@ def probabilities_of_each(
     return read_each(network, preprocessing, images, lesions, lambda logits, _: logits.softmax(1))
 
 
+@stepwise
 def logits_of_each(
     network: ResidualNetwork, preprocessing: Preprocessing, images: ImageSet, lesions: Sequence[Sequence[float]]
-) -> np.ndarray:
+) -> Stepping[np.ndarray]:
     """Logits of a set under each lesion, (lesions, images, classes); their largest are what ``predict_each`` gives."""
     copy = compared(folded(network), network, preprocessing, images)
-    return read_each(copy, preprocessing, images, lesions, lambda logits, _: logits)
+    return (yield from read_each.steps(copy, preprocessing, images, lesions, lambda logits, _: logits))
 
 
+@stepwise
 def predict_each(
     network: ResidualNetwork,
     preprocessing: Preprocessing,
@@ -279,23 +286,15 @@ def predict_each(
     orders: Sequence[Sequence[int]] | None = None,
     batch_size: int = BATCH_SIZE,
     progress: Progress = no_progress,
-) -> np.ndarray:
+) -> Stepping[np.ndarray]:
     """Predicted classes under each of many lesions, int64 (lesions, images).
 
     ``lesions``: the gates of each; ``orders``: the order of the blocks in each (None: their own). Batch norms are folded
     in a private copy, so predictions may differ from the whole forward pass only where two classes are closer than
     rounding. Raises as ``read_each`` does.
     """
-    return read_each(
-        compared(folded(network), network, preprocessing, images),
-        preprocessing,
-        images,
-        lesions,
-        lambda logits, _: logits.argmax(1),
-        orders,
-        batch_size,
-        progress,
-    )
+    copy = compared(folded(network), network, preprocessing, images)
+    return (yield from read_each.steps(copy, preprocessing, images, lesions, predicted, orders, batch_size, progress))
 
 
 def compared(
@@ -315,6 +314,7 @@ def compared(
     return network
 
 
+@stepwise
 def read_each(
     network: ResidualNetwork,
     preprocessing: Preprocessing,
@@ -324,7 +324,7 @@ def read_each(
     orders: Sequence[Sequence[int]] | None = None,
     batch_size: int = BATCH_SIZE,
     progress: Progress = no_progress,
-) -> np.ndarray:
+) -> Stepping[np.ndarray]:
     """What ``read`` makes of the logits (batch, classes) of each part of the set, under each lesion: (lesions, images, ...).
 
     The stream up to the first changed block is shared by all lesions that begin there or later. Memory does not grow
@@ -337,27 +337,26 @@ def read_each(
     starts: list[list[int]] = [[] for _ in range(len(own) + 1)]
     for number, (gates, order) in enumerate(zip(lesions, orders, strict=True)):
         starts[first_changed(gates, order)].append(number)
-    found = []
-    with torch.no_grad():
 
-        def compute(part: slice) -> Tensor:
-            stream = network.enter(preprocessing.inputs_of(network, images.pixels[part]))
-            rows: dict[int, Tensor] = {}
-            for position, numbers in enumerate(starts):
-                for number in numbers:
-                    last = network.walk(stream, lesions[number], start=position, order=orders[number])
-                    logits = finite(network.logits(last))
-                    if images.labels is not None:
-                        checked(images.labels[part], logits)
-                    rows[number] = read(logits, part).cpu()
-                    done = part.start * len(lesions) + len(rows) * (part.stop - part.start)
-                    progress(done, len(images) * len(lesions))
-                stream = network.walk(stream, start=position, stop=position + 1)
-            return torch.stack([rows[number] for number in range(len(lesions))])
+    @torch.no_grad()
+    def compute(part: slice) -> Stepping[Tensor]:
+        stream = network.enter(preprocessing.inputs_of(network, images.pixels[part]))
+        rows: dict[int, Tensor] = {}
+        for position, numbers in enumerate(starts):
+            for number in numbers:
+                last = network.walk(stream, lesions[number], start=position, order=orders[number])
+                logits = finite(network.logits(last))
+                if images.labels is not None:
+                    checked(images.labels[part], logits)
+                rows[number] = read(logits, part).cpu()
+                done = part.start * len(lesions) + len(rows) * (part.stop - part.start)
+                progress(done, len(images) * len(lesions))
+                yield len(rows) / len(lesions)
+            stream = network.walk(stream, start=position, stop=position + 1)
+        return torch.stack([rows[number] for number in range(len(lesions))])
 
-        for _, rows in in_batches(compute, len(images), batch_size):
-            found.append(rows)
-    return array_of(torch.cat(found, 1))
+    found = yield from in_batches(compute, len(images), batch_size)
+    return array_of(torch.cat([rows for _, rows in found], 1))
 
 
 def predicted(logits: Tensor, _: slice) -> Tensor:

@@ -13,6 +13,7 @@ from ..progress import Progress, no_progress
 from .deletion import Sweep, intact_streams, known, label_array, predict_each, probabilities
 from .loss import finite
 from .plan import Plan
+from .stepwise import Stepping, stepwise
 
 __all__ = ["PLAN", "REFINING_PLAN", "largest_fall", "probabilities_by_stop", "probe_everywhere", "stop_everywhere"]
 
@@ -57,12 +58,13 @@ def probabilities_by_stop(network: ResidualNetwork, image: Tensor) -> np.ndarray
     return np.concatenate([probabilities(network, streams, each) for each in gates])
 
 
+@stepwise
 def stop_everywhere(
     network: ResidualNetwork, preprocessing: Preprocessing, images: ImageSet, progress: Progress = no_progress
-) -> Sweep:
+) -> Stepping[Sweep]:
     """Predictions over a set when the network stops after 0, 1 ... n blocks: n + 1 lesions, the last one none."""
     gates = early_stops(len(network.blocks))
-    predictions = predict_each(network, preprocessing, images, gates, progress=progress)
+    predictions = yield from predict_each.steps(network, preprocessing, images, gates, progress=progress)
     names = tuple(f"after {walked} of {len(network.blocks)} blocks" for walked in range(len(gates)))
     return Sweep(names, predictions[-1], predictions, label_array(images))
 

@@ -14,6 +14,7 @@ from ..networks.network import ResidualNetwork, stage_of
 from ..progress import Progress, no_progress
 from .deletion import Sweep, known, sweep, sweep_of
 from .plan import Plan
+from .stepwise import Stepping, stepwise
 
 __all__ = [
     "IMAGES",
@@ -151,6 +152,7 @@ def single_deletions(
     return Study(SINGLE, ones, ones.astype(np.int64), swept)
 
 
+@stepwise
 def random_deletions(
     network: ResidualNetwork,
     preprocessing: Preprocessing,
@@ -159,7 +161,7 @@ def random_deletions(
     draws: int = 5,
     seed: int = 0,
     progress: Progress = no_progress,
-) -> Study:
+) -> Stepping[Study]:
     """Delete k blocks drawn at random, ``draws`` times for each k in ``counts``; the draws of one k depend on no other."""
     names = list(network.blocks)
     if not all(1 <= count <= len(names) for count in counts):
@@ -174,10 +176,11 @@ def random_deletions(
     lesions = [network.gates_without(each) for each in deleted]
     titles = tuple(map(", ".join, deleted))
     steps = np.repeat(np.array(counts, np.int64), draws)
-    swept = sweep_of(network, preprocessing, images, titles, lesions, progress=progress)
+    swept = yield from sweep_of.steps(network, preprocessing, images, titles, lesions, progress=progress)
     return Study(RANDOM, steps.astype(np.float64), steps, swept)
 
 
+@stepwise
 def random_swaps(
     network: ResidualNetwork,
     preprocessing: Preprocessing,
@@ -186,7 +189,7 @@ def random_swaps(
     draws: int = 5,
     seed: int = 0,
     progress: Progress = no_progress,
-) -> Study:
+) -> Stepping[Study]:
     """Let k random pairs of blocks change places, ``draws`` times for each k in ``counts``.
 
     A pair is drawn from all pairs of one stage that keep the stream's shape. Raises InputError where there is none.
@@ -213,7 +216,7 @@ def random_swaps(
     )
     intact = [network.gates_without([])] * len(orders)
     tau = np.array([stats.kendalltau(own, order).statistic for order in orders])
-    swept = sweep_of(
+    swept = yield from sweep_of.steps(
         network, preprocessing, images, titles, intact, [order.tolist() for order in orders], progress=progress
     )
     return Study(REORDER, tau, np.repeat(np.array(counts, np.int64), draws), swept)

@@ -20,13 +20,13 @@ from torch.nn.grad import conv2d_input
 from ..errors import InputError
 from ..networks.adapt import AdaptedBlock
 from ..networks.blocks import Block, Gate, PlainBlock, PreactivationBlock, add
-from ..networks.device import in_batches
 from ..networks.exactness import exactly, is_convolution, require_settled, rounding
 from ..networks.network import ResidualNetwork, stage_of
 from ..networks.seeds import Seeded
 from ..progress import Progress, no_progress
 from .loss import finite, labels_of, loss_gradient
 from .plan import Plan
+from .stepwise import Stepping, in_batches, share_of, stepwise
 from .trace import gradients_of, image_norms, with_gradient
 
 __all__ = [
@@ -195,6 +195,7 @@ def largest_path_share(paths: Sequence[int], sampled: np.ndarray) -> float:
     return float(np.nanmax(shares)) if np.isfinite(shares).any() else float("nan")
 
 
+@stepwise
 def gradient_by_length(
     network: ResidualNetwork,
     images: Tensor,
@@ -203,7 +204,7 @@ def gradient_by_length(
     batch_size: int = BATCH_SIZE,
     progress: Progress = no_progress,
     stage: str | None = None,
-) -> GradientByLength:
+) -> Stepping[GradientByLength]:
     """Sum the gradients of all paths of each length, exactly, without walking through the 2^n paths.
 
     One gradient is kept for each number k of branches taken so far, from the loss down; through a block with branch F
@@ -220,19 +221,19 @@ def gradient_by_length(
     blocks = blocks_of(network, stage)
     count = len(blocks)
 
-    def compute(part: slice) -> tuple[Tensor, Tensor, Tensor]:
+    def compute(part: slice) -> Stepping[tuple[Tensor, Tensor, Tensor]]:
         streams, gradients, size = stream_gradients(network, images[part], labels[part], gates, blocks)
         kept = gradients[-1][None]
         pulls = block_pulls(network, streams, gates, blocks)
         for done, (stream, pair) in enumerate(zip(reversed(streams[:-1]), pulls, strict=True), start=1):
             kept = advance(kept, stream, *pair)
             progress(part.start * count + done * (part.stop - part.start), len(images) * count)
+            yield done / count
         kept_norms = image_norms(kept, 2).T * size[:, None]
         return kept_norms.cpu(), *off_by(kept, gradients[0])
 
-    for _, (part_norms, part_errors, part_wholes) in in_batches(
-        compute, len(images), images_at_once(network, images, batch_size)
-    ):
+    found = yield from in_batches(compute, len(images), images_at_once(network, images, batch_size))
+    for _, (part_norms, part_errors, part_wholes) in found:
         norms.append(part_norms)
         errors.append(part_errors)
         wholes.append(part_wholes)
@@ -261,6 +262,7 @@ def add_up(errors: Tensor, wholes: Tensor, tolerance: float) -> float:
     return relative
 
 
+@stepwise
 def sampled_path_norms(
     network: ResidualNetwork,
     images: Tensor,
@@ -268,7 +270,7 @@ def sampled_path_norms(
     samples: int = 5,
     seed: int = 0,
     batch_size: int = BATCH_SIZE,
-) -> np.ndarray:
+) -> Stepping[np.ndarray]:
     """The gradient norm of single paths, sampled as Veit et al. did (section 4.3): (n + 1, samples).
 
     For each length k and sample, k of the n blocks are drawn at random; the gradient goes through the branches of those
@@ -286,32 +288,38 @@ def sampled_path_norms(
     paths = torch.from_numpy(takes_branch)
     at_once = paths_at_once(network, images)
 
-    def compute(part: slice) -> Tensor:
+    def compute(part: slice) -> Stepping[Tensor]:
         streams, gradients, size = stream_gradients(network, images[part], labels[part])
         portions = paths.split(max(1, at_once // len(gradients[-1])))
-        found = (path_gradients(network, streams, gradients, portion) for portion in portions)
-        return torch.cat([image_norms(each, 2) * size for each in found])
+        found: list[Tensor] = []
+        for portion in portions:
+            steps = path_gradients.steps(network, streams, gradients, portion)
+            each = yield from share_of(steps, len(found), len(portions))
+            found.append(image_norms(each, 2) * size)
+        return torch.cat(found)
 
-    norms = torch.cat(
-        [each for _, each in in_batches(compute, len(images), images_at_once(network, images, batch_size))], 1
-    )
+    of_parts = yield from in_batches(compute, len(images), images_at_once(network, images, batch_size))
+    norms = torch.cat([each for _, each in of_parts], 1)
     result = np.full((count + 1, samples), np.nan)
     result[lengths[::samples]] = norms.mean(1).cpu().numpy().reshape(-1, samples)
     return result
 
 
+@stepwise
 def path_gradients(
     network: ResidualNetwork,
     streams: list[Tensor],
     true: Sequence[Tensor],
     takes_branch: Tensor,
     gates: list[float] | None = None,
-) -> Tensor:
+) -> Stepping[Tensor]:
     """What comes back along each path alone to the first block's input: ``takes_branch`` (paths, blocks), a tensor of
     bools -> (paths, images, channels, height, width). ``streams`` and ``true``: of ``stream_gradients``."""
     gradients = true[-1][None].expand(len(takes_branch), *true[-1].shape)
     pulls = checked_pulls(block_pulls(network, streams, gates), true)
-    for branch, (through_shortcut, through_branch) in zip(takes_branch.T.flip(0), pulls, strict=True):
+    for done, (branch, (through_shortcut, through_branch)) in enumerate(
+        zip(takes_branch.T.flip(0), pulls, strict=True), start=1
+    ):
         parts = [
             pull(gradients[rows])
             for rows, pull in ((branch, through_branch), (~branch, through_shortcut))
@@ -319,6 +327,7 @@ def path_gradients(
         ]
         order = torch.cat([branch.nonzero(), (~branch).nonzero()]).flatten()
         gradients = torch.cat(parts)[order.argsort()]
+        yield done / len(streams)
     return gradients
 
 

@@ -27,6 +27,7 @@ from .paths import (
     zeros_like_stream,
 )
 from .plan import Plan
+from .stepwise import Stepping, stepwise
 from .trace import image_norms
 
 __all__ = ["MOST_BLOCKS", "PLAN", "WIDTH", "StrongestPaths", "path_gradient", "recall", "strongest_paths"]
@@ -68,9 +69,10 @@ class PathGradient:
     share: float
 
 
+@stepwise
 def strongest_paths(
     network: ResidualNetwork, image: Tensor, label: Tensor, gates: list[float] | None = None, width: int = WIDTH
-) -> StrongestPaths:
+) -> Stepping[StrongestPaths]:
     """Search for the strongest paths of one normalised image (1, channels, height, width) with its label (1,).
 
     A beam search: partial paths grow from the loss down; at each block the gradient of each goes on through the shortcut
@@ -99,6 +101,7 @@ def strongest_paths(
         order = carrying.argsort(descending=True, stable=True)[: min(width, max(1, int(norms.count_nonzero())))]
         kept = grown[order]
         takes_branch = torch.cat([(order < count)[:, None], takes_branch[order % count]], 1)
+        yield takes_branch.shape[1] / len(network.blocks)
     return StrongestPaths(takes_branch.cpu().numpy(), (norms[order] * size).cpu().numpy(), shares[order].cpu().numpy())
 
 

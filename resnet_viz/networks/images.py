@@ -144,6 +144,11 @@ class ImageSet:
         labels = b"" if self.labels is None else self.labels.numpy().tobytes()
         return hashlib.sha256(self.pixels.contiguous().numpy().tobytes() + labels).hexdigest()
 
+    @cached_property
+    def name(self) -> str:
+        """SHA-256 of all that it holds, title and names included."""
+        return hashlib.sha256("\n".join([self.digest, self.title, *self.names]).encode()).hexdigest()
+
     def subset(self, indices: list[int]) -> "ImageSet":
         """The images at ``indices``, in that order."""
         labels = None if self.labels is None else self.labels[indices]

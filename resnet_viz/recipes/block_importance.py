@@ -11,6 +11,7 @@ import torch
 from ..engine.kept import kept
 from ..experiments import attribution, deletion
 from ..experiments.attribution import IMAGES, MOST_BLOCKS, PERMUTATIONS, Importance
+from ..experiments.stepwise import Stepping, Stepwise, share_of
 from ..figures import importance as figures
 from ..figures.bars import relative_bars
 from ..figures.palette import LIGHT
@@ -24,7 +25,7 @@ from .verdict import batch
 
 __all__ = ["agreement", "importance", "most_harmed", "shapley_values"]
 
-Tasks: TypeAlias = Sequence[Callable[[], Any]]
+Tasks: TypeAlias = Sequence[Callable[[], Stepping[Any]]]
 MEASURES = {
     "deletion, nats": attribution.true_deletion,
     "first order, nats": attribution.first_order,
@@ -32,7 +33,6 @@ MEASURES = {
 }
 DELETION, SHAPLEY = "deletion, nats", "Shapley value, nats"
 AT_ONCE = 40_000  # pixels: fifty small images, or a large one
-PART = 500  # of the set, for one block
 PICTURES = 8
 ERRORS = "± one standard error"
 OF_SHAPLEY = r"\varphi_i = \mathrm{E}_\pi [L(\pi \text{ before } i) - L(\pi \text{ up to } i)]"
@@ -70,7 +70,7 @@ def importance(subject: Subject, *beside: Subject, block: str = "", shapley: boo
     of_beside = {f"in {each.title}, nats": tasks(attribution.true_deletion, each, batches(subject)) for each in beside}
     found = yield from results(subject, measurements(subject, shapley, seed) | of_beside)
     deleted = {title: found.pop(title) for title in of_beside}
-    title, says = kept(figures.importance_sentences, blocks, found, quick=True)
+    title, says = kept(figures.importance_sentences, blocks, found)
     for each, values in zip(beside, deleted.values(), strict=True):
         says += f" {each.title} without {name}: {values.mean[blocks.index(name)]:+.2f} nats."
     return Shown(
@@ -105,10 +105,11 @@ def agreement(subject: Subject, shapley: bool = False, seed: int = 0) -> Steps:
 @recipe("Add Shapley values")
 def shapley_values(subject: Subject, seed: int = 0) -> Steps:
     """The Shapley value of each block; until it is known, of some of the images, or over some of the permutations."""
-    todo, done, exact = shapley_tasks(subject, seed), [], is_exact(subject)
+    todo, exact = shapley_tasks(subject, seed), is_exact(subject)
+    done: list[Any] = []
     together, what = (1, "parts of the images") if exact else (len(todo) // PERMUTATIONS, "permutations")
     for task in todo:
-        done.append(task())
+        done.append((yield from share_of(task(), len(done), len(todo))))
         yield len(done) / len(todo)
         if len(done) % together == 0:
             found = {SHAPLEY: combined(subject, done)}
@@ -136,12 +137,12 @@ def most_harmed(subject: Subject, block: str = "") -> Steps:
     title = f"The images that {name} matters most for"
     if images.labels is None:
         return Shown(title=title, says=NO_LOSS.format(title=images.title))
-    both, rises, parts = [subject.intact, gates_without(subject.blocks, [name])], [], images.parts(PART)
-    for part in parts:
-        before, after = (measures.over_set(deletion.loss_of_each, subject.loaded, part, [gates])[0] for gates in both)
-        rises.append(after - before)
-        yield len(rises) / len(parts)
-    rise = np.concatenate(rises)
+    both, loaded = [subject.intact, tuple(gates_without(subject.blocks, [name]))], subject.loaded
+    parts = measures.parts_for(loaded, images, 1)
+    asked = [measures.set_in_steps(deletion.loss_of_each, loaded, part, [gates]) for gates in both for part in parts]
+    losses = yield from measures.one_after_the_other(asked)
+    before, after = np.concatenate([each[0] for each in losses]).reshape(2, -1)
+    rise = after - before
     worst = map(int, np.argsort(-rise, kind="stable")[:PICTURES])
     captions = {index: f"{images.names[index].split(',')[0]}: {rise[index]:+.1f} nats" for index in worst}
     return Shown(
@@ -160,10 +161,10 @@ def batches(subject: Subject) -> list[ImageSet]:
     return labelled.parts(max(1, AT_ONCE // sample.pixels[0, 0].numel()))
 
 
-def tasks(compute: Callable[..., Any], subject: Subject, parts: Iterable[ImageSet], *given: int) -> Tasks:
+def tasks(compute: Stepwise[..., Any], subject: Subject, parts: Iterable[ImageSet], *given: int) -> Tasks:
     """What there is to compute for a measure, part by part."""
     return [
-        partial(measures.over_batch, compute, subject.loaded, part, deletion.known(part.labels).tolist(), *given)
+        partial(measures.batch_in_steps, compute, subject.loaded, part, deletion.known(part.labels).tolist(), *given)
         for part in parts
     ]
 
@@ -193,9 +194,9 @@ def results(subject: Subject, todo: Mapping[str, Tasks]) -> Generator[float, Non
     """What comes of it, by title; yields how much is done."""
     done: dict[str, list[Any]] = {title: [] for title in todo}
     every = [(title, task) for title, tasks in todo.items() for task in tasks]
-    for number, (title, task) in enumerate(every, start=1):
-        done[title].append(task())
-        yield number / len(every)
+    for number, (title, task) in enumerate(every):
+        done[title].append((yield from share_of(task(), number, len(every))))
+        yield (number + 1) / len(every)
     return {title: combined(subject, parts) for title, parts in done.items()}
 
 

@@ -19,7 +19,7 @@ from .verdict import CHANCE, CONTROL, IMAGES, RESIDUAL, bootstrapped, lesion_set
 
 __all__ = ["by_stop", "error_by_stop"]
 
-PART = 250  # images at once
+PASSES = 2  # for an image: what is left behind a stop are shortcuts
 STOPPED = r"g = (1, \dots, 1, 0, \dots, 0)"
 LIKELIEST = "The five classes that come out likeliest at some block."
 NOT_CALIBRATED = " The head was trained on the last stream only, so its earlier answers are not calibrated."
@@ -65,7 +65,7 @@ def error_by_stop(*subjects: Subject) -> Steps:
     if images.labels is None:
         return Shown(says=NO_LABELS.format(title=images.title))
     networks = [each.loaded for each in subjects]
-    swept = yield from measures.swept_in_parts(early_stop.stop_everywhere, networks, images.parts(PART))
+    swept = yield from measures.swept_in_parts(early_stop.stop_everywhere, networks, images, PASSES)
     rows = rows_of(subjects, swept)
     says = "  \n".join(f"**{name}**: {figures.stop_sentence(swept)}" for name, swept, _ in rows)
     return Shown(

@@ -5,10 +5,11 @@ from dataclasses import dataclass, replace
 from functools import partial
 from itertools import product
 
-from ..engine.kept import kept
+from ..engine.kept import kept_in_steps
 from ..errors import InputError
 from ..experiments import trace
 from ..experiments.deletion import known
+from ..experiments.stepwise import Stepping, share_of
 from ..experiments.trace import Trace
 from ..figures import gradients as figures
 from ..figures.bars import log_bars
@@ -94,12 +95,13 @@ def untrained(
     ``seed``: of the initial weights; ``images``: as in ``at_block``. Raises InputError for another gradient.
     """
     entries = [each for each in (subject.entry, counterpart(subject.entry)) if each]
-    rows = []
-    for batch_norm, entry in product((True, False), entries):
+    rows, kinds = [], list(product((True, False), entries))
+    for batch_norm, entry in kinds:
         network = subject.beside(measures.named(entry, seed, batch_norm))
         name = f"{'plain' if network.is_plain else 'residual'} with{'' if batch_norm else 'out'} BN"
         rows.append(Row(network, name, crosses=not batch_norm))
-    shown = yield from along_blocks(subject, rows, images, gradient, relative)
+        yield len(rows) / (2 * len(kinds))
+    shown = yield from share_of(along_blocks(subject, rows, images, gradient, relative), 1, 2)
     title, facts = "Untrained: what the first training step would see", (*shown.facts, f"**untrained**, seed {seed}")
     return replace(shown, title=title, caption=WITHOUT_BATCH_NORM, facts=facts)
 
@@ -114,7 +116,8 @@ def growth(seed: int = 0) -> Steps:
     images = measures.images(trainable(*entries[0])).limit(BATCH)
     times: list[float] = []
     for kind, depth in entries:
-        times.append(kept(growth_of, trainable(kind, depth), seed, images))
+        grown = kept_in_steps(growth_of, trainable(kind, depth), seed, images)
+        times.append((yield from share_of(grown, len(times), len(entries))))
         yield len(times) / len(entries)
     found = {
         "residual": dict(zip(DEPTHS, times[: len(DEPTHS)], strict=True)),
@@ -132,9 +135,10 @@ def growth(seed: int = 0) -> Steps:
     )
 
 
-def growth_of(entry: Entry, seed: int, images: ImageSet) -> float:
+def growth_of(entry: Entry, seed: int, images: ImageSet) -> Stepping[float]:
     """The growth in one untrained network, over labelled images."""
     loaded = zoo.load(entry, untrained=seed)  # not kept: it is needed once
+    yield 0.5
     norms = trace.stream_gradient_norms(loaded.network, loaded.inputs(images), known(images.labels))
     return norms[0] / norms[-1]
 

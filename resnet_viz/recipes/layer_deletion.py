@@ -1,5 +1,6 @@
 """What happens when a block is deleted? One image, a labelled set, and every block in turn; another network beside it."""
 
+from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
@@ -8,6 +9,7 @@ from ..experiments import calibration, deletion, image_attribution
 from ..experiments.image_attribution import stage_ends
 from ..experiments.lesion_studies import PLANS, SINGLE, Study, single_deletions
 from ..experiments.paths import is_plain
+from ..experiments.stepwise import Stepping
 from ..figures import deletion as figures
 from ..figures import image_attribution as attribution
 from ..figures.bars import relative_bars
@@ -15,6 +17,7 @@ from ..figures.importance import calibration_sentence, reliability_diagram
 from ..figures.palette import LIGHT
 from ..findings import Answer, Measurement, Question
 from ..networks.datasets import FASHION_MNIST
+from ..networks.images import ImageSet
 from ..networks.zoo import NETWORKS
 from . import measures
 from .shown import BOTH, MEASURED, Shown, Steps, beside_sentence, pictures_of, recipe, rows_of, sources
@@ -32,7 +35,6 @@ __all__ = [
     "sweep",
 ]
 
-PARTS = 20  # of the images: a click in the middle of it, and whoever waits for a turn, costs at most one of them
 PICTURES = 12
 SOFTMAX = r"p_c = e^{z_c} / \sum_j e^{z_j}"
 GATED = r"y = x + g\,F(x)\text{; plain: }y = g\,F(x) + (1 - g)\,x"
@@ -80,7 +82,7 @@ def set_error(*subjects: Subject) -> Steps:
     """The error of the set in each network, before and after; until that is known, of the first images."""
     subject, images = subjects[0], subjects[0].images
     if images.labels is None:
-        lesion = measures.lesion(subject.loaded, images, subject.gates)
+        lesion = yield from measures.lesion_in_steps(subject.loaded, images, subject.gates)
         return Shown(
             title=f"{lesion.changed_pct:.0f} % of predictions change",
             caption=NO_LABELS.format(title=images.title),
@@ -88,13 +90,13 @@ def set_error(*subjects: Subject) -> Steps:
         )
     first = images.limit(measures.FIRST_IMAGES)
     if len(first) < len(images):
-        lesions = [measures.lesion(each.loaded, first, each.gates) for each in subjects]
+        lesions = yield from lesions_of(subjects, first)
         yield Shown(
             title=figures.set_sentence(lesions[0]),
             draw=partial(figures.error_bars, rows_of(subjects, lesions)),
             facts=(MEASURED, f"{first.title}, the others follow", "Wilson 95 %"),
         )
-    lesions = [measures.lesion(each.loaded, images, each.gates) for each in subjects]
+    lesions = yield from lesions_of(subjects, images)
     return Shown(
         title=figures.set_sentence(lesions[0]),
         draw=partial(figures.error_bars, rows_of(subjects, lesions)),
@@ -105,6 +107,12 @@ def set_error(*subjects: Subject) -> Steps:
         facts=(MEASURED, f"{len(images):,} images", "Wilson 95 %"),
         sources=sources(subjects, images),
     )
+
+
+def lesions_of(subjects: Sequence[Subject], images: ImageSet) -> Stepping[list[deletion.Lesion]]:
+    """What the lesion does to a set in each network."""
+    steps = [measures.lesion_in_steps(each.loaded, images, each.gates) for each in subjects]
+    return (yield from measures.one_after_the_other(steps))
 
 
 @recipe()
@@ -165,8 +173,7 @@ def grad_cam(subject: Subject, block: str = "") -> Shown:
     seen, label = subject.image, subject.label
     maps = {
         name: [
-            measures.over_set(image_attribution.grad_cam, subject.loaded, seen, label, gates, name, quick=True)
-            for gates in both
+            measures.over_set(image_attribution.grad_cam, subject.loaded, seen, label, gates, name) for gates in both
         ]
         for name in stage_ends(subject.blocks, block)
     }
@@ -215,8 +222,9 @@ def integrated_gradients(subject: Subject) -> Steps:
 def sweep(*subjects: Subject) -> Steps:
     """The error of the set with each block deleted in turn, in each network."""
     images = subjects[0].images
-    parts = [images.subset(list(range(first, len(images), PARTS))) for first in range(min(PARTS, len(images)))]
-    swept = yield from measures.swept_in_parts(deletion.sweep, [each.loaded for each in subjects], parts)
+    passes = len(subjects[0].blocks) / 2  # what lies before a lesion is shared
+    networks = [each.loaded for each in subjects]
+    swept = yield from measures.swept_in_parts(deletion.sweep, networks, images, passes)
     rows = rows_of(subjects, swept)
     says = "  \n".join(f"**{title}**: {figures.sweep_sentence(each)}" for title, each, _ in rows)
     labelled = images.labels is not None

@@ -5,12 +5,13 @@ from functools import partial
 
 import numpy as np
 
-from ..engine.kept import kept, kept_in_steps
+from ..engine.kept import kept_in_steps
 from ..experiments import deepening, identity, race
 from ..experiments.deepening import BATCH, TRAINING_IMAGES, Difference
 from ..experiments.degradation import family, mean_train_error
 from ..experiments.identity import ARMS, LEARNING_RATES, TEST_IMAGES, Arm, Attempt, Stacks, train_stacks
 from ..experiments.race import DEEPENED, MOST_STEPS, bundled, samples
+from ..experiments.stepwise import Stepping, share_of
 from ..experiments.training import difference
 from ..figures.identity import depth_sentence, error_by_blocks, error_by_step, identity_sentence
 from ..figures.palette import LIGHT
@@ -131,12 +132,15 @@ def by_step(attempts: Sequence[Attempt], blocks: int, how: str) -> Shown:
 def containment(layers: int = 56) -> Steps:
     """What plain20 and itself deepened have in common. Raises InputError unless there is a plain network of so many layers."""
     subject, deep = Subject.of("fashion-plain20"), trainable("plain", layers)
-    differences, errors = [], []
+    differences: list[Difference] = []
+    errors: list[float] = []
     for live in (False, True):
-        differences.append(kept(logits_apart, subject.loaded, deep, live))
+        apart = kept_in_steps(logits_apart, subject.loaded, deep, live)
+        differences.append((yield from share_of(apart, len(differences), 4)))
         yield len(differences) / 4
     for row in (subject.entry, deep):
-        errors.append(kept(error_deepened, subject.loaded, row))
+        of_row = kept_in_steps(error_deepened, subject.loaded, row)
+        errors.append((yield from share_of(of_row, 2 + len(errors), 4)))
         yield (2 + len(errors)) / 4
     rows = "\n".join(
         f"| {name} | {row.in_eval:.1e} | {row.in_train:.1e} |"
@@ -151,14 +155,14 @@ def containment(layers: int = 56) -> Steps:
     )
 
 
-def logits_apart(shallow: LoadedNetwork, deep: Entry, live: bool) -> Difference:
+def logits_apart(shallow: LoadedNetwork, deep: Entry, live: bool) -> Stepping[Difference]:
     """What deepening a network changes."""
-    return deepening.logits_apart(shallow.network, deep, live=live)
+    return deepening.logits_apart.steps(shallow.network, deep, live=live)
 
 
-def error_deepened(shallow: LoadedNetwork, deep: Entry) -> float:
+def error_deepened(shallow: LoadedNetwork, deep: Entry) -> Stepping[float]:
     """The training error of a network that is deepened, %."""
-    return deepening.error_deepened(shallow.network, deep)
+    return deepening.error_deepened.steps(shallow.network, deep)
 
 
 def afresh(layers: int) -> str:

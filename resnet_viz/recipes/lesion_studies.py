@@ -18,6 +18,7 @@ from ..experiments.lesion_studies import (
     together,
 )
 from ..experiments.paths import is_plain
+from ..experiments.stepwise import share_of
 from ..figures.lesion_studies import errors_by_amount, study_sentences
 from ..figures.palette import LIGHT
 from ..findings import Answer, Measurement, Question
@@ -46,7 +47,6 @@ NO_PAIRS = "No two blocks of {title} have the same shape within a stage, so none
 MOST_DRAWS = 20
 DRAWS = 20  # of the report
 LARGEST_STEP, LARGEST_FALL = 1 / 3, 0.1  # of the whole rise, at most, where it is smooth
-AT_ONCE = 2500  # images times draws: about a second in a network of 56 layers; smaller parts cost a fifth more
 
 
 @recipe("Run the study")
@@ -65,17 +65,16 @@ def study(*subjects: Subject, kind: str = RANDOM, draws: int = 5, seed: int = 0)
     if kind == REORDER and not has_pairs(subject):
         return Shown(title="Nothing to swap", says=NO_PAIRS.format(title=subject.title))
     able = [each for each in subjects if kind == RANDOM or has_pairs(each)]
-    counts, parts = ten_counts(len(subject.blocks)), images.parts(AT_ONCE // draws)
+    counts = ten_counts(len(subject.blocks))
     studies: list[list[Study]] = [[] for _ in able]
-    done, last = 0, len(counts) * len(able) * len(parts)
+    done, last = 0, len(counts) * len(able)
     for number, count in enumerate(counts, start=1):
         for each, of_network in zip(able, studies, strict=True):
-            of_parts = []
-            for part in parts:
-                of_parts.append(measures.over_set(lesioned, each.loaded, part, [count], draws, seed))
-                done += 1
-                yield done / last
+            parts = measures.parts_for(each.loaded, images, draws)
+            drawn = [measures.set_in_steps(lesioned, each.loaded, part, [count], draws, seed) for part in parts]
+            of_parts = yield from share_of(measures.one_after_the_other(drawn), done, last)
             of_network.append(replace(of_parts[0], sweep=joined([each.sweep for each in of_parts])))
+            done += 1
         rows = rows_of(able, list(map(together, studies)))
         so_far = Shown(
             draw=partial(errors_by_amount, rows, subject.chance_pct),
@@ -99,7 +98,7 @@ def study(*subjects: Subject, kind: str = RANDOM, draws: int = 5, seed: int = 0)
 
 def has_pairs(subject: Subject) -> bool:
     """Whether blocks of the network can change places."""
-    return bool(measures.over_set(swappable_pairs, subject.loaded, subject.images, quick=True))
+    return bool(measures.over_set(swappable_pairs, subject.loaded, subject.images))
 
 
 def steps_interval(study: Study) -> tuple[tuple[float, float], tuple[float, float]]:

@@ -122,7 +122,7 @@ def raced(
 
 def recorded() -> tuple[Race, list[Record]]:
     """The race that came with the project, of the first seed."""
-    return kept(bundled, RECORDED, quick=True)[0]
+    return kept(bundled, RECORDED)[0]
 
 
 def trained(race: Race) -> Generator[float, None, list[Record]]:

@@ -1,9 +1,10 @@
 """What several recipes need of a network, each computed once: kept by content, in turn, and never changed afterwards."""
 
+import io
 import json
 import time
 from collections.abc import Callable, Generator, Iterable, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, TypeVar, cast
 
 import numpy as np
@@ -11,28 +12,28 @@ import torch
 from scipy.special import softmax
 from torch import Tensor
 
-from ..engine.kept import NETWORKS, digest_of, kept
-from ..engine.turns import in_turn
+from ..engine.kept import NETWORKS, digest_of, kept, key_of, steps_kept
+from ..engine.tickets import result
 from ..experiments import calibration, deletion
+from ..experiments.stepwise import Stepping, Stepwise, finished, share_of
 from ..networks import zoo
 from ..networks.description import Description, describe
 from ..networks.device import device
-from ..networks.images import ImageSet
+from ..networks.images import ImageSet, open_photo
 from ..networks.zoo import Entry, LoadedNetwork, NamedNetwork
 from ..places import CHECKPOINTS
 
 Result = TypeVar("Result")
 Gates = tuple[float, ...]
 FIRST_IMAGES = 200  # of a labelled set, shown at once: an error within seven points
+PART = 60e9  # multiply-adds: what is kept of a set at once, one to two seconds of a core
+LEAST = 75_000  # pixels: 95 small images or a large one; of fewer, each would take longer
 
 
 def network(entry: Entry, untrained: int | None = None, batch_norm: bool = True) -> LoadedNetwork:
     """A network that all share. Raises what ``zoo.load`` raises."""
     key = "network", digest_of(entry, untrained, batch_norm)
-    if (found := NETWORKS.find(key)) is None:
-        with in_turn("network"):
-            found = NETWORKS.get(key, lambda: zoo.load(entry, untrained=untrained, batch_norm=batch_norm))
-    return found
+    return NETWORKS.get(key, lambda: zoo.load(entry, untrained=untrained, batch_norm=batch_norm))
 
 
 def loaded(named: NamedNetwork) -> LoadedNetwork:
@@ -42,7 +43,7 @@ def loaded(named: NamedNetwork) -> LoadedNetwork:
 
 def named(entry: Entry, untrained: int | None = None, batch_norm: bool = True) -> NamedNetwork:
     """What is known of a network without having it. Raises what ``zoo.load`` raises."""
-    return kept(_named, entry, untrained, batch_norm)
+    return result(_named, entry, untrained, batch_norm)
 
 
 def _named(entry: Entry, untrained: int | None, batch_norm: bool) -> NamedNetwork:
@@ -61,9 +62,20 @@ def images_at(entry: Entry, _minute: float) -> ImageSet:
     return zoo.images_of(entry)
 
 
+def own_photo(entry: Entry, name: str, photo: bytes) -> Tensor:
+    """A visitor's own photo as a network sees it: uint8 (channels, crop, crop). Raises InputError if it is not one."""
+    return result(_own_photo, entry, name, photo)
+
+
+def _own_photo(entry: Entry, name: str, photo: bytes) -> Tensor:
+    file = io.BytesIO(photo)
+    file.name = name
+    return entry.preprocessing.fit(open_photo(file))
+
+
 def description_of_row(entry: Entry) -> Description:
     """Shapes, parameters and multiply-adds of each block of a network without weights."""
-    return kept(_description_of_row, entry)
+    return result(_description_of_row, entry)
 
 
 def _description_of_row(entry: Entry) -> Description:
@@ -72,7 +84,7 @@ def _description_of_row(entry: Entry) -> Description:
 
 def history(name: str) -> dict[str, Any] | None:
     """The training history that lies beside a bundled network's weights."""
-    return kept(_history, name, quick=True)
+    return kept(_history, name)
 
 
 def _history(name: str) -> dict[str, Any] | None:
@@ -80,11 +92,9 @@ def _history(name: str) -> dict[str, Any] | None:
     return json.loads(path.read_text()) if path.is_file() else None
 
 
-def over_set(
-    compute: Callable[..., Result], loaded: LoadedNetwork, images: ImageSet, *given: Any, quick: bool = False
-) -> Result:
+def over_set(compute: Callable[..., Result], loaded: LoadedNetwork, images: ImageSet, *given: Any) -> Result:
     """What an experiment measures over a set: ``compute(network, preprocessing, images, *given)``."""
-    return cast(Result, kept(_over_set, compute, loaded, images, *given, quick=quick))
+    return cast(Result, kept(_over_set, compute, loaded, images, *given))
 
 
 def _over_set(compute: Callable[..., Result], loaded: LoadedNetwork, images: ImageSet, *given: Any) -> Result:
@@ -97,11 +107,10 @@ def over_batch(
     images: ImageSet,
     labels: Sequence[int],
     *given: Any,
-    quick: bool = False,
 ) -> Result:
     """What an experiment measures over images that go through the network together, against a class each:
     ``compute(network, inputs, labels, *given)``."""
-    return cast(Result, kept(_over_batch, compute, loaded, images, tuple(labels), *given, quick=quick))
+    return cast(Result, kept(_over_batch, compute, loaded, images, tuple(labels), *given))
 
 
 def _over_batch(
@@ -110,36 +119,79 @@ def _over_batch(
     return compute(loaded.network, loaded.inputs(images), torch.tensor(labels, device=device()), *given)
 
 
-def over_image(
-    compute: Callable[..., Result], loaded: LoadedNetwork, image: ImageSet, *given: Any, quick: bool = False
-) -> Result:
+def over_image(compute: Callable[..., Result], loaded: LoadedNetwork, image: ImageSet, *given: Any) -> Result:
     """What an experiment finds in one image: ``compute(network, inputs, *given)``."""
-    return cast(Result, kept(_over_image, compute, loaded, image, *given, quick=quick))
+    return cast(Result, kept(_over_image, compute, loaded, image, *given))
 
 
 def _over_image(compute: Callable[..., Result], loaded: LoadedNetwork, image: ImageSet, *given: Any) -> Result:
     return compute(loaded.network, loaded.inputs(image), *given)
 
 
+def set_in_steps(
+    compute: Stepwise[..., Result], loaded: LoadedNetwork, images: ImageSet, *given: Any
+) -> Stepping[Result]:
+    """``over_set``, a step at a time."""
+    steps = partial(compute.steps, loaded.network, loaded.entry.preprocessing, images, *given)
+    return (yield from steps_kept(key_of(_over_set, compute, loaded, images, *given), steps))
+
+
+def batch_in_steps(
+    compute: Stepwise[..., Result], loaded: LoadedNetwork, images: ImageSet, labels: Sequence[int], *given: Any
+) -> Stepping[Result]:
+    """``over_batch``, a step at a time."""
+    key = key_of(_over_batch, compute, loaded, images, tuple(labels), *given)
+    targets = partial(torch.tensor, labels, device=device())
+    return (yield from steps_kept(key, lambda: compute.steps(loaded.network, loaded.inputs(images), targets(), *given)))
+
+
+def one_after_the_other(every: Sequence[Stepping[Result]]) -> Stepping[list[Result]]:
+    """What several measurements return, each taken in steps."""
+    found: list[Result] = []
+    for steps in every:
+        found.append((yield from share_of(steps, len(found), len(every))))
+        yield len(found) / len(every)  # also of what is found
+    return found
+
+
+def parts_for(loaded: LoadedNetwork, images: ImageSet, passes: float) -> list[ImageSet]:
+    """A set in the parts in which what takes so many forward passes for each image is kept: the same for all who measure it."""
+    least = LEAST // images.pixels[0, 0].numel()
+    size = max(1, least, int(PART / (kept(multiply_adds, loaded) * passes)))
+    if size > deletion.BATCH_SIZE:  # whole batches
+        return images.parts(size // deletion.BATCH_SIZE * deletion.BATCH_SIZE)
+    count = -(-len(images) // size)
+    return images.parts(-(-len(images) // count))
+
+
+def multiply_adds(loaded: LoadedNetwork) -> int:
+    """Of one image and forward pass."""
+    return describe(loaded.network, loaded.entry.preprocessing).macs
+
+
 def swept_in_parts(
-    compute: Callable[..., deletion.Sweep], networks: Sequence[LoadedNetwork], parts: Sequence[ImageSet]
-) -> Generator[float, None, list[deletion.Sweep]]:
-    """What a sweep measures over parts of a set, joined, in each network; yields how many of the parts are done."""
-    done = []
-    for part in parts:
-        done.append([over_set(compute, each, part) for each in networks])
-        yield len(done) / len(parts)
-    return [deletion.joined(of_network) for of_network in zip(*done, strict=True)]
+    compute: Stepwise[..., deletion.Sweep], networks: Sequence[LoadedNetwork], images: ImageSet, passes: float
+) -> Stepping[list[deletion.Sweep]]:
+    """What a sweep of so many forward passes for each image measures over a set in each network, part by part."""
+    return (yield from one_after_the_other([swept(compute, each, images, passes) for each in networks]))
+
+
+def swept(
+    compute: Stepwise[..., deletion.Sweep], loaded: LoadedNetwork, images: ImageSet, passes: float
+) -> Stepping[deletion.Sweep]:
+    """What a sweep measures in one network, the parts joined."""
+    parts = [set_in_steps(compute, loaded, part) for part in parts_for(loaded, images, passes)]
+    return deletion.joined((yield from one_after_the_other(parts)))
 
 
 def intact_streams(loaded: LoadedNetwork, image: ImageSet) -> list[Tensor]:
     """The streams that one image leaves in the intact network; nobody may write to them."""
-    return over_image(deletion.intact_streams, loaded, image, quick=True)
+    return over_image(deletion.intact_streams, loaded, image)
 
 
 def probabilities(loaded: LoadedNetwork, image: ImageSet, gates: Gates) -> np.ndarray:
     """Class probabilities of one image under gates, (classes,)."""
-    return kept(_probabilities, loaded, image, gates, quick=True)
+    return kept(_probabilities, loaded, image, gates)
 
 
 def _probabilities(loaded: LoadedNetwork, image: ImageSet, gates: Gates) -> np.ndarray:
@@ -147,20 +199,23 @@ def _probabilities(loaded: LoadedNetwork, image: ImageSet, gates: Gates) -> np.n
 
 
 def logits(loaded: LoadedNetwork, images: ImageSet, gates: Gates) -> np.ndarray:
-    """The logits of a set under gates, (images, classes): from one pass come its error, what flips, and its calibration.
+    """The logits of a set under gates, (images, classes): from one pass come its error, what flips, and its calibration."""
+    return finished(logits_in_steps(loaded, images, gates))
 
-    The first images, spread evenly, are a part of their own, since a page shows them at once.
-    """
+
+def logits_in_steps(loaded: LoadedNetwork, images: ImageSet, gates: Gates) -> Stepping[np.ndarray]:
+    """``logits``, a step at a time. The first images, spread evenly, are a part of their own, since a page shows them at once."""
     first = images.spread(FIRST_IMAGES)
-    order = [*first, *sorted(set(range(len(images))) - set(first))]
-    parts = [order[: len(first)], order[len(first) :]]
-    of_parts = [over_set(deletion.logits_of_each, loaded, images.subset(part), [gates])[0] for part in parts if part]
-    return np.concatenate(of_parts)[np.argsort(order)]
+    rest = sorted(set(range(len(images))) - set(first))
+    parts = [images.subset(first), *(parts_for(loaded, images.subset(rest), 1) if rest else [])]
+    steps = [set_in_steps(deletion.logits_of_each, loaded, part, [gates]) for part in parts]
+    of_parts = yield from one_after_the_other(steps)
+    return np.concatenate([part[0] for part in of_parts])[np.argsort([*first, *rest])]
 
 
 def predicted(named: NamedNetwork, images: ImageSet) -> tuple[int, ...]:
     """The classes that a network sees in images."""
-    return kept(_predicted, named, images)
+    return result(_predicted, named, images)
 
 
 def _predicted(named: NamedNetwork, images: ImageSet) -> tuple[int, ...]:
@@ -174,8 +229,14 @@ def predictions(loaded: LoadedNetwork, images: ImageSet, gates: Gates) -> np.nda
 
 def lesion(loaded: LoadedNetwork, images: ImageSet, gates: Gates) -> deletion.Lesion:
     """What gates do to a set."""
-    before, after = (predictions(loaded, images, each) for each in (loaded.intact, gates))
-    return deletion.Lesion(before, after, deletion.label_array(images))
+    return finished(lesion_in_steps(loaded, images, gates))
+
+
+def lesion_in_steps(loaded: LoadedNetwork, images: ImageSet, gates: Gates) -> Stepping[deletion.Lesion]:
+    """``lesion``, a step at a time."""
+    steps = [logits_in_steps(loaded, images, each) for each in (loaded.intact, gates)]
+    before, after = yield from one_after_the_other(steps)
+    return deletion.Lesion(before.argmax(1), after.argmax(1), deletion.label_array(images))
 
 
 def reliability(loaded: LoadedNetwork, images: ImageSet, gates: Gates) -> calibration.Reliability:
@@ -200,6 +261,7 @@ def trained(
             if len(records) == most:
                 break
             yield done / length
+            torch.set_num_threads(1)  # meanwhile something else may have been computed
     finally:
         torch.set_num_threads(threads)
     return records

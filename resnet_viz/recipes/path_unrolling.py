@@ -19,6 +19,7 @@ from ..experiments.paths import (
     joined,
     sampled_path_norms,
 )
+from ..experiments.stepwise import share_of
 from ..figures import paths as figures
 from ..figures.palette import LIGHT, power_of_two
 from ..findings import Answer, Measurement, Question
@@ -74,10 +75,9 @@ def share_by_length(subject: Subject, *beside: Subject, images: int = 1) -> Step
         says = NO_SHORTCUTS.format(network=subject.title, blocks=len(subject.blocks))
         return Shown(title="The whole gradient flows through one path", says=says)
     subjects, alone = [subject, *beside], one_by_one(subject, images)
-    done: list[GradientByLength] = []
-    for each, (image, label) in product(subjects, alone):
-        done.append(measures.over_batch(gradient_by_length, each.loaded, image, label))
-        yield len(done) / (len(subjects) * len(alone))
+    done = yield from measures.one_after_the_other(
+        [measures.batch_in_steps(gradient_by_length, each.loaded, *given) for each, given in product(subjects, alone)]
+    )
     exact, *others = [joined(done[start : start + len(alone)]) for start in range(0, len(done), len(alone))]
     drawn_beside = (beside[0].title, others[0]) if beside else None
     title, says = figures.length_sentences(exact)
@@ -106,14 +106,16 @@ def count_times_norm(subject: Subject, images: int = 1, samples: int = 5, seed: 
     """
     alone = one_by_one(subject, images)
     exact, norms = [], []
-    for image, label in alone:
-        exact.append(measures.over_batch(gradient_by_length, subject.loaded, image, label))
-        norms.append(measures.over_batch(sampled_path_norms, subject.loaded, image, label, samples, seed))
-        yield len(norms) / len(alone)
-    by_length, sampled, batch = joined(exact), np.mean(norms, 0), subject.batch(images)
+    for done, given in enumerate(alone):
+        by_length = measures.batch_in_steps(gradient_by_length, subject.loaded, *given)
+        exact.append((yield from share_of(by_length, 2 * done, 2 * len(alone))))
+        sampled = measures.batch_in_steps(sampled_path_norms, subject.loaded, *given, samples, seed)
+        norms.append((yield from share_of(sampled, 2 * done + 1, 2 * len(alone))))
+        yield (done + 1) / len(alone)
+    whole, mean, batch = joined(exact), np.mean(norms, 0), subject.batch(images)
     return Shown(
-        title=figures.product_sentence(by_length, sampled),
-        draw=partial(figures.count_times_norm, by_length, sampled),
+        title=figures.product_sentence(whole, mean),
+        draw=partial(figures.count_times_norm, whole, mean),
         formula=ONE_PATH,
         caption=CANCELLED,
         alt=THREE_PANELS,

@@ -7,10 +7,11 @@ from itertools import product
 import numpy as np
 from scipy import stats
 
-from ..engine.kept import kept
+from ..engine.kept import kept_in_steps
 from ..errors import InputError
 from ..experiments import deletion
-from ..experiments.shattered import DEPTHS, PAIRS, PARTS, PLAN, POINTS, SEEDS, Shattering, along_line, gradients_at
+from ..experiments.shattered import DEPTHS, PAIRS, PARTS, PLAN, POINTS, SEEDS, Shattering, gradients_at
+from ..experiments.stepwise import Stepping, finished, share_of
 from ..experiments.training import difference
 from ..figures import shattered as figures
 from ..figures.shattered import ByDepth, Line
@@ -56,6 +57,9 @@ def lines_in(subjects: Sequence[Subject], pair: ImageSet, label: int) -> Generat
     found = []
     for done, each in enumerate(subjects):
         parts = []
+        if not each.network.trained:  # it may have to be made
+            assert each.loaded
+            yield done / len(subjects)
         for part in range(PARTS):
             parts.append(measures.over_set(gradients_at, each.loaded, pair, label, part))
             yield (done * PARTS + part + 1) / (len(subjects) * PARTS)
@@ -109,7 +113,9 @@ def cosine_by_depth(seed: int = 0) -> Steps:
         entry = zoo.trainable("resnet" if kind == "residual" else "plain", depth)
         if weights != TRAINED or entry.weights:
             untrained = None if weights == TRAINED else seed
-            found.setdefault((weights, kind), {})[depth] = kept(mean_cosine, entry, untrained, weights != BARE)
+            found.setdefault((weights, kind), {})[depth] = yield from share_of(
+                kept_in_steps(cosine_in_steps, entry, untrained, weights != BARE), number - 1, len(asked)
+            )
         yield number / len(asked)
     lines = [
         ByDepth(
@@ -137,9 +143,21 @@ def cosine_by_depth(seed: int = 0) -> Steps:
 
 def mean_cosine(entry: Entry, untrained: int | None, batch_norm: bool, ends: tuple[int, int] = (0, IMAGE)) -> float:
     """Of one network, along the line between two bundled images, for the class of the first."""
+    return finished(cosine_in_steps(entry, untrained, batch_norm, ends))
+
+
+def cosine_in_steps(
+    entry: Entry, untrained: int | None, batch_norm: bool, ends: tuple[int, int] = (0, IMAGE)
+) -> Stepping[float]:
+    """``mean_cosine``, a step at a time."""
     loaded = zoo.load(entry, untrained=untrained, batch_norm=batch_norm)  # not kept: it is needed once
+    yield 0.5
     pair = measures.images(entry).subset(list(ends))
-    return along_line(loaded.network, entry.preprocessing, pair, int(deletion.known(pair.labels)[0])).mean
+    label, parts = int(deletion.known(pair.labels)[0]), []
+    for part in range(PARTS):
+        parts.append(gradients_at(loaded.network, entry.preprocessing, pair, label, part))
+        yield 0.5 + len(parts) / (2 * PARTS)
+    return Shattering(np.concatenate(parts)).mean
 
 
 def verdict() -> Answer:

@@ -6,7 +6,8 @@ from dataclasses import dataclass, is_dataclass, replace
 from functools import cached_property, partial, update_wrapper
 from typing import Any, TypeAlias, TypeVar, cast
 
-from ..engine.kept import RESULTS, key_of, timed
+from ..engine.kept import ANSWERS, key_of, timed
+from ..engine.tickets import result
 from ..errors import InputError
 from ..figures.bars import Bars
 from ..figures.palette import LIGHT, Palette
@@ -83,9 +84,12 @@ class Recipe:
         self.name = f"{compute.__module__.rpartition('.')[2]}.{compute.__name__}"
         update_wrapper(self, compute)
 
+    def __reduce__(self) -> str:
+        return self.compute.__name__  # a recipe travels by its name
+
     def __call__(self, *subjects: Subject, **settings: Any) -> Shown:
         """The answer. Raises InputError where the subjects have none."""
-        return last(self.steps(*subjects, **settings))
+        return result(self, *subjects, **settings)
 
     def live(self, records: Sequence[Any], **settings: Any) -> Shown:
         """The answer for a training that is under way, from what it has recorded so far, as the setting ``records``: it is not
@@ -95,7 +99,7 @@ class Recipe:
 
     def known(self, *subjects: Subject, **settings: Any) -> Shown | None:
         """The answer, if somebody has had it."""
-        return cast(Shown | None, RESULTS.find(key_of(self.compute, *subjects, **settings)))
+        return cast(Shown | None, ANSWERS.find(key_of(self, *subjects, **settings)))
 
     def steps(self, *subjects: Subject, **settings: Any) -> Steps:
         """How far it is, and what is known so far; returns the answer."""
@@ -116,7 +120,8 @@ class Recipe:
             if made is not step:
                 yield finished(step) if isinstance(step, Shown) else step
         answer = finished(made)
-        return RESULTS.get(key_of(self.compute, *subjects, **settings), lambda: answer)
+        ANSWERS.put(key_of(self, *subjects, **settings), answer)
+        return answer
 
     def _finished(
         self, spent: Sequence[float], subjects: Sequence[Subject], settings: Mapping[str, Any], shown: Shown

@@ -64,7 +64,7 @@ def wiring(subject: Subject, block: str = "") -> Shown:
     first = part.kind.startswith("pre") and part.name == subject.blocks[0]
     return Shown(
         title=f"Inside {part.name}: a {part.kind} block",
-        draw=partial(diagram.block_wiring, part, kept(layers_inside, subject.loaded, part, quick=True)),
+        draw=partial(diagram.block_wiring, part, kept(layers_inside, subject.loaded, part)),
         caption=f"{shortcut_reason(part)} · {part.params:,} parameters · {part.macs / 1e6:.2f} M multiply-adds for one image"
         + FIRST_PREACTIVATION * first,
         alt=f"The layers of {part.name} and its shortcut.",
@@ -78,7 +78,7 @@ def maps(subject: Subject, block: str = "", tensor: str = "stream_out") -> Shown
     """What the image looks like inside a block (the last): 'stream_in', 'branch', 'shortcut' or 'stream_out'. In a plain block
     the shortcut has no figure. Raises InputError for a block or tensor that does not exist."""
     part, title = part_of(subject, block), TENSORS[one_of("tensor", TENSORS, tensor)]
-    inside = measures.over_image(trace.block_maps, subject.loaded, subject.image, part.name, quick=True)
+    inside = measures.over_image(trace.block_maps, subject.loaded, subject.image, part.name)
     values = getattr(inside, tensor)
     after = "" if part.kind.startswith("preactivation") else ", after a ReLU,"
     summed = LOST if part.shortcut == "none" else f"The sum of branch and shortcut{after} is the stream out."

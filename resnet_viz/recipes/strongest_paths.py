@@ -2,10 +2,13 @@
 
 from collections.abc import Sequence
 from functools import partial
+from itertools import compress
 
 import numpy as np
 from scipy import stats
 
+from ..engine.tickets import result
+from ..experiments.stepwise import Stepping, finished, share_of
 from ..experiments.strongest_paths import (
     MOST_BLOCKS,
     PLAN,
@@ -58,7 +61,7 @@ def strongest(subject: Subject, *beside: Subject, branches: tuple[str, ...] = ()
     chosen, blocks = takes_branch(subject, branches), subject.blocks
     few = len(blocks) <= MOST_BLOCKS and not subject.is_plain
     steps = 1 + few + len(beside)
-    found = search(subject)
+    found = yield from share_of(search(subject), 0, steps)
     yield 1 / steps
     lengths, shares = found.takes_branch.sum(1), 100 * found.shares
     if subject.is_plain:
@@ -75,7 +78,7 @@ def strongest(subject: Subject, *beside: Subject, branches: tuple[str, ...] = ()
         else:
             says += NOT_PROVEN
     for number, each in enumerate(beside, start=2 + few):
-        there = search(each)
+        there = yield from share_of(search(each), number - 1, steps)
         yield number / steps
         length, share = there.takes_branch[0].sum(), 100 * there.shares[0]
         says += f" Beside it {each.title}: the strongest takes {length} branches, its share is {share:.2f} %."
@@ -101,7 +104,7 @@ def path_picture(subject: Subject, branches: tuple[str, ...] = ()) -> Shown:
     """The gradient along one path, as a picture on the image; ``branches`` as in ``strongest``."""
     chosen = takes_branch(subject, branches)
     path = measures.over_batch(path_gradient, subject.loaded, subject.image, [subject.label], chosen)
-    row = row_of(search(subject), chosen)
+    row = row_of(finished(search(subject)), chosen)
     by_stage = branches_by_stage(np.array(chosen), subject.blocks)
     rank = f"rank {row + 1} of those found" if row >= 0 else "not among the strongest found"
     length = f"{sum(chosen)} branch{'' if sum(chosen) == 1 else 'es'}"
@@ -117,15 +120,18 @@ def path_picture(subject: Subject, branches: tuple[str, ...] = ()) -> Shown:
     )
 
 
-def search(subject: Subject) -> StrongestPaths:
+def search(subject: Subject) -> Stepping[StrongestPaths]:
     """The strongest paths that are found for the image."""
-    return measures.over_batch(strongest_paths, subject.loaded, subject.image, [subject.label])
+    return measures.batch_in_steps(strongest_paths, subject.loaded, subject.image, [subject.label])
 
 
-def branches_of(subject: Subject, row: int) -> list[str]:
-    """The blocks whose branch a path that was found takes; row 0 is the strongest."""
-    taken = search(subject).takes_branch[row]
-    return [block for block, branch in zip(subject.blocks, taken, strict=True) if branch]
+def branches_of(subject: Subject) -> list[list[str]]:
+    """The blocks whose branch each path takes that was found, the strongest first."""
+    return result(_branches_of, subject)
+
+
+def _branches_of(subject: Subject) -> list[list[str]]:
+    return [list(compress(subject.blocks, taken)) for taken in finished(search(subject)).takes_branch]
 
 
 def takes_branch(subject: Subject, branches: Sequence[str]) -> tuple[bool, ...]:

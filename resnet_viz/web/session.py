@@ -7,6 +7,8 @@ from typing import Any, cast
 
 import streamlit as st
 
+from ..engine.kept import Key
+from ..engine.tickets import Ticket
 from ..figures.palette import DARK, LIGHT, Palette
 from ..jobs.runs import Runs, start_worker
 from ..networks.zoo import Entry
@@ -78,12 +80,29 @@ class Visit:
 
 
 @dataclass
+class Asked:
+    """What a visitor has asked for and not seen yet. ``drawn_by``: the part of the page that draws the answer, None for all of
+    it; ``shown``: whether it has been; ``bar``: the part that shows how far it is, next after ``next_bar``, and that has shown
+    ``seen``."""
+
+    key: Key
+    ticket: Ticket
+    since: float = field(default_factory=time.monotonic)
+    drawn_by: str | None = None
+    shown: bool = False
+    bar: str | None = None
+    next_bar: float = 0.0
+    seen: Any = None
+
+
+@dataclass
 class State:
     """What a session holds beside the values of its widgets. It outlives a change of page.
 
     ``page``, ``pages``: where the visitor is, and could be; ``visit``: what the sidebar has left; ``cards``: the answers on this
     page, by the key of their figure; ``notices``: sentences, and since when they are told; ``cancelled``: whether an
-    answer waits for a press, by its recipe; ``query_written_on``: the page whose address says what is chosen, None
+    answer waits for a press, by its recipe; ``tickets``: what is on its way, ``asked``: what this run has asked for, for which
+    it may wait until ``wait_until``; ``faults``: sentences on what could not be shown, with the card that tells each; ``whole_page_again``: whether a click in a card concerns more; ``query_written_on``: the page whose address says what is chosen, None
     where the next query is to be applied whatever it is.
     """
 
@@ -94,6 +113,11 @@ class State:
     cards: dict[str, Shown] = field(default_factory=dict)
     notices: dict[str, float] = field(default_factory=dict)
     cancelled: dict[str, bool] = field(default_factory=dict)
+    tickets: dict[Key, Asked] = field(default_factory=dict)
+    asked: set[Key] = field(default_factory=set)
+    faults: dict[str, str] = field(default_factory=dict)
+    wait_until: float = 0.0
+    whole_page_again: bool = False
     query_written_on: str | None = None
     lesson: Running | None = None
     recorded_lesson: Lesson = field(default_factory=Lesson)
@@ -112,6 +136,17 @@ def state() -> State:
     if "state" not in st.session_state:
         st.session_state["state"] = State()
     return cast(State, st.session_state["state"])
+
+
+class Patience:
+    """The seconds that a run waits for answers, all in all: until the app is ready, as long as it takes."""
+
+    seconds = 60.0
+
+
+def patience() -> float:
+    """The seconds that this run may still wait for answers."""
+    return max(0.0, state().wait_until - time.monotonic())
 
 
 def visit() -> Visit:

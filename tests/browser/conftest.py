@@ -155,9 +155,10 @@ def heading(page: Page, text: str) -> None:
 
 
 def finished(page: Page) -> None:
-    """Wait until the script has run through, and check that it showed no error."""
+    """Wait until the script has run through and nothing is on its way, and check that it showed no error."""
     page.wait_for_timeout(200)  # what was clicked last has to reach the server first
     expect(page.locator("[data-test-script-state='notRunning']")).to_have_count(1, timeout=SOON)
+    expect(page.locator(".on-its-way")).to_have_count(0, timeout=SOON)
     expect(page.locator("[data-testid='stException'], [role='dialog']")).to_have_count(0)
 
 

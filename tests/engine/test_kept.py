@@ -1,11 +1,10 @@
 """Results that all visitors share: computed once, told apart by content, bounded by bytes, and never changed."""
 
 import json
-import threading
 import time
 from collections.abc import Generator
-from dataclasses import replace
-from functools import partial
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 
 import numpy as np
 import pytest
@@ -13,8 +12,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from streamlit.testing.v1 import AppTest
 
-from resnet_viz.engine.kept import RESULTS, Store, digest_of, kept, kept_in_steps, size_of, timed
-from resnet_viz.engine.turns import TURNS, Waiting
+from resnet_viz.engine.folder import Folder
+from resnet_viz.engine.kept import RESULTS, Shared, Store, digest_of, kept, kept_in_steps, size_of, timed
 from resnet_viz.experiments import deletion
 from resnet_viz.figures.plot import Plot
 from resnet_viz.networks.images import ImageSet
@@ -22,100 +21,6 @@ from resnet_viz.networks.zoo import NETWORKS, load, local_entries
 from resnet_viz.places import CHECKPOINTS
 from resnet_viz.recipes import measures
 from resnet_viz.web.kit.drawing import drawn
-
-
-def test_what_eight_ask_for_at_once_is_computed_once() -> None:
-    store, computed, together = Store(1000), [], threading.Barrier(8)
-    release, answers = threading.Event(), []
-
-    def compute() -> str:
-        computed.append(1)
-        release.wait(10)
-        return "answer"
-
-    def ask() -> None:
-        together.wait(10)
-        answers.append(store.get(("f", b"1"), compute))
-
-    threads = [threading.Thread(target=ask) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    while not computed:
-        pass
-    release.set()
-    for thread in threads:
-        thread.join(10)
-    assert answers == ["answer"] * 8 and len(computed) == 1
-
-
-@pytest.mark.parametrize(("error", "again"), [(ValueError("no"), False), (KeyboardInterrupt(), True)])
-def test_a_failure_is_told_to_all_who_wait_but_an_interruption_is_nobody_elses(
-    error: BaseException, again: bool
-) -> None:
-    store, begun, fail = Store(1000), threading.Event(), threading.Event()
-    first: list[BaseException] = []
-    second: list[object] = []
-
-    def broken() -> str:
-        begun.set()
-        fail.wait(10)
-        raise error
-
-    def ask_first() -> None:
-        try:
-            store.get(("f", b"1"), broken)
-        except BaseException as raised:
-            first.append(raised)
-
-    def ask_second() -> None:
-        try:
-            second.append(store.get(("f", b"1"), lambda: "answer"))
-        except ValueError as raised:
-            second.append(raised)
-
-    threads = [threading.Thread(target=ask_first), threading.Thread(target=ask_second)]
-    threads[0].start()
-    assert begun.wait(10)
-    threads[1].start()
-    threads[1].join(0.2)  # it waits for the first
-    assert threads[1].is_alive()
-    fail.set()
-    for thread in threads:
-        thread.join(10)
-    assert first == [error] and second == (["answer"] if again else [error])
-    assert store.get(("f", b"1"), lambda: "answer") == "answer"  # a failure is not kept
-
-
-def test_a_visitor_who_goes_need_not_wait_for_what_another_computes(monkeypatch) -> None:
-    store, begun, release, left = Store(1000), threading.Event(), threading.Event(), threading.Event()
-
-    class Gone(BaseException):
-        pass
-
-    def leave_if_asked() -> None:
-        raise Gone
-
-    monkeypatch.setattr(Waiting, "leave_if_asked", staticmethod(leave_if_asked))
-
-    def compute() -> str:
-        begun.set()
-        release.wait(10)
-        return "answer"
-
-    def go() -> None:
-        try:
-            store.get(("f", b"1"), compute)
-        except Gone:
-            left.set()
-
-    computing = threading.Thread(target=store.get, args=(("f", b"1"), compute))
-    computing.start()
-    assert begun.wait(10)
-    threading.Thread(target=go).start()
-    assert left.wait(10) and computing.is_alive()
-    release.set()
-    computing.join(10)
-    assert store.find(("f", b"1")) == "answer"
 
 
 def test_the_store_holds_as_many_bytes_as_it_may() -> None:
@@ -206,36 +111,11 @@ def test_the_logits_of_a_set_are_those_of_one_pass_and_begin_with_the_first_imag
     first = images.limit(measures.FIRST_IMAGES)
     expected = deletion.logits_of_each(loaded.network, entry.preprocessing, images, [gates])[0]
     of_first = measures.logits(loaded, first, gates)
+    measures.parts_for(loaded, images, 1)  # what that needs to know is kept, too
     before = len(RESULTS._results)
     assert np.allclose(measures.logits(loaded, images, gates), expected, atol=1e-4)
     assert len(RESULTS._results) == before + 1, "of the first images they were known"
     assert np.allclose(expected[images.spread(measures.FIRST_IMAGES)], of_first, atol=1e-4)
-
-
-def slow(value: int) -> int:
-    return value
-
-
-def test_whoever_has_the_turn_does_not_wait_for_who_waits_for_it() -> None:
-    begun, asked = threading.Event(), threading.Event()
-    store, answers = Store(1000), []
-
-    def outside() -> None:  # computes something that needs the turn, which another thread has
-        def compute() -> str:
-            begun.set()
-            with TURNS.turn(0):
-                return "answer"
-
-        answers.append(store.get(("f", b"1"), compute))
-
-    with TURNS.turn(0):
-        thread = threading.Thread(target=outside)
-        thread.start()
-        assert begun.wait(10)
-        answers.append(store.get(("f", b"1"), lambda: "answer"))
-        asked.set()
-    thread.join(10)
-    assert answers == ["answer"] * 2 and asked.is_set()
 
 
 def test_what_is_computed_in_steps_is_kept_with_its_time() -> None:
@@ -252,11 +132,46 @@ def test_what_is_computed_in_steps_is_kept_with_its_time() -> None:
         next(kept_in_steps(double, 21))
 
 
-def test_what_was_kept_needs_no_turn() -> None:
-    assert kept(slow, 41) == 41
-    found: list[int] = []
-    with TURNS.turn(0):
-        thread = threading.Thread(target=lambda: found.append(kept(slow, 41)))
-        thread.start()
-        thread.join(10)
-    assert found == [41]
+def test_what_took_long_is_found_by_the_other_processes(monkeypatch, tmp_path) -> None:
+    monkeypatch.setattr(Shared, "folder", Folder(tmp_path, 10_000))
+    computed: list[int] = []
+
+    def square(number: int, seconds: float) -> int:
+        computed.append(number)
+        time.sleep(seconds)
+        return number**2
+
+    for number, seconds in ((3, 0.06), (4, 0.0)):
+        assert kept(square, number, seconds) == number**2
+    RESULTS.forget()  # as another process, which has computed nothing
+    for number, seconds in ((3, 0.06), (4, 0.0)):
+        assert kept(square, number, seconds) == number**2
+    assert computed == [3, 4, 4]
+    with timed() as spent:
+        kept(square, 3, 0.06)
+    assert sum(spent) >= 0.06, "the time that it took, not the time that it took to find"
+
+
+@dataclass(frozen=True)
+class Norms:
+    values: tuple[float, ...]
+
+    @cached_property
+    def largest(self) -> float:
+        return max(self.values)
+
+
+def test_values_that_are_being_worked_out_have_the_same_name() -> None:
+    """Another thread may be asking a value for what it keeps in itself."""
+
+    one, other = Norms((1.0, 2.0)), Norms((1.0, 2.0))
+    assert one.largest == 2
+    assert digest_of(one) == digest_of(other) != digest_of(Norms((1.0, 3.0)))
+
+
+def test_an_answer_about_images_is_anothers_if_they_have_other_names(image_set) -> None:
+    """The same picture, from two visitors' files."""
+    one = image_set.subset([0])
+    other = replace(one, names=("my cat.png",))
+    assert one.digest == other.digest and digest_of(one) != digest_of(other)
+    assert one.name != other.name

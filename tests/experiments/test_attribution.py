@@ -5,7 +5,7 @@ from itertools import permutations
 import numpy as np
 import pytest
 import torch
-from captum.attr import ShapleyValues
+from captum.attr import FeatureAblation, ShapleyValues, ShapleyValueSampling
 from scipy import stats
 from torch.nn import functional
 
@@ -24,7 +24,12 @@ def losses(network, images, labels, gates) -> torch.Tensor:
         return functional.cross_entropy(network(images, gates).double(), labels, reduction="none").cpu()
 
 
-def test_feature_ablation_is_true_deletion_exactly(network, images, labels, image_set):
+def loss_of_gates(network, images, labels):
+    """What Captum explains: gates (images, blocks), a row for each image -> each image's loss."""
+    return lambda gates: functional.cross_entropy(network(images, gates).double(), labels, reduction="none")
+
+
+def test_true_deletion_is_exact(network, images, labels, image_set):
     found = attribution.true_deletion(network, images, labels)
     intact = losses(network, images, labels, None)
     for index, name in enumerate(network.blocks):
@@ -63,8 +68,23 @@ def test_exact_shapley_values_are_the_average_over_all_orders(network, images, l
 def test_exact_shapley_values_are_captums(network, images, labels):
     gates = attribution.intact(network, images)
     with torch.no_grad():
-        falls = ShapleyValues(attribution.loss_of_gates(network, images, labels)).attribute(gates)
-    np.testing.assert_allclose(attribution.shapley_exact(network, images, labels).by_image, -falls, atol=1e-5)
+        falls = ShapleyValues(loss_of_gates(network, images, labels)).attribute(gates)
+    np.testing.assert_allclose(attribution.shapley_exact(network, images, labels).by_image, -falls.cpu(), atol=1e-5)
+
+
+def test_deletion_and_permutations_are_captums(network, images, labels):
+    gates, loss = attribution.intact(network, images), loss_of_gates(network, images, labels)
+    sampling = ShapleyValueSampling(loss)
+    generator = torch.Generator().manual_seed(3 * 100_000 + 2)
+    sampling.permutation_generator = lambda count, draws: (
+        torch.randperm(count, generator=generator).tolist() for _ in range(draws)
+    )
+    with torch.no_grad():
+        deleted = FeatureAblation(loss).attribute(gates)
+        drawn = sampling.attribute(gates, n_samples=1)
+    np.testing.assert_allclose(attribution.true_deletion(network, images, labels).by_image, -deleted.cpu(), atol=1e-5)
+    found = attribution.shapley_permutation(network, images, labels, 2, seed=3)
+    np.testing.assert_allclose(found, -drawn.cpu(), atol=1e-5)
 
 
 def test_exact_shapley_values_of_too_many_blocks_are_refused(image_set, images, labels):

@@ -57,7 +57,7 @@ def test_the_recipe_refuses_what_is_no_line(first: int, other: int) -> None:
 def test_the_recipe_walks_the_whole_line_and_says_how_far_it_is() -> None:
     subject = Subject.of("fashion-resnet20", untrained=1)
     steps = list(cosines.steps(subject, first=0, other=447))
-    assert steps == [(number + 1) / PARTS for number in range(PARTS)]
+    assert steps == [number / PARTS for number in range(PARTS + 1)], "the first makes the network"
     loaded = subject.loaded
     both = ImageSet("", torch.cat([subject.images.pixels[[0, 447]]]), None, ("a", "b"))
     expected = along_line(loaded.network, loaded.entry.preprocessing, both, 0).mean

@@ -34,8 +34,13 @@ def test_a_run_that_would_end_behind_the_network_begins_earlier() -> None:
 def test_each_of_several_images_is_a_step() -> None:
     subject = Subject.of("fashion-resnet20")
     eighths = [number / 8 for number in range(1, 9)]
-    assert list(path_unrolling.share_by_length.steps(subject, images=8)) == eighths
-    assert list(path_unrolling.count_times_norm.steps(subject, images=8, samples=2, seed=1)) == eighths
+    for steps in (
+        path_unrolling.share_by_length.steps(subject, images=8),
+        path_unrolling.count_times_norm.steps(subject, images=8, samples=2, seed=1),
+    ):
+        done = list(steps)
+        assert done == sorted(done) and set(eighths) <= set(done)
+        assert len(set(done)) >= 8 * len(subject.blocks), "each block is a step"
     shown, batch = path_unrolling.count_times_norm(subject, images=8, samples=2, seed=1), subject.batch(8)
     inputs = subject.loaded.inputs(batch)
     sampled = sampled_path_norms(subject.loaded.network, inputs, batch.labels.to(inputs.device), samples=2, seed=1)
@@ -50,7 +55,7 @@ def test_a_branch_that_does_not_exist_is_refused() -> None:
 
 def test_the_branches_of_the_strongest_path_are_those_of_rank_1() -> None:
     subject = Subject.of("fashion-resnet20")
-    best = strongest_paths.branches_of(subject, 0)
+    best = strongest_paths.branches_of(subject)[0]
     assert "(rank 1 of those found)" in strongest_paths.path_picture(subject, branches=tuple(best)).says
     bars = strongest_paths.strongest(subject).bars
     assert list(bars) == subject.blocks and max(share for share, _ in bars.values()) <= 1

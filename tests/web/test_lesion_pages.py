@@ -54,12 +54,15 @@ def test_a_network_without_blocks_to_swap_says_so() -> None:
 
 @pytest.mark.usefixtures("few_images")
 def test_a_study_shows_the_numbers_that_are_done_while_it_goes_on(monkeypatch) -> None:
-    monkeypatch.setattr(lesion_studies, "AT_ONCE", 20)  # ten images, so in three parts
+    monkeypatch.setattr(measures, "PART", 1.0)
+    monkeypatch.setattr(measures, "LEAST", 10 * 28 * 28)  # ten images, so in three parts
     subject, steps = Subject.of("fashion-resnet20"), []
     walk = lesion_studies.study.steps(subject, subject.beside("fashion-plain20"), draws=2, seed=5)
     answer = yield_all(walk, steps)
     shares, numbers = [step for step in steps if not isinstance(step, Shown)], len(ten_counts(9))
-    assert shares == pytest.approx(np.linspace(0, 1, numbers * 2 * 3 + 1)[1:])
+    parts = np.linspace(0, 1, numbers * 2 * 3 + 1)[1:]
+    assert shares == sorted(shares) and np.isclose(parts[:, None], shares).any(1).all()
+    assert len(np.unique(np.round(shares, 9))) == 3 * len(parts), "intact, and under each draw"
     first, *_, last = [step for step in steps if isinstance(step, Shown)]
     told = [f"{number} of {numbers} numbers so far" for number in (1, numbers - 1)]
     assert told[0] in first.facts and told[1] in last.facts
@@ -129,7 +132,9 @@ def test_permutations_in_parts_are_those_of_all_images_at_once(monkeypatch) -> N
     answer = yield_all(block_importance.shapley_values.steps(subject, seed=3), steps)
     settings = subject.loaded.network, subject.loaded.inputs(subject.images), subject.images.labels
     expected = [shapley_permutation(*settings, number, seed=3) for number in range(2)]
-    assert [step for step in steps if not isinstance(step, Shown)] == pytest.approx([n / 6 for n in range(1, 7)])
+    shares = [step for step in steps if not isinstance(step, Shown)]
+    assert shares == sorted(shares) and np.isclose(np.linspace(0, 1, 7)[:, None], shares).any(1).all()
+    assert len(shares) > 6 * len(subject.blocks), "each block that is added is a step"
     first, both = [traces_of(step)[0] for step in steps if isinstance(step, Shown)]
     assert first["y"] == pytest.approx(expected[0].mean(0), abs=1e-5)
     assert both["y"] == pytest.approx(shapley(expected).mean, abs=1e-5)

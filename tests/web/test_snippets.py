@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from resnet_viz.engine.kept import RESULTS
+from resnet_viz.engine.kept import ANSWERS, RESULTS
 from resnet_viz.experiments.identity import Stacks, train_stacks
 from resnet_viz.experiments.race import Race, Racing, samples
 from resnet_viz.recipes.learning_identity import trained_stacks
@@ -49,6 +49,7 @@ def test_the_python_under_each_figure_makes_its_numbers(page: str) -> None:
     cards = {key: shown for key, shown in app.session_state["state"].cards.items() if shown.python and shown.draw}
     assert cards.keys() == FIGURES[page]
     RESULTS.forget()  # what is made again is measured again
+    ANSWERS.forget()
     for key, shown in cards.items():
         made: dict = {}
         exec(compile(shown.python, key, "exec"), made)  # what a visitor copies

@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 from plotly.basedatatypes import BaseFigure
 
-from ...engine.kept import RESULTS, key_of
+from ...engine.kept import ANSWERS, key_of
 from ...figures.plot import Plot
 
 
@@ -39,4 +39,4 @@ def drawn(draw: partial[Plot]) -> tuple[str, int]:
         plot = draw()
         return plot.json(), plot.layout["height"]
 
-    return RESULTS.get(key_of(draw.func, *draw.args, **draw.keywords), made)
+    return ANSWERS.get(key_of(draw.func, *draw.args, **draw.keywords), made)

@@ -64,4 +64,4 @@ def gallery(
 
 def thumbnails(images: ImageSet, positions: Sequence[int], size: int) -> list[bytes]:
     """PNGs of ``size`` x ``size`` pixels."""
-    return [kept(thumbnail, images, position, size, quick=True) for position in positions]
+    return [kept(thumbnail, images, position, size) for position in positions]

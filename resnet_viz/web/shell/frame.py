@@ -7,14 +7,14 @@ from pathlib import Path
 
 import streamlit as st
 
-from ...engine.turns import Waiting
+from ...engine.tickets import NotYet, engine
 from ...errors import InputError
-from ...networks.device import describe_device
 from ...recipes import measures
 from ...recipes.subject import Subject
-from ..internals import StreamlitPage, leave_if_asked, session_id
+from ..internals import StreamlitPage, session_id
 from ..kit import races
-from ..session import Visit, choices, notice, palette, runs, state
+from ..kit.ask import come_back, leave_the_rest, one_moment
+from ..session import Patience, Visit, choices, notice, palette, runs, state
 from . import links
 from .export import export_button
 from .lessons import presenter, recorder
@@ -27,9 +27,6 @@ ICON = str(Path(__file__).parent / "icon.svg")  # a named icon would be fetched 
 TOLD_FOR = 20.0  # seconds that a notice stays, at least
 
 
-Waiting.leave_if_asked = staticmethod(leave_if_asked)
-
-
 def frame(page: StreamlitPage, pages: Sequence[StreamlitPage]) -> None:
     """Draw the sidebar, work out the visit, and run the page. What cannot be used is told in a sentence, never a traceback.
 
@@ -38,7 +35,8 @@ def frame(page: StreamlitPage, pages: Sequence[StreamlitPage]) -> None:
     colours, path = palette(), page.url_path if page in pages else pages[0].url_path
     st.html(f"<style>:root {{ --muted: {colours.muted}; --background: {colours.background}; }}\n{CSS}</style>")
     session = state()
-    session.page, session.pages, session.cards = path, pages, {}
+    session.page, session.pages, session.cards, session.asked, session.faults = path, pages, {}, set(), {}
+    session.wait_until = time.monotonic() + Patience.seconds
     races.bring(st.query_params.to_dict())
     for fault in links.receive(path):
         notice(f"The link could not be used as it is: {fault}.")
@@ -52,6 +50,10 @@ def frame(page: StreamlitPage, pages: Sequence[StreamlitPage]) -> None:
     except InputError as error:
         st.error(str(error))
         st.stop()
+    except NotYet as late:
+        come_back(late.ticket)
+        one_moment()
+        st.stop()
     show_notices(told)
     if not presenter():
         return
@@ -59,6 +61,11 @@ def frame(page: StreamlitPage, pages: Sequence[StreamlitPage]) -> None:
         page.run()
     except InputError as error:  # two settings that do not go together, say: the page can be set otherwise
         st.error(str(error))
+    except NotYet as late:
+        come_back(late.ticket)
+        one_moment()
+        return
+    leave_the_rest()
     for name in sorted(choices().unread):
         notice(f"The link could not be used as it is: this page has no setting {name[:40]!r}.")
         choices().settings[path].pop(name, None)
@@ -106,5 +113,5 @@ def sidebar(path: str) -> Visit:
         st.caption(f"This image has no label: the predicted class, {subject.class_name}, stands in for it.")
     link = link_to(path, links.query_of(path, chosen))
     share(link, position is None)
-    st.caption(describe_device())
+    st.caption(engine().device)
     return Visit(subject, replace(subject, network=compared) if compared else None, palette(), link)

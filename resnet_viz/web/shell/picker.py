@@ -2,17 +2,15 @@
 
 import base64
 from collections.abc import Sequence
-from io import BytesIO
 
 import streamlit as st
 import torch
 from torch import Tensor
 
-from ...engine.kept import kept
 from ...errors import InputError
 from ...figures.pictures import picture
-from ...networks.images import FORMATS_TOLD, PIXEL_LIMIT, ImageSet, open_photo
-from ...networks.zoo import Entry, NamedNetwork
+from ...networks.images import FORMATS_TOLD, PIXEL_LIMIT, ImageSet
+from ...networks.zoo import NamedNetwork
 from ...recipes import measures
 from ..internals import UploadedFile
 from ..kit.gallery import gallery
@@ -112,7 +110,7 @@ def own_images(source: str, chosen: Choices, network: NamedNetwork, images: Imag
     own = []
     for file in given[:MOST_OWN]:
         try:
-            own.append((str(file.name), kept(fitted, network.entry, str(file.name), file.getvalue(), quick=True)))
+            own.append((str(file.name), measures.own_photo(network.entry, str(file.name), file.getvalue())))
         except InputError as error:
             st.error(str(error))
     if own and network.entry.preprocessing.channels == 1:
@@ -120,13 +118,6 @@ def own_images(source: str, chosen: Choices, network: NamedNetwork, images: Imag
             "Turned grey, inverted if light, made small: **unlike the images that this network was trained on.**"
         )
     return own
-
-
-def fitted(entry: Entry, name: str, photo: bytes) -> Tensor:
-    """A visitor's own photo as the network sees it. Raises InputError if it is not one."""
-    file = BytesIO(photo)
-    file.name = name
-    return entry.preprocessing.fit(open_photo(file))
 
 
 def secure_context() -> bool:

@@ -4,11 +4,11 @@ import ctypes
 import gc
 import gzip
 import mimetypes
-import os
 import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from tempfile import TemporaryDirectory
 from threading import Lock
 
 import streamlit as st
@@ -17,28 +17,39 @@ from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from ... import recipes
+from ...engine.folder import Folder
+from ...engine.processes import FOLDER_LIMIT, start_for
+from ...engine.tickets import use
+from ...engine.workers import Workers
 from ..internals import Nobody, static_folder
+from ..session import Patience, patience
 
 OBJECTS_BETWEEN_COLLECTIONS = 50_000, 5, 5  # about a rerun's worth; the whole after 25 times as many
 BETWEEN_THREADS = 0.001  # seconds; a forward pass beside four busy threads: 0.05 s, where 0.35 s at the usual 0.005
+PATIENCE = 0.1  # seconds that a run of a page waits for answers, all in all
 M_ARENA_MAX = -8  # of glibc's malloc.h
 YEAR = 365 * 24 * 3600
 
 
 @asynccontextmanager
 async def ready(_: st.App) -> AsyncIterator[None]:
-    """Before the port opens, the first page has been drawn once, with its imports, network and figures.
-
-    Torch computes on half of the cores: the others draw pages. Where threads of one operation have to wait for cores, it takes
-    three times as much CPU.
+    """Before the port opens, the first page has been drawn once, with its imports, network and figures. The processes that
+    compute end with the server.
     """
     started = time.monotonic()
     share_memory()
-    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // 2)))  # read when torch is imported
-    await Nobody().see_first_page()
-    settle()
-    print(f"  Ready after {time.monotonic() - started:.1f} s.", flush=True)
-    yield
+    with TemporaryDirectory(prefix="resnet_viz-") as folder:
+        modules = ",".join(f"{recipes.__name__}.{each}" for each in recipes.MODULES)
+        workers = Workers(start_for(modules, folder), Folder(folder, FOLDER_LIMIT), patience)
+        use(workers)
+        recipes.names()  # imports them all: nobody's first click waits for that
+        await Nobody().see_first_page()
+        settle()
+        Patience.seconds = PATIENCE
+        print(f"  Ready after {time.monotonic() - started:.1f} s.", flush=True)
+        yield
+        workers.close()
 
 
 def share_memory() -> None:

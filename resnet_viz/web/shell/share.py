@@ -63,7 +63,7 @@ def qr_code(link: str) -> str:
 def share(link: str, own_image: bool) -> None:
     """The button that shows the link and its QR code."""
     with st.popover("Share", icon=":material/share:", width="stretch", help="A link to what you see, and its QR code."):
-        SHARE(key="share", data={"link": link, "code": kept(qr_code, link, quick=True)})
+        SHARE(key="share", data={"link": link, "code": kept(qr_code, link)})
         st.caption(
             "It restores page, network, image, deletions and settings."
             + (" **Your own image is not in it**: whoever opens it sees the bundled one." if own_image else "")
