@@ -25,6 +25,7 @@ from resnet_viz.experiments import deletion
 from resnet_viz.figures.deletion import seen_sentence
 from resnet_viz.networks import zoo
 from resnet_viz.networks.zoo import LoadedNetwork
+from resnet_viz.web.codes import blocks_of_code
 from resnet_viz.web.shell import links
 
 from .browser import Look, first_look
@@ -41,12 +42,14 @@ MEGABITS = 2.0  # a second, for each real browser
 
 @dataclass
 class Answer:
-    """What a visitor saw of one action: seconds to the first and to the last figure and to the end (None: there was none)."""
+    """What a visitor saw of one action: seconds to the first figure, to the first that was not on the page before (if all were,
+    to the first), to the last and to the end (None: there was none)."""
 
     kind: str
     visitor: int
     at: float
     first: float | None = None
+    new: float | None = None
     last: float | None = None
     done: float | None = None
     faults: list[str] = field(default_factory=list)
@@ -56,8 +59,8 @@ class Answer:
 
 
 def watched(messages: Iterator[ForwardMsg], answer: Answer, visitor: Visitor) -> Answer:
-    """Follow what the app sends after an action. A figure counts when it comes in the run that the action began."""
-    begun = False
+    """Follow what the app sends after an action. A figure counts when it comes after the run that the action began."""
+    begun, before = False, visitor.figures()
     for message in messages:
         now = time.monotonic() - answer.at
         begun = begun or message.WhichOneof("type") == "new_session"
@@ -68,10 +71,12 @@ def watched(messages: Iterator[ForwardMsg], answer: Answer, visitor: Visitor) ->
         if kind == "exception":
             answer.faults.append(element.exception.message or element.exception.type)
         elif kind == "plotly_chart" and begun:
+            if element.plotly_chart.spec not in before:
+                answer.new = answer.new or now
             answer.first, answer.last = answer.first or now, now
         elif kind == "markdown" and (said := VERDICT.search(element.markdown.body)):
             answer.verdict = said[1].rstrip(".")
-    answer.done = time.monotonic() - answer.at
+    answer.new, answer.done = answer.new or answer.first, time.monotonic() - answer.at
     answer.page, answer.query = visitor.page, visitor.query
     return answer
 
@@ -196,7 +201,14 @@ def visit(student: Student, until: float, answers: list[Answer]) -> None:
                 answers.append(what())
             except Exception as error:
                 answers.append(
-                    Answer("lost", student.number, time.monotonic(), faults=[f"{type(error).__name__}: {error}"])
+                    Answer(
+                        "lost",
+                        student.number,
+                        time.monotonic(),
+                        faults=[f"{type(error).__name__}: {error}"],
+                        page=student.visitor.page,
+                        query=student.visitor.query,
+                    )
                 )
                 return
             what = student.act
@@ -256,7 +268,7 @@ def verdict_alone(query: str, networks: dict[str, LoadedNetwork]) -> str:
     loaded = networks[name]
     image = zoo.images_of(loaded.entry).subset([int(given.get("image", links.UNNAMED_IMAGE))])
     blocks = list(loaded.network.blocks)
-    deleted = links.blocks_of_code(given["deleted"], len(blocks)) if "deleted" in given else []
+    deleted = blocks_of_code(given["deleted"], len(blocks)) if "deleted" in given else []
     gates = loaded.network.gates_without([blocks[each] for each in deleted], float(given.get("gate", 0)))
     streams = deletion.intact_streams(loaded.network, loaded.inputs(image))
     before, after = (deletion.probabilities(loaded.network, streams, each)[0] for each in (loaded.intact, gates))
@@ -270,14 +282,14 @@ def two(values: Sequence[float | None]) -> str:
 
 
 def table(answers: Sequence[Answer]) -> Iterator[str]:
-    """By kind of action: how many, and the seconds to the first figure, to the last, and to the end."""
-    yield "| action | number | first figure, s: p50 / p95 | last figure | end of the run |"
-    yield "|---|---|---|---|---|"
+    """By kind of action: how many, and the seconds to the first figure, to the first new one, to the last, and to the end."""
+    yield "| action | number | first figure, s: p50 / p95 | first new figure | last figure | all is there |"
+    yield "|---|---|---|---|---|---|"
     kinds = dict.fromkeys(answer.kind for answer in answers)
     groups = {kind: [answer for answer in answers if answer.kind == kind] for kind in kinds}
     groups["all but arrival"] = [answer for answer in answers if answer.kind not in ("arrival", "lost")]
     for kind, group in groups.items():
-        columns = [two([getattr(answer, each) for answer in group]) for each in ("first", "last", "done")]
+        columns = [two([getattr(answer, each) for answer in group]) for each in ("first", "new", "last", "done")]
         yield f"| {kind} | {len(group)} | {' | '.join(columns)} |"
 
 
@@ -305,7 +317,7 @@ def main() -> None:
         while any(thread.is_alive() for thread in threads):
             memory.append((time.monotonic() - started, memory_mib(server)))
             time.sleep(SECONDS_A_SAMPLE)
-        spent = cpu_seconds(server)
+        spent = sum(map(cpu_seconds, processes_of(server)))
     own = time.process_time()
     wrong = wrong_answers(answers)
     faults = [f"{answer.page}?{answer.query}: {fault}" for answer in answers for fault in answer.faults]
