@@ -47,13 +47,13 @@ def frame(page: StreamlitPage, pages: Sequence[StreamlitPage]) -> None:
             navigation(pages)
             session.visit = now = sidebar(path)
             links.send(path)
-    except InputError as error:
+    except InputError as error:  # no st.stop(): after it the parts of the page before could still be drawn
         st.error(str(error))
-        st.stop()
+        return
     except NotYet as late:
         come_back(late.ticket)
         one_moment()
-        st.stop()
+        return
     show_notices(told)
     if not presenter():
         return
