@@ -7,6 +7,7 @@ from functools import cached_property, partial
 from threading import Event, RLock
 from typing import Any, Protocol, TypeAlias, TypeVar, cast
 
+from ..experiments.stepwise import finished
 from ..networks.device import describe_device
 from .kept import ANSWERS, Key, key_of
 
@@ -140,7 +141,7 @@ class InPlace:
         work = Work(call)
         with self._lock:
             try:
-                work.end(finished(call, work.key))
+                work.end(ANSWERS.get(work.key, lambda: finished(steps_of(call))))
             except Exception as error:
                 work.end(fault=error)
         return Ticket(work, news, wanted)
@@ -186,16 +187,3 @@ def steps_of(call: Call) -> Generator[Any, None, Any]:
     of any other function, none."""
     made = getattr(call.func, "steps", call.func)(*call.args, **call.keywords)
     return (yield from made) if isinstance(made, Generator) else made
-
-
-def finished(call: Call, key: Key) -> Any:
-    """The result of a call, which is kept."""
-    if (found := ANSWERS.find(key)) is not None:
-        return found
-    steps = steps_of(call)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            ANSWERS.put(key, end.value)
-            return end.value

@@ -114,9 +114,8 @@ class Workers:
             return Ticket(work, news, wanted)
         text = dumps(call, self._folder)
         with self._lock:
-            failed, at = self._failed.pop(work.key, (None, 0.0))
+            failed, at = self._failed.get(work.key, (None, 0.0))
             if failed and time.monotonic() - at < REMEMBERED:  # whoever came too late to hear it asks again
-                self._failed[work.key] = failed, at
                 return Ticket(failed, news, wanted)
             if work.key not in self._open:
                 self._open[work.key] = _Open(work, next(self._numbers), text)

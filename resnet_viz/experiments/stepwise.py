@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Generator
 from functools import wraps
-from typing import ParamSpec, Protocol, TypeAlias, TypeVar, cast
+from typing import Any, ParamSpec, Protocol, TypeAlias, TypeVar, cast
 
 import torch
 
@@ -37,7 +37,7 @@ def stepwise(steps: Callable[Given, Stepping[Result]]) -> Stepwise[Given, Result
     return cast(Stepwise[Given, Result], whole)
 
 
-def finished(steps: Stepping[Result]) -> Result:
+def finished(steps: Generator[Any, None, Result]) -> Result:
     """What steps return in the end."""
     while True:
         try:

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias, TypeVar, cast
 from ..engine.kept import ANSWERS, key_of, timed
 from ..engine.tickets import result
 from ..errors import InputError
+from ..experiments.stepwise import finished
 from ..figures.bars import Bars
 from ..figures.palette import LIGHT, Palette
 from ..figures.pictures import thumbnail
@@ -95,7 +96,7 @@ class Recipe:
         """The answer for a training that is under way, from what it has recorded so far, as the setting ``records``: it is not
         kept, and the program below it trains as much anew."""
         made = self.compute(records=records, **settings)
-        return self._signed((), settings, made if isinstance(made, Shown) else last(made))
+        return self._signed((), settings, made if isinstance(made, Shown) else finished(made))
 
     def known(self, *subjects: Subject, **settings: Any) -> Shown | None:
         """The answer, if somebody has had it."""
@@ -106,7 +107,7 @@ class Recipe:
         if (found := self.known(*subjects, **settings)) is not None:
             return found
         spent: list[float] = []
-        finished = partial(self._finished, spent, subjects, settings)
+        signed = partial(self._finished, spent, subjects, settings)
         with timed() as seconds:
             made = self.compute(*subjects, **settings)
         spent += seconds
@@ -118,8 +119,8 @@ class Recipe:
                     step = made = end.value
             spent += seconds
             if made is not step:
-                yield finished(step) if isinstance(step, Shown) else step
-        answer = finished(made)
+                yield signed(step) if isinstance(step, Shown) else step
+        answer = signed(made)
         ANSWERS.put(key_of(self, *subjects, **settings), answer)
         return answer
 
@@ -160,15 +161,6 @@ class Recipe:
     def source(self) -> str:
         """The recipe's own lines."""
         return inspect.getsource(self.compute)
-
-
-def last(steps: Steps) -> Shown:
-    """What a recipe returns in the end."""
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            return cast(Shown, end.value)
 
 
 def recipe(doing: str = "") -> Callable[[Callable[..., Shown | Steps]], Recipe]:
