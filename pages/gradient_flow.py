@@ -5,10 +5,11 @@ from typing import Any
 import streamlit as st
 
 from resnet_viz.recipes import gradient_flow as recipes
+from resnet_viz.recipes import shattered_gradients
 from resnet_viz.recipes.subject import Subject
 from resnet_viz.web.kit import settings
 from resnet_viz.web.kit.ask import ask, show
-from resnet_viz.web.kit.parts import HE_2015, HE_2016, choosing_strip, question
+from resnet_viz.web.kit.parts import HE_2015, HE_2016, choosing_strip, page_named, question
 from resnet_viz.web.session import Visit, choices, visit
 
 ABSOLUTE, RELATIVE = "absolute", "relative to the last block"
@@ -28,6 +29,10 @@ def view(now: Visit) -> None:
     source = f"the control of {HE_2015}" if subject.is_plain else f"after {HE_2015} and {HE_2016}"
     question(now, "How much gradient reaches the first block?", what_to_do(subject), source)
     strip = st.container(border=True)
+    with st.container(border=True):
+        untrained = [each.without_image().untrained(seed) for each in subjects]
+        show(shattered_gradients.cosines, *untrained, ask_first=subject.images.labels is None)
+        st.page_link(page_named("shattered_gradients"), icon=":material/arrow_forward:")
     with st.container(horizontal=True, vertical_alignment="bottom"):
         images = settings.images_of_pass(now, recipes.BATCH, several=True)
         gradient = settings.one_of(

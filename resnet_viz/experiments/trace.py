@@ -14,9 +14,11 @@ from ..networks.device import array_of, in_batches
 from ..networks.exactness import require_settled
 from ..networks.network import ResidualNetwork
 from .loss import image_losses, labels_of, loss_gradient
+from .plan import Plan
 
 __all__ = [
     "BATCH_SIZE",
+    "FREE_PLAN",
     "Trace",
     "block_maps",
     "gradients_of",
@@ -25,9 +27,22 @@ __all__ = [
     "stream_gradient_norms",
     "trace",
     "with_gradient",
+    "zeros_of_each",
 ]
 
 BATCH_SIZE = 16
+FREE_PLAN = Plan(
+    "Does pre-activation leave the stream free?",
+    "the share of zeros in the stream that leaves a block: where a ReLU has cut it to zero, no gradient comes back through the sum; "
+    "the median over the blocks",
+    "fashion-resnet56 and -resnet110, whose blocks end in a ReLU; fashion-preact56 and -preact110, in whose blocks batch norm and ReLU "
+    "come first, within the branch",
+    "the 1,000 bundled test images, 100 a class",
+    "none are needed: nothing is drawn",
+    "above 20 % in the original networks, below 1 % in the pre-activation ones",
+    "He et al. 2016, section 3: with neither ReLU nor batch norm on the shortcut the signal goes from any block to any other unchanged",
+    known="the shares of 64 images, 22 to 42 % and 0 % in the networks of 56 layers,",
+)
 
 
 @dataclass(frozen=True)
@@ -80,6 +95,23 @@ def image_norms(tensor: Tensor, leading: int = 1) -> Tensor:
     """The L2 norm of each image over all dimensions but the ``leading`` ones, (images, ...) -> (images,) or (stack, images,
     ...) -> (stack, images): float64, since squares of the smallest would vanish."""
     return cast(Tensor, torch.linalg.vector_norm(tensor, dim=tuple(range(leading, tensor.ndim)), dtype=torch.float64))
+
+
+def zeros_of_each(network: ResidualNetwork, images: Tensor) -> np.ndarray:
+    """The share of zeros in the stream that leaves each block, 0 to 1, float64 (images, blocks).
+
+    Raises InputError for a network that is not in eval mode.
+    """
+    require_settled(network)
+    with torch.no_grad():
+        shares = in_batches(
+            lambda part: torch.stack(
+                [(stream == 0).flatten(1).double().mean(1) for stream in network.streams(images[part])[1:]], 1
+            ),
+            len(images),
+            BATCH_SIZE,
+        )
+    return array_of(torch.cat([found for _, found in shares]))
 
 
 def norms_by_image(tensors: Sequence[Tensor]) -> Tensor:

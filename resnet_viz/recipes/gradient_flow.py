@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from itertools import product
 
+import numpy as np
+
 from ..engine.kept import kept_in_steps
 from ..errors import InputError
 from ..experiments import trace
@@ -14,6 +16,7 @@ from ..experiments.trace import Trace
 from ..figures import gradients as figures
 from ..figures.bars import log_bars
 from ..figures.gradients import Series
+from ..findings import Answer, Measurement, Question
 from ..networks import zoo
 from ..networks.images import ImageSet
 from ..networks.network import block_indices
@@ -21,6 +24,7 @@ from ..networks.zoo import Entry, counterpart, trainable
 from . import measures
 from .shown import MEASURED, Shown, Steps, counted, recipe, sources
 from .subject import Subject
+from .verdict import IMAGES, batch, bootstrapped, lesion_set
 
 __all__ = ["at_block", "growth", "statistics", "trained", "untrained"]
 
@@ -214,3 +218,27 @@ def traced(subject: Subject, networks: Sequence[Subject], images: int) -> Genera
         traces.append(measures.over_batch(trace.trace, each.loaded, batch, labels))
         yield len(traces) / len(networks)
     return traces
+
+
+def free() -> Answer:
+    """How much of the stream is cut to zero on its way, with and without a ReLU after the sum."""
+    measured = []
+    for name in ("fashion-resnet56", "fashion-resnet110", "fashion-preact56", "fashion-preact110"):
+        network, inputs, labels = batch(name, len(lesion_set()))
+        zeros = trace.zeros_of_each(network, inputs)
+
+        def median(chosen: np.ndarray, zeros: np.ndarray = zeros) -> float:
+            return float(100 * np.median(zeros[chosen].mean(0)))
+
+        value = median(np.arange(len(labels)))
+        expected = value < 1 if "preact" in name else value > 20
+        interval = bootstrapped(median, len(labels))
+        measured.append(
+            Measurement(name, "zeros in the stream, median of the blocks, %", value, *interval, IMAGES, expected)
+        )
+    return measured, "", None
+
+
+QUESTIONS: tuple[Question, ...] = (
+    (trace.FREE_PLAN, "gradient_flow?network=fashion-preact56&beside=fashion-resnet56", free),
+)

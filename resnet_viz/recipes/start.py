@@ -1,32 +1,57 @@
 """Why can a residual network lose a layer and still see? The first page's figure, of the image and the network beside."""
 
+from collections.abc import Callable
 from functools import partial
 
 from .. import findings
-from ..experiments.degradation import family, mean_train_error
+from ..errors import InputError
 from ..figures.deletion import prediction_change
-from .shown import BOTH, MEASURED, PRECOMPUTED, Shown, beside_sentence, recipe, sources
+from ..findings import Measurement
+from ..networks.zoo import NETWORKS
+from . import measures
+from .shown import BOTH, COMPUTED, MEASURED, PRECOMPUTED, Shown, beside_sentence, recipe, sources
 from .subject import Subject
 
 __all__ = ["claims", "first_look", "what_came_out"]
 
 # Set in roman: KaTeX, or an italic font, would be another 130 kB before a visitor's first figure.
-CLAIMS = (
-    "**1. Degradation.** Past some depth, adding plain layers raises the **training** error: an optimisation failure, not "
-    "overfitting. Here, after the same training: {errors}.",
-    "**2. Residual learning.** A block adds its branch to what it is given, x + F(x): to do nothing, it only needs F(x) = 0.",
-    "**3. The shortcut is a gradient highway.** The derivative of x + F(x) is I + ∂F/∂x: its identity term hands the gradient "
-    "on past the branch.",
-    "**4. Basic and bottleneck blocks.** A bottleneck (1x1 reduces the channels, 3x3, 1x1 restores them) is three layers for "
-    "about the cost of two: in torchvision, ResNet-50 takes 12 % more multiply-adds than ResNet-34.",
-    "**5. Stages.** A stem, three or four stages, a head. From stage to stage the channels double and the resolution halves; "
-    "only where the shape changes is a shortcut more than an identity.",
-    "**6. Pre-activation.** With batch norm and ReLU moved into the branch, neither stands on the shortcut: it is an identity, "
-    "or where the shape changes zero-padding.",
-    "**7. An ensemble of paths.** n blocks make 2ⁿ paths of different lengths, most of the gradient in the shorter ones: so "
-    "most blocks can be deleted, one at a time, at little cost.",
+CLAIMS = (  # each with the view that opens on its figure
+    (
+        "**1. Degradation.** Past some depth, adding plain layers raises the **training** error: an optimisation failure, not "
+        "overfitting.",
+        "degradation?figure=errors_by_epoch",
+    ),
+    (
+        "**2. Residual learning.** A block adds its branch to what it is given, x + F(x): to do nothing, it only needs F(x) = 0.",
+        "learning_identity?figure=identity_blocks",
+    ),
+    (
+        "**3. The shortcut is a gradient highway.** The derivative of x + F(x) is I + ∂F/∂x: its identity term hands the gradient "
+        "on past the branch. Without it, gradients shatter with depth.",
+        "gradient_flow?network=fashion-resnet56&figure=cosines",
+    ),
+    (
+        "**4. Basic and bottleneck blocks.** A bottleneck (1x1 reduces the channels, 3x3, 1x1 restores them) is three layers for "
+        "about the cost of two.",
+        "stage_diagram?network=fashion-resnet50&figure=family",
+    ),
+    (
+        "**5. Stages.** A stem, three or four stages, a head. From stage to stage the channels double and the resolution halves; "
+        "only where the shape changes is a shortcut more than an identity.",
+        "stage_diagram?network=fashion-resnet56&highlight=shortcuts&figure=stages",
+    ),
+    (
+        "**6. Pre-activation.** With batch norm and ReLU moved into the branch, neither stands on the shortcut: it is an identity, "
+        "or where the shape changes zero-padding.",
+        "gradient_flow?network=fashion-preact56&beside=fashion-resnet56&figure=statistics",
+    ),
+    (
+        "**7. An ensemble of paths.** n blocks make 2ⁿ paths of different lengths, most of the gradient in the shorter ones: so "
+        "most blocks can be deleted, one at a time, at little cost.",
+        "path_unrolling?network=fashion-resnet110&figure=share_by_length",
+    ),
 )
-OF_CLAIMS = "training errors: all 60,000 training images, without augmentation, mean of 3 seeds"
+DEEPER, SHALLOWER, COUNTED = "fashion-resnet50", "fashion-resnet34", "fashion-resnet56"
 JUDGED = (
     "What was expected stood in the code before the report was run; where earlier figures were known by then, it says so. "
     "What came out otherwise is marked ✗. "
@@ -53,11 +78,98 @@ def first_look(subject: Subject, *beside: Subject) -> Shown:
 
 @recipe()
 def claims() -> Shown:
-    """What residual networks are said to do, in seven claims."""
-    measured = (("plain", 20), ("plain", 56), ("resnet", 56))
-    errors = ", ".join(f"{kind}{depth} {mean_train_error(family(kind)[depth]):.1f} %" for kind, depth in measured)
-    rows = tuple({"claim": claim.format(errors=errors)} for claim in CLAIMS)
-    return Shown(title="Seven claims, and where to test them", rows=rows, facts=(PRECOMPUTED, OF_CLAIMS))
+    """What residual networks are said to do, in seven claims: each with the number that makes it, and the view of its figure."""
+    numbers = (degradation, residual_learning, highway, bottleneck, stages, free_shortcut, short_paths)
+    rows = tuple(
+        {"claim": claim, "view": view, **number()} for (claim, view), number in zip(CLAIMS, numbers, strict=True)
+    )
+    return Shown(title="Seven claims, each with its number", rows=rows, facts=(f"{PRECOMPUTED}: by the report below",))
+
+
+def reported(network: str, what: str) -> Measurement:
+    """A number of the report. Raises InputError where it is not in it."""
+    for each in (each for finding in findings.bundled() for each in finding.measurements):
+        if (each.network, each.what) == (network, what):
+            return each
+    raise InputError(f"{findings.REPORT.name} lacks {network}, {what}; make it with: python -m resnet_viz report.")
+
+
+def row(number: str, says: str, facts: str = PRECOMPUTED) -> dict[str, str]:
+    """What stands beside a claim."""
+    return {"number": number, "says": says, "facts": facts}
+
+
+def bracket(found: Measurement, form: Callable[[float], str]) -> str:
+    """'(3.3 to 4.7; 95 %, Welch over 3 seeds)'."""
+    assert found.low is not None and found.high is not None
+    return f"({form(found.low)} to {form(found.high)}; {found.bracket})"
+
+
+def degradation() -> dict[str, str]:
+    found = reported("plain56 against plain20", "training error, points")
+    says = f"more training error with 56 plain layers than with 20, on all 60,000 training images {bracket(found, '{:.1f}'.format)}"
+    return row(f"{found.value:+.1f} points", says)
+
+
+def residual_learning() -> dict[str, str]:
+    found = reported("20 blocks, plain against residual of scale 0.1", "orders of magnitude of the error")
+
+    def times(orders: float) -> str:
+        return f"{short_round(10**orders):,}"
+
+    says = f"the error of 20 residual blocks that are to hand on their input, against 20 plain ones {bracket(found, times)}"
+    return row(f"{times(found.value)} times smaller", says)
+
+
+def highway() -> dict[str, str]:
+    found = reported("resnet56 minus plain56, untrained", "mean cosine")
+    says = (
+        "higher mean cosine of the gradients at neighbouring inputs, untrained, in resnet56 than in plain56, whose neighbours have "
+        f"next to nothing in common {bracket(found, '{:.2f}'.format)}"
+    )
+    return row(f"{found.value:+.2f}", says)
+
+
+def bottleneck() -> dict[str, str]:
+    deep, shallow = (measures.description_of_row(NETWORKS[name]) for name in (DEEPER, SHALLOWER))
+    says = (
+        f"multiply-adds for {deep.layers - shallow.layers} layers more: {deep.macs / 1e6:.1f} M in ResNet-50, {shallow.macs / 1e6:.1f} M "
+        "in ResNet-34, as built here for small images (torchvision's for ImageNet: the same share)"
+    )
+    return row(f"{100 * (deep.macs / shallow.macs - 1):+.0f} %", says, COMPUTED)
+
+
+def stages() -> dict[str, str]:
+    shortcuts = [block.shortcut for block in measures.description_of_row(NETWORKS[COUNTED]).blocks]
+    same = shortcuts.count("identity")
+    says = f"shortcuts of ResNet-56 are identities; the other {len(shortcuts) - same} stand where a stage begins"
+    return row(f"{same} of {len(shortcuts)}", says, COMPUTED)
+
+
+def free_shortcut() -> dict[str, str]:
+    original, before = (
+        reported(f"fashion-{name}56", "zeros in the stream, median of the blocks, %") for name in ("resnet", "preact")
+    )
+    says = (
+        f"of the stream is set to zero by the ReLU after the sum, where no gradient comes back, in the median block of ResNet-56 "
+        f"{bracket(original, '{:.1f}'.format)}; with pre-activation, nothing is"
+    )
+    return row(f"{original.value:.0f} % → {before.value:.0f} %", says)
+
+
+def short_paths() -> dict[str, str]:
+    found = reported("fashion-resnet110", "mean length, branches")
+    says = (
+        f"branches on the average path that carries the gradient of ResNet-110 {bracket(found, '{:.1f}'.format)}; the average of all "
+        "its paths has 27 of its 54"
+    )
+    return row(f"{found.value:.1f}, not 27", says)
+
+
+def short_round(value: float) -> int:
+    """To two digits."""
+    digits = len(str(round(value))) - 2
+    return round(round(value), -digits)
 
 
 @recipe()

@@ -103,7 +103,7 @@ class State:
     page, by the key of their figure; ``notices``: sentences, and since when they are told; ``cancelled``: whether an
     answer waits for a press, by its recipe; ``tickets``: what is on its way, ``asked``: what this run has asked for, for which
     it may wait until ``wait_until``; ``faults``: sentences on what could not be shown, with the card that tells each; ``whole_page_again``: whether a click in a card concerns more; ``query_written_on``: the page whose address says what is chosen, None
-    where the next query is to be applied whatever it is.
+    where the next query is to be applied whatever it is. ``looked_at``: the card that a link leads to, ``arrivals``: how many did.
     """
 
     choices: Choices = field(default_factory=Choices)
@@ -119,6 +119,8 @@ class State:
     wait_until: float = 0.0
     whole_page_again: bool = False
     query_written_on: str | None = None
+    looked_at: str = ""
+    arrivals: int = 0
     lesson: Running | None = None
     recorded_lesson: Lesson = field(default_factory=Lesson)
     opened_lesson: str = ""  # the id of its file
@@ -129,6 +131,10 @@ class State:
     step_looked_at: dict[Any, int] = field(default_factory=dict)  # by race, where it is not the newest
     newest_steps: dict[int, float] = field(default_factory=dict)  # when each was the newest
     fault_of_start: str = ""
+
+    def look_at(self, figure: str) -> None:
+        """Lead the visitor to a card, or ('') to the top of the page."""
+        self.looked_at, self.arrivals = figure, self.arrivals + 1
 
 
 def state() -> State:

@@ -139,7 +139,7 @@ def test_a_path_is_chosen_by_a_click_on_its_row(server: Server, page: Page) -> N
 
 
 def test_a_study_draws_what_it_has_and_can_be_left(server: Server, page: Page) -> None:
-    page.goto(f"{server.address}/lesion_studies?network=fashion-resnet110&draws=9")
+    page.goto(f"{server.address}/lesion_studies?network=fashion-resnet110&draws=9&draw_seed=1")
     heading(page, "How much damage can it take?")
     expect(page.get_by_text(re.compile(r"Run the study: \d+ %"))).to_be_visible(timeout=SOON)
     expect(page.locator(".js-plotly-plot").first).to_be_visible(timeout=SOON)
@@ -147,3 +147,22 @@ def test_a_study_draws_what_it_has_and_can_be_left(server: Server, page: Page) -
     expect(page.get_by_role("button", name="Run the study")).to_be_visible(timeout=SOON)
     expect(page.locator(".js-plotly-plot")).to_have_count(0, timeout=SOON)
     finished(page)
+
+
+def test_each_claim_shows_a_number_and_opens_on_its_figure(server: Server, page: Page) -> None:
+    page.goto(f"{server.address}/?network=fashion-resnet20")
+    heading(page, "Why can a residual network lose a layer and still see?")
+    finished(page)
+    expect(page.get_by_text("+4.0 points", exact=True)).to_be_visible()
+    claim = page.locator("[data-testid=stVerticalBlock]").filter(has_text="25 of 27").last
+    claim.get_by_role("link", name="Stage diagram").click()
+    heading(page, "What is a residual network made of?")
+    finished(page)
+    expect(page.get_by_role("heading", name="fashion-resnet56: 56 layers in 3 stages")).to_be_in_viewport()
+    page.goto(f"{server.address}/gradient_flow?network=fashion-resnet20&figure=statistics")
+    expect(page.get_by_role("heading", name="What the stream carries")).to_be_in_viewport(timeout=SOON)
+    assert "figure=" not in page.url
+    page.mouse.wheel(0, -10_000)
+    expect(page.get_by_role("heading", name="How much gradient reaches the first block?")).to_be_in_viewport(
+        timeout=SOON
+    )

@@ -13,7 +13,7 @@ from ...recipes.shown import Recipe, Shown
 from ...recipes.subject import Subject
 from ..internals import draw_again, fragment_id, is_here, session_id
 from ..session import Asked, patience, state
-from .card import draw
+from .card import HEIGHTS, draw
 
 LONG = 1.0  # seconds, from which on a computation shows how far it is
 OFTEN = 0.5  # seconds between two drawings of how far it is; a tenth of the time spent, when that is more
@@ -112,6 +112,7 @@ def on_its_way(recipe: Recipe, asked: Asked) -> None:
     if ticket.done or state().cancelled.get(recipe.name):  # since the page was drawn
         st.rerun(scope="app")
     spent, progress = time.monotonic() - asked.since, ticket.progress
+    height = 0 if isinstance(ticket.latest, Shown) else HEIGHTS.get(recipe.name, 0)
     if 0 < progress < 1 and spent / progress > LONG:
         left = spent * (1 - progress) / progress
         st.progress(progress, f"{recipe.doing}: {100 * progress:.0f} %, about {left:.0f} s left")
@@ -122,18 +123,18 @@ def on_its_way(recipe: Recipe, asked: Asked) -> None:
             args=(recipe, asked),
             help="Stop here; what is done is kept.",
         )
-        one_moment("")
+        one_moment("", height)
     else:
-        one_moment(f"{recipe.doing} ..." if recipe.doing else "")
+        one_moment(f"{recipe.doing} ..." if recipe.doing else "", height)
     if trouble := engine().trouble:
         st.warning(trouble)
     if isinstance(ticket.latest, Shown):
         draw(ticket.latest, preview=True)
 
 
-def one_moment(text: str = "One moment ...") -> None:
-    """Stands where something is on its way."""
-    st.html(f"<p class='on-its-way'>{text}</p>")
+def one_moment(text: str = "One moment ...", height: int = 0) -> None:
+    """Stands where something is on its way, as high as its figure will be: so what is below does not move."""
+    st.html(f"<p class='on-its-way' style='min-height: {height}px'>{text}</p>")
 
 
 def cancel(recipe: Recipe, asked: Asked) -> None:

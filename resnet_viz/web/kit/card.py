@@ -1,6 +1,7 @@
 """A figure as a page shows it: with what it says, where its numbers come from, its files, and the Python that recomputes it."""
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from functools import partial
 from importlib.resources import files
 from typing import Any
@@ -20,6 +21,8 @@ FILES = st.components.v2.component(
     css=(files(__package__) / "card.css").read_text(),
     js=(files(__package__) / "card.js").read_text(),
 )
+LOOKED_AT = "looked_at"
+HEIGHTS: dict[str, int] = {}  # pixels of each recipe's figure, when it was last drawn for anybody
 WIDTH = 84  # pixels of a small picture
 SHORT_TEXT = 24  # characters
 
@@ -41,6 +44,15 @@ def draw(
     what is to come, without files. ``on_select``: called when a point is clicked.
     """
     key = key or shown.recipe.partition(".")[2]
+    looked_at = not preview and key == state().looked_at
+    with st.container(key=LOOKED_AT) if looked_at else nullcontext():
+        draw_parts(shown, key, words, foot, preview, on_select)
+
+
+def draw_parts(
+    shown: Shown, key: str, words: bool, foot: bool, preview: bool, on_select: Callable[[], None] | None
+) -> None:
+    """All that a card holds, from the title down."""
     if shown.title and words:
         st.header(shown.title, anchor=False)
     if shown.formula:
@@ -83,6 +95,7 @@ def show_figure(shown: Shown, key: str | None, on_select: Callable[[], None] | N
     assert shown.draw
     selection: dict[str, Any] = {"on_select": on_select, "selection_mode": "points"} if on_select else {}
     text, height = drawn(partial(shown.draw, palette=palette()))
+    HEIGHTS[shown.recipe] = height
     alt = (shown.alt or shown.title or "What is known so far").replace("**", "")
     st.plotly_chart(
         Drawing(text), height=height, theme=None, key=key, config={"displayModeBar": False}, alt=alt, **selection

@@ -22,6 +22,27 @@ from .network_choice import choose_network
 from .picker import choose_image
 from .share import link_to, share
 
+LEAD = st.components.v2.component(
+    "resnet_viz_lead",
+    html="<span></span>",
+    js="""
+// A link may lead to one card of the page, which comes when its answer is there, and moves while others come above it.
+let followed;
+export default function ({ data }) {
+  if (followed === data.arrival) return;
+  followed = data.arrival;
+  let left = 80;
+  const timer = setInterval(() => {
+    const card = document.querySelector(".st-key-looked_at");
+    card?.scrollIntoView({ block: "start" });
+    if (card) left = Math.min(left, 12);
+    if (--left <= 0) stop();
+  }, 250);
+  const stop = () => clearInterval(timer);
+  for (const event of ["wheel", "touchstart", "keydown", "pointerdown"]) addEventListener(event, stop, { once: true, capture: true });
+}
+""",
+)
 CSS = (Path(__file__).parent / "frame.css").read_text()
 ICON = str(Path(__file__).parent / "icon.svg")  # a named icon would be fetched from the internet
 TOLD_FOR = 20.0  # seconds that a notice stays, at least
@@ -55,6 +76,8 @@ def frame(page: StreamlitPage, pages: Sequence[StreamlitPage]) -> None:
         one_moment()
         return
     show_notices(told)
+    if session.looked_at:
+        LEAD(key="lead", data={"arrival": session.arrivals}, width="content")
     if not presenter():
         return
     try:

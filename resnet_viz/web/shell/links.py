@@ -5,7 +5,8 @@ the trained weights, the settings' defaults. The opening view alone has an empty
 address shows it. A query that names no network is of a link made before they all did; it meant fashion-resnet34.
 
 A query is applied when the visitor came by it (an opened link, a link to
-another page, Back, Forward); after anything else what is chosen is written into the address.
+another page, Back, Forward); after anything else what is chosen is written into the address. ``figure`` names the card that such a
+visitor is led to, and is not written.
 """
 
 import re
@@ -28,7 +29,7 @@ LONGEST_QUERY = 2000  # characters of an incoming query; a longer one is none of
 # image in 26, as for 79 % of the images in 26 or more, and plain56 in none, as for 33 % (both: 24 %).
 OPENING = {"network": "fashion-resnet56", "image": "447", "deleted": "13"}
 UNNAMED_NETWORK, UNNAMED_IMAGE = "fashion-resnet34", 200
-PARAMETERS = ("network", "seed", "beside", "image", "block", "deleted", "gate", "training")
+PARAMETERS = ("network", "seed", "beside", "image", "block", "deleted", "gate", "training", "figure")
 Value = TypeVar("Value")
 Query = dict[str, str]
 
@@ -130,6 +131,7 @@ def apply(query: Query, page: str, chosen: Choices) -> list[str]:
     if (deleted := [blocks[position] for position in positions]) != chosen.lesion(entry.name).blocks:
         change_lesion(entry.name, deleted)
     chosen.lesion(entry.name).gate = read("gate", gate, 0.0, "0 to 1")
+    state().look_at(query.get("figure", ""))
     chosen.run = read("training", run_id, "", "the id of a training run, eight of 0 to 9 and a to f")
     chosen.settings[page] = {name: text for name, text in query.items() if name not in PARAMETERS}
     chosen.unread = set(chosen.settings[page])
