@@ -281,13 +281,17 @@ def two(values: Sequence[float | None]) -> str:
     return " / ".join(f"{each:.2f}" for each in np.percentile(given, [50, 95])) if given else "-"
 
 
-def table(answers: Sequence[Answer]) -> Iterator[str]:
-    """By kind of action: how many, and the seconds to the first figure, to the first new one, to the last, and to the end."""
+def table(answers: Sequence[Answer], presser: int) -> Iterator[str]:
+    """By kind of action: how many, and the seconds to the first figure, to the first new one, to the last, and to the end; those of
+    the visitor ``presser`` by themselves."""
     yield "| action | number | first figure, s: p50 / p95 | first new figure | last figure | all is there |"
     yield "|---|---|---|---|---|---|"
-    kinds = dict.fromkeys(answer.kind for answer in answers)
-    groups = {kind: [answer for answer in answers if answer.kind == kind] for kind in kinds}
-    groups["all but arrival"] = [answer for answer in answers if answer.kind not in ("arrival", "lost")]
+    of_one = [answer for answer in answers if answer.visitor == presser and answer.kind == "block"]
+    others = [answer for answer in answers if answer.visitor != presser]
+    kinds = dict.fromkeys(answer.kind for answer in others)
+    groups = {kind: [answer for answer in others if answer.kind == kind] for kind in kinds}
+    groups["all but arrival"] = [answer for answer in others if answer.kind not in ("arrival", "lost")]
+    groups |= {"block, by one who does nothing else": of_one} if of_one else {}
     for kind, group in groups.items():
         columns = [two([getattr(answer, each) for answer in group]) for each in ("first", "new", "last", "done")]
         yield f"| {kind} | {len(group)} | {' | '.join(columns)} |"
@@ -310,6 +314,8 @@ def main() -> None:
         started = time.monotonic()
         until = started + 60 * chosen.minutes
         students = [Student(number, port, chosen.profile) for number in range(chosen.visitors)]
+        if chosen.profile == "storm":
+            students.append(Student(chosen.visitors, port, "deletion"))
         threads = [threading.Thread(target=visit, args=(student, until, answers)) for student in students]
         threads.append(threading.Thread(target=look_in, args=(port, chosen.browsers, looks)))
         for thread in threads:
@@ -325,7 +331,7 @@ def main() -> None:
     print(
         f"{chosen.profile}, {chosen.visitors} visitors, {chosen.minutes:g} minutes, {platform.machine()}, {os.cpu_count()} cores\n"
     )
-    print("\n".join(table(answers)))
+    print("\n".join(table(answers, chosen.visitors)))
     print(
         f"\nexceptions: {len(faults)}; wrong answers: {len(wrong)} of {sum(bool(answer.verdict) for answer in answers if answer.kind == 'block')}"
     )

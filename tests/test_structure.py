@@ -13,7 +13,7 @@ FLOORS = [  # each may import from those before it
     {"engine"},
     {"findings"},
     {"recipes"},
-    {"report", "jobs"},
+    {"report", "precompute", "jobs"},
     {"web"},  # what every part of the app needs
     {"web.kit"},
     {"web.shell"},

@@ -9,11 +9,13 @@ from typing import Any, cast
 import click
 
 from .. import recipes
+from ..engine.kept import PRECOMPUTED
 from ..errors import InputError
 from ..experiments.training import replace
 from ..figures.palette import LIGHT
 from ..networks import zoo
 from ..networks.images import ImageSet, open_photo
+from ..precompute import precompute
 from ..recipes.document import answers_html
 from ..recipes.shown import Recipe, Shown
 from ..recipes.subject import Subject
@@ -69,6 +71,14 @@ def show_command(
     if svg_file:
         replace(svg_file, lambda path: svg(shown, path))
     show(words)
+
+
+@main.command("precompute")
+def precompute_command() -> None:
+    """Measure anew what the pages show first of the bundled networks, for a class that opens them together (half an hour)."""
+    with bar("Networks", always=True) as progress:
+        precompute(progress=progress)
+    show({"file": str(PRECOMPUTED), "bytes": PRECOMPUTED.stat().st_size})
 
 
 def subjects_of(

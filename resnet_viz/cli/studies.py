@@ -265,7 +265,9 @@ def lesions(study: str, draws: int, seed: int, as_csv: bool, **options: Any) -> 
                 lesion_studies.RANDOM: lesion_studies.random_deletions,
                 lesion_studies.REORDER: lesion_studies.random_swaps,
             }[study]
-            result = draw(*settings, lesion_studies.ten_counts(len(loaded.network.blocks)), draws, seed, progress)
+            result = draw(
+                *settings, lesion_studies.ten_counts(len(loaded.network.blocks)), draws, seed, progress=progress
+            )
     rows = lesion_rows(result)
     if as_csv:
         table = csv.DictWriter(sys.stdout, list(rows[0]), lineterminator="\n")

@@ -1,13 +1,17 @@
-"""Values that several processes share: files in a private folder, the ones not used for longest going first."""
+"""Values in files: those that several processes share lie in a private folder, the ones not used for longest going first; those
+that come with the project in one archive."""
 
+import io
 import os
 import pickle
 import tempfile
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
-__all__ = ["Folder"]
+__all__ = ["Archive", "Folder"]
 
 
 class Folder:
@@ -59,3 +63,24 @@ class Folder:
             with suppress(FileNotFoundError):
                 path.unlink()
             total -= size
+
+
+class Archive:
+    """Values under names in one file that nobody changes. It is read at once: processes forked later share no place in it."""
+
+    def __init__(self, path: Path) -> None:
+        self._values = ZipFile(io.BytesIO(path.read_bytes())) if path.is_file() else None
+        self._names = frozenset(self._values.namelist() if self._values else ())
+
+    def find(self, name: str) -> Any | None:
+        """The value under a name, None where there is none."""
+        if name not in self._names or self._values is None:
+            return None
+        return pickle.loads(self._values.read(name))
+
+    @staticmethod
+    def write(path: Path, files: Iterable[Path]) -> None:
+        """Make an archive of the files of a ``Folder``; the same files make the same bytes."""
+        with ZipFile(path, "w", ZIP_DEFLATED, compresslevel=9) as archive:
+            for file in sorted(files):
+                archive.writestr(ZipInfo(file.name), file.read_bytes(), ZIP_DEFLATED, 9)

@@ -11,20 +11,23 @@ from dataclasses import fields, is_dataclass
 from functools import partial
 from threading import Lock
 from types import FunctionType
-from typing import Any, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 import numpy as np
 
 from ..networks.images import ImageSet
 from ..networks.zoo import Entry, LoadedNetwork, NamedNetwork
-from .folder import Folder
+from ..places import CHECKPOINTS
+from .folder import Archive, Folder
 
 __all__ = [
     "ANSWERS",
     "NETWORKS",
+    "PRECOMPUTED",
     "RESULTS",
     "Key",
     "Shared",
+    "Spent",
     "digest_of",
     "kept",
     "kept_in_steps",
@@ -35,9 +38,18 @@ __all__ = [
 
 Result = TypeVar("Result")
 Key = tuple[str, bytes]  # a function, and the digest of what it was given
-SPENT: ContextVar[list[float]] = ContextVar("seconds that the results used here took to compute")
 FEW = 32  # images
-WORTH_SHARING = 0.05  # seconds: what took less is computed again sooner than found
+PRECOMPUTED = CHECKPOINTS / "precomputed.zip"  # measurements that come with the project
+
+
+class Spent(NamedTuple):
+    """The seconds that a result took: by this installation, and by whoever made the measurements that come with the project."""
+
+    here: float = 0.0
+    beforehand: float = 0.0
+
+
+SPENT: ContextVar[list[Spent]] = ContextVar("what the results used here took to compute")
 
 
 class Store:
@@ -81,29 +93,33 @@ class Store:
 
 
 RESULTS = Store(128 * 2**20)  # what was measured, and the seconds that it took
-ANSWERS = Store(128 * 2**20)  # what was asked for, as it is shown
+ANSWERS = Store(64 * 2**20)  # what was asked for, as it is shown
 NETWORKS = Store(256 * 2**20)
 
 
 class Shared:
-    """The folder in which processes of one engine find each other's results; None where one process does all."""
+    """Where else results are found: ``folder``, by the processes of one engine (None where one process does all), if they took
+    ``worth`` seconds (what took less is computed again sooner than found); ``archive``: those that come with the project."""
 
     folder: Folder | None = None
+    worth = 0.05
+    archive: Archive | None = Archive(PRECOMPUTED)
 
 
 def kept(compute: Callable[..., Result], *given: Any, **settings: Any) -> Result:
-    """What a function makes of these, computed once. ``timed`` is told at every use how many seconds that took."""
+    """What a function makes of these, computed once. ``timed`` is told at every use what that took."""
     key = key_of(compute, *given, **settings)
     if (found := found_anywhere(key)) is None:
-        inside = SPENT.set([])  # what it computes by means of others is part of its own time
+        by_others: list[Spent] = []
+        inside = SPENT.set(by_others)  # what it computes by means of others is part of its own time
         started = time.perf_counter()
         try:
             result = compute(*given, **settings)
         finally:
             SPENT.reset(inside)
-        found = keep(key, result, time.perf_counter() - started)
-    result, seconds = found
-    SPENT.get([]).append(seconds)
+        found = keep(key, result, Spent(time.perf_counter() - started, sum(each.beforehand for each in by_others)))
+    result, spent = found
+    SPENT.get([]).append(spent)
     return cast(Result, result)
 
 
@@ -126,28 +142,32 @@ def steps_kept(key: Key, compute: Callable[[], Generator[float, None, Result]]) 
                 yield share
                 started = time.perf_counter()
         except StopIteration as end:
-            found = keep(key, end.value, seconds + time.perf_counter() - started)
-    result, seconds = found
-    SPENT.get([]).append(seconds)
+            found = keep(key, end.value, Spent(seconds + time.perf_counter() - started))
+    result, spent = found
+    SPENT.get([]).append(spent)
     return cast(Result, result)
 
 
-def found_anywhere(key: Key) -> tuple[Any, float] | None:
-    """A result of this process, or of another one that shares its results, with its seconds."""
-    found = RESULTS.find(key)
-    if found is None and Shared.folder:
-        found = Shared.folder.find(key[1].hex())
-        if found is not None:
-            RESULTS.put(key, found)
-    return cast(tuple[Any, float] | None, found)
+def found_anywhere(key: Key) -> tuple[Any, Spent] | None:
+    """A result of this process, of another one that shares its results, or that comes with the project; with what it took."""
+    if (found := RESULTS.find(key)) is not None:
+        return cast(tuple[Any, Spent], found)
+    name = key[1].hex()
+    found = Shared.folder.find(name) if Shared.folder else None
+    if found is None and Shared.archive and (recorded := Shared.archive.find(name)) is not None:
+        result, spent = recorded
+        found = result, Spent(beforehand=sum(spent))
+    if found is not None:
+        RESULTS.put(key, found)
+    return found
 
 
-def keep(key: Key, result: Any, seconds: float) -> tuple[Any, float]:
+def keep(key: Key, result: Any, spent: Spent) -> tuple[Any, Spent]:
     """Keep a result, and share what took long."""
-    RESULTS.put(key, (result, seconds))
-    if Shared.folder and seconds > WORTH_SHARING:
-        Shared.folder.put(key[1].hex(), (result, seconds))
-    return result, seconds
+    RESULTS.put(key, (result, spent))
+    if Shared.folder and spent.here > Shared.worth:
+        Shared.folder.put(key[1].hex(), (result, spent))
+    return result, spent
 
 
 def key_of(compute: Callable[..., Any], *given: Any, **settings: Any) -> Key:
@@ -157,15 +177,15 @@ def key_of(compute: Callable[..., Any], *given: Any, **settings: Any) -> Key:
 
 
 @contextmanager
-def timed() -> Iterator[list[float]]:
-    """Collect the seconds that the results used inside took to compute, now or when they were first wanted."""
-    seconds: list[float] = []
-    outer = SPENT.set(seconds)
+def timed() -> Iterator[list[Spent]]:
+    """Collect what the results used inside took to compute, now or when they were first wanted."""
+    spent: list[Spent] = []
+    outer = SPENT.set(spent)
     try:
-        yield seconds
+        yield spent
     finally:
         SPENT.reset(outer)
-    SPENT.get([]).append(sum(seconds))
+    SPENT.get([]).extend(spent)
 
 
 class _Content(pickle.Pickler):

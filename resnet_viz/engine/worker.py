@@ -25,7 +25,7 @@ from .tickets import HERE, Call, InPlace, steps_of
 __all__ = ["HELLO", "Hello", "Order", "Reply", "dumps", "loads", "main", "nursery", "work"]
 
 NICE = 5  # the app draws pages meanwhile
-KEPT = 96 * 2**20  # bytes of measurements in a worker; what took long lies in the folder, too
+KEPT = 48 * 2**20  # bytes of measurements in a worker; what took long lies in the folder, too
 
 
 class Hello(NamedTuple):

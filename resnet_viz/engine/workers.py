@@ -21,7 +21,7 @@ from .worker import Order, Reply, dumps
 __all__ = ["Lost", "Start", "Started", "Workers"]
 
 LOOK = 0.25  # seconds between two looks at who is still there
-AGEING = 5.0  # seconds, after which as much computing counts half
+FAIR = 4  # of so many steps one goes to whoever has waited longest for one
 OVERDUE = 1.0  # seconds that a step may go on for nobody
 FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0  # seconds between two attempts to start a worker
 TRIES = 2
@@ -66,14 +66,15 @@ def reply_of(connection: Connection) -> tuple[Reply | None, int]:
 
 
 class _Open:
-    """A work that is not done: its call as it travels, where its steps are, how many seconds they have taken, since when."""
+    """A work that is not done: its call as it travels, where its steps are, how many seconds they have taken, since when it waits
+    for the next."""
 
     def __init__(self, work: Work, number: int, call: bytes) -> None:
         self.work, self.number, self.call = work, number, call
         self.name = work.key[0]
         self.worker: _Worker | None = None
         self.spent, self.tries = 0.0, 0
-        self.since = time.monotonic()
+        self.waiting_since = time.monotonic()
 
 
 @dataclass(eq=False)
@@ -87,7 +88,8 @@ class _Worker:
 
 
 class Workers:
-    """Computes in processes, a step at a time: the short before the long, and those first who have had least."""
+    """Computes in processes, a step at a time: those first who have had least, and so the short before the long; but now and then
+    a step goes to whoever has waited longest for one."""
 
     def __init__(self, start: Start, folder: Folder, patience: Callable[[], float]) -> None:
         self._start, self._folder, self.patience = start, folder, patience
@@ -96,7 +98,7 @@ class Workers:
         self._failed: dict[Key, tuple[Work, float]] = {}
         self._workers: list[_Worker] = []
         self._expected: dict[str, float] = {}  # seconds that a step of a function took last
-        self._numbers = count()
+        self._numbers, self._turns = count(), count(1)
         self._lock = threading.RLock()
         self._closed = False
         self._woken, self._wake = Pipe(duplex=False)
@@ -165,7 +167,8 @@ class Workers:
         """Take what a worker says; returns whom to tell."""
         found, worker.busy = worker.busy, None
         assert found
-        self._expected[found.name] = seconds = time.monotonic() - worker.since
+        found.waiting_since = time.monotonic()
+        self._expected[found.name] = seconds = found.waiting_since - worker.since
         found.spent += seconds
         if not (reply.done or reply.fault):
             found.work.take(reply.value)
@@ -228,7 +231,8 @@ class Workers:
             waiting = [each for each in idle if each.worker in (None, worker)] or idle
             if not waiting:
                 return
-            chosen = min(waiting, key=self._rank)
+            fair = next(self._turns) % FAIR == 0
+            chosen = min(waiting, key=(lambda each: each.waiting_since) if fair else self._rank)
             new = chosen.worker is not worker
             if new and chosen.worker:  # what it has measured so far is found by others
                 chosen.worker.forget.append(chosen.number)
@@ -242,9 +246,8 @@ class Workers:
                 worker.process.connection.send(order)
 
     def _rank(self, each: _Open) -> float:
-        """Short before long, and who has had least first; nobody waits for ever."""
-        seconds = each.spent + self._expected.get(each.name, 0.0)
-        return seconds / (1 + (time.monotonic() - each.since) / AGEING)
+        """The seconds that it will have had after the next step."""
+        return each.spent + self._expected.get(each.name, 0.0)
 
     def _add_worker(self) -> None:
         """Start a worker; where that fails, again and again, after growing pauses."""

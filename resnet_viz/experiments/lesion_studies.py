@@ -127,17 +127,17 @@ def largest_steps(medians: np.ndarray) -> tuple[float, float]:
     return float(steps.max() / rise), float(max(0.0, -steps.min()) / rise)
 
 
-def together(studies: Sequence[Study]) -> Study:
-    """Studies of one network over the same images as one, lesion after lesion."""
+def together(studies: Sequence[Study], most: int | None = None) -> Study:
+    """Studies of one network over the same images as one, lesion after lesion; the first ``most`` of them, or all."""
     sweeps = [study.sweep for study in studies]
     return Study(
         studies[0].kind,
-        np.concatenate([study.amounts for study in studies]),
-        np.concatenate([study.steps for study in studies]),
+        np.concatenate([study.amounts for study in studies])[:most],
+        np.concatenate([study.steps for study in studies])[:most],
         Sweep(
-            tuple(name for each in sweeps for name in each.blocks),
+            tuple(name for each in sweeps for name in each.blocks)[:most],
             sweeps[0].intact,
-            np.concatenate([each.predictions for each in sweeps]),
+            np.concatenate([each.predictions for each in sweeps])[:most],
             sweeps[0].labels,
         ),
     )
@@ -160,18 +160,19 @@ def random_deletions(
     counts: Sequence[int],
     draws: int = 5,
     seed: int = 0,
+    first: int = 0,
     progress: Progress = no_progress,
 ) -> Stepping[Study]:
-    """Delete k blocks drawn at random, ``draws`` times for each k in ``counts``; the draws of one k depend on no other."""
+    """Delete k blocks drawn at random, ``draws`` times for each k in ``counts``, from draw ``first`` on; those of one k depend on
+    no other."""
     names = list(network.blocks)
     if not all(1 <= count <= len(names) for count in counts):
         raise InputError(f"Numbers of blocks must be 1 to {len(names)}; got {list(counts)}.")
-    drawn = [
-        np.sort(generator.choice(len(names), count, replace=False))
-        for count in counts
-        for generator in [np.random.default_rng((seed, count))]
-        for _ in range(draws)
-    ]
+    drawn: list[np.ndarray] = []
+    for count in counts:
+        generator = np.random.default_rng((seed, count))
+        of_count = [np.sort(generator.choice(len(names), count, replace=False)) for _ in range(first + draws)]
+        drawn += of_count[first:]
     deleted = [[names[index] for index in chosen] for chosen in drawn]
     lesions = [network.gates_without(each) for each in deleted]
     titles = tuple(map(", ".join, deleted))
@@ -188,9 +189,10 @@ def random_swaps(
     counts: Sequence[int],
     draws: int = 5,
     seed: int = 0,
+    first: int = 0,
     progress: Progress = no_progress,
 ) -> Stepping[Study]:
-    """Let k random pairs of blocks change places, ``draws`` times for each k in ``counts``.
+    """Let k random pairs of blocks change places, ``draws`` times for each k in ``counts``, from draw ``first`` on.
 
     A pair is drawn from all pairs of one stage that keep the stream's shape. Raises InputError where there is none.
     """
@@ -200,14 +202,15 @@ def random_swaps(
     if not pairs:
         raise InputError("No two blocks of this network can change places: no stage has two that keep its shape.")
     own = np.arange(len(network.blocks))
-    orders = []
+    orders: list[np.ndarray] = []
     for count in counts:
-        generator = np.random.default_rng((seed, count))
-        for _ in range(draws):
+        generator, of_count = np.random.default_rng((seed, count)), []
+        for _ in range(first + draws):
             order = own.copy()
-            for first, second in generator.choice(pairs, count):
-                order[[first, second]] = order[[second, first]]
-            orders.append(order)
+            for one, other in generator.choice(pairs, count):
+                order[[one, other]] = order[[other, one]]
+            of_count.append(order)
+        orders += of_count[first:]
     names = list(network.blocks)
     titles = tuple(
         ", ".join(f"{names[block]} at {names[place]}" for place, block in enumerate(order) if block != place)

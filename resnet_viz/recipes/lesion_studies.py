@@ -45,6 +45,7 @@ CAPTIONS = {
 NO_LABELS = "{title}: they have no labels. Choose a fashion-* network."
 NO_PAIRS = "No two blocks of {title} have the same shape within a stage, so none can change places."
 MOST_DRAWS = 20
+AT_ONCE = 5  # draws, which are kept together: whoever asks for more or fewer of them finds these
 DRAWS = 20  # of the report
 LARGEST_STEP, LARGEST_FALL = 1 / 3, 0.1  # of the whole rise, at most, where it is smooth
 
@@ -70,10 +71,16 @@ def study(*subjects: Subject, kind: str = RANDOM, draws: int = 5, seed: int = 0)
     done, last = 0, len(counts) * len(able)
     for number, count in enumerate(counts, start=1):
         for each, of_network in zip(able, studies, strict=True):
-            parts = measures.parts_for(each.loaded, images, draws)
-            drawn = [measures.set_in_steps(lesioned, each.loaded, part, [count], draws, seed) for part in parts]
-            of_parts = yield from share_of(measures.one_after_the_other(drawn), done, last)
-            of_network.append(replace(of_parts[0], sweep=joined([each.sweep for each in of_parts])))
+            parts = measures.parts_for(each.loaded, images, AT_ONCE)
+            drawn = [
+                measures.set_in_steps(lesioned, each.loaded, part, [count], AT_ONCE, seed, first)
+                for first in range(0, draws, AT_ONCE)
+                for part in parts
+            ]
+            found = yield from share_of(measures.one_after_the_other(drawn), done, last)
+            of_draws = [found[start : start + len(parts)] for start in range(0, len(found), len(parts))]
+            whole = [replace(of_parts[0], sweep=joined([part.sweep for part in of_parts])) for of_parts in of_draws]
+            of_network.append(together(whole, draws))
             done += 1
         rows = rows_of(able, list(map(together, studies)))
         so_far = Shown(

@@ -6,7 +6,7 @@ from dataclasses import dataclass, is_dataclass, replace
 from functools import cached_property, partial, update_wrapper
 from typing import Any, TypeAlias, TypeVar, cast
 
-from ..engine.kept import ANSWERS, key_of, timed
+from ..engine.kept import ANSWERS, Spent, key_of, timed
 from ..engine.tickets import result
 from ..errors import InputError
 from ..experiments.stepwise import finished
@@ -24,6 +24,7 @@ Measured = TypeVar("Measured")
 MEASURED, PRECOMPUTED, SCHEMATIC, COMPUTED = "measured", "precomputed", "schematic", "computed from the model"
 BOTH = "○ intact ● with the lesion"
 THUMBNAIL = 84  # pixels
+LITTLE = 0.1  # of the seconds: what took no more here than that was measured beforehand
 
 
 @dataclass(frozen=True)
@@ -106,18 +107,18 @@ class Recipe:
         """How far it is, and what is known so far; returns the answer."""
         if (found := self.known(*subjects, **settings)) is not None:
             return found
-        spent: list[float] = []
+        spent: list[Spent] = []
         signed = partial(self._finished, spent, subjects, settings)
-        with timed() as seconds:
+        with timed() as taken:
             made = self.compute(*subjects, **settings)
-        spent += seconds
+        spent += taken
         while not isinstance(made, Shown):
-            with timed() as seconds:  # not around the loop: what is done with a step is none of the recipe's time
+            with timed() as taken:  # not around the loop: what is done with a step is none of the recipe's time
                 try:
                     step = next(made)
                 except StopIteration as end:
                     step = made = end.value
-            spent += seconds
+            spent += taken
             if made is not step:
                 yield signed(step) if isinstance(step, Shown) else step
         answer = signed(made)
@@ -125,10 +126,16 @@ class Recipe:
         return answer
 
     def _finished(
-        self, spent: Sequence[float], subjects: Sequence[Subject], settings: Mapping[str, Any], shown: Shown
+        self, spent: Sequence[Spent], subjects: Sequence[Subject], settings: Mapping[str, Any], shown: Shown
     ) -> Shown:
-        time = (f"{sum(spent):.2f} s on {device().type.upper()}",) if shown.facts[:1] == (MEASURED,) else ()
-        return self._signed(subjects, settings, replace(shown, facts=shown.facts + time))
+        kind, *facts = shown.facts or ("",)
+        if kind == MEASURED:
+            here, beforehand = (sum(seconds) for seconds in zip(*(Spent(), *spent), strict=True))
+            if here < beforehand * LITTLE:
+                kind = PRECOMPUTED
+            else:
+                facts.append(f"{here:.2f} s on {device().type.upper()}")
+        return self._signed(subjects, settings, replace(shown, facts=(kind, *facts) if kind else ()))
 
     def _signed(self, subjects: Sequence[Subject], settings: Mapping[str, Any], shown: Shown) -> Shown:
         python = self.program(subjects, settings) + ("\nfigure = shown.plot().figure()" if shown.draw else "")

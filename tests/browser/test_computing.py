@@ -49,9 +49,9 @@ def test_workers_that_are_killed_cost_no_session(server: Server, page: Page) -> 
     assert not set(before) & set(computing(server)) and len(computing(server)) == len(before)
 
 
-def test_whoever_leaves_in_the_middle_of_a_sweep_frees_the_workers(server: Server, page: Page) -> None:
-    page.goto(f"{server.address}/layer_deletion?network=fashion-preact110")
-    expect(page.get_by_text(re.compile("Delete every block in turn: .* left"))).to_be_visible(timeout=SOON)
+def test_whoever_leaves_in_the_middle_of_a_study_frees_the_workers(server: Server, page: Page) -> None:
+    page.goto(f"{server.address}/lesion_studies?network=fashion-preact110&draw_seed=2")
+    expect(page.get_by_text(re.compile("Run the study: .* left"))).to_be_visible(timeout=SOON)
     page.goto("about:blank")
     time.sleep(1.5)  # a second, and the browser's own time to say goodbye
     spent = sum(map(cpu_seconds, computing(server)))

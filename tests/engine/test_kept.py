@@ -12,8 +12,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from streamlit.testing.v1 import AppTest
 
-from resnet_viz.engine.folder import Folder
-from resnet_viz.engine.kept import RESULTS, Shared, Store, digest_of, kept, kept_in_steps, size_of, timed
+from resnet_viz.engine.folder import Archive, Folder
+from resnet_viz.engine.kept import RESULTS, Shared, Spent, Store, digest_of, kept, kept_in_steps, key_of, size_of, timed
 from resnet_viz.experiments import deletion
 from resnet_viz.figures.plot import Plot
 from resnet_viz.networks.images import ImageSet
@@ -125,9 +125,9 @@ def test_what_is_computed_in_steps_is_kept_with_its_time() -> None:
         return 2 * number
 
     for steps in ([0.5], []):
-        with timed() as seconds:
+        with timed() as spent:
             assert list(kept_in_steps(double, 21)) == steps
-        assert sum(seconds) >= 0.02
+        assert sum(each.here for each in spent) >= 0.02
     with pytest.raises(StopIteration, match="42"):
         next(kept_in_steps(double, 21))
 
@@ -149,7 +149,33 @@ def test_what_took_long_is_found_by_the_other_processes(monkeypatch, tmp_path) -
     assert computed == [3, 4, 4]
     with timed() as spent:
         kept(square, 3, 0.06)
-    assert sum(spent) >= 0.06, "the time that it took, not the time that it took to find"
+    assert sum(each.here for each in spent) >= 0.06, "the time that it took, not the time that it took to find"
+
+
+def test_what_comes_with_the_project_is_found_and_told_apart(monkeypatch, tmp_path) -> None:
+    computed: list[int] = []
+
+    def square(number: int) -> int:
+        computed.append(number)
+        return number**2
+
+    def sum_of_squares(*numbers: int) -> int:
+        return sum(kept(square, number) for number in numbers)
+
+    folder = tmp_path / "made elsewhere"
+    folder.mkdir()
+    Folder(folder, 10_000).put(key_of(square, 3)[1].hex(), (9, Spent(here=2.0)))
+    Archive.write(tmp_path / "archive.zip", folder.iterdir())
+    monkeypatch.setattr(Shared, "archive", Archive(tmp_path / "archive.zip"))
+    with timed() as spent:
+        assert kept(square, 3) == 9 and computed == []
+    assert spent == [Spent(beforehand=2.0)]
+    with timed() as spent:
+        assert kept(sum_of_squares, 3, 4) == 25 and computed == [4]
+    assert spent[0].beforehand == 2.0 and 0 < spent[0].here < 1
+    RESULTS.forget()
+    monkeypatch.setattr(Shared, "archive", Archive(tmp_path / "is not there.zip"))
+    assert kept(square, 3) == 9 and computed == [4, 3]
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 from functools import partial
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -126,15 +127,31 @@ def test_what_is_asked_for_at_once_is_computed_once(workers, tmp_path) -> None:
 
 def test_steps_tell_how_far_it_is_and_short_work_comes_between_them(workers, tmp_path) -> None:
     told: list[float] = []
-    count = workers._start.count
     path = str(tmp_path / "log")
-    long = [workers.submit(partial(steps, f"{path}{each}", 20, 0.1)) for each in range(count)]
+    long = [workers.submit(partial(steps, f"{path}{each}", 20, 0.1)) for each in range(workers._start.count)]
     long[0].news = lambda: told.append(long[0].progress)
     until(lambda: all(ticket.progress > 0 for ticket in long))
     assert done(workers.submit(partial(answer, path))) == "answer"
     assert not any(ticket.done for ticket in long)
-    assert [done(ticket) for ticket in long] == ["end"] * count
+    assert [done(ticket) for ticket in long] == ["end"] * len(long)
     assert told == sorted(told) and len(told) >= 10
+
+
+def test_long_work_goes_on_while_short_work_keeps_coming(workers, tmp_path) -> None:
+    """Each worker always has somebody waiting who has had less."""
+    path, numbers = str(tmp_path / "log"), count()
+    long = workers.submit(partial(steps, path + "long", 20, 0.02))
+    short: list[Ticket] = []
+    until(lambda: long.progress > 0)
+    deadline = time.monotonic() + SOON
+    while not long.done and time.monotonic() < deadline:
+        short = [ticket for ticket in short if not ticket.done]
+        while len(short) < 8:
+            short.append(workers.submit(partial(answer, f"{path}{next(numbers)}", 0.01)))
+        time.sleep(0.001)
+    assert long.done and done(long) == "end"
+    for ticket in short:
+        ticket.release()
 
 
 def test_what_is_refused_is_told_to_all_who_asked(workers, tmp_path) -> None:
