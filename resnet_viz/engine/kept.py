@@ -94,7 +94,7 @@ class Store:
 
 RESULTS = Store(128 * 2**20)  # what was measured, and the seconds that it took
 ANSWERS = Store(64 * 2**20)  # what was asked for, as it is shown
-NETWORKS = Store(256 * 2**20)
+NETWORKS = Store(128 * 2**20)
 
 
 class Shared:
