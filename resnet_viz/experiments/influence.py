@@ -1,9 +1,33 @@
 """How much each block changes the stream: how far it turns and stretches it, how large its response is, and whether the branch
 moves the stream down the gradient of the loss."""
 
-from .plan import Plan
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import cast
 
-__all__ = ["DESCENT_PLAN", "IMAGES", "PREDICTION_PLAN", "RESPONSE_PLAN"]
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ..networks.blocks import Block, PlainBlock
+from ..networks.network import ResidualNetwork
+from .attribution import Importance, of_images
+from .deletion import Sweep, known
+from .loss import finite
+from .plan import Plan
+from .trace import image_norms, record
+
+__all__ = [
+    "DESCENT_PLAN",
+    "IMAGES",
+    "PREDICTION_PLAN",
+    "RESPONSE_PLAN",
+    "Influence",
+    "influence",
+    "joined",
+    "rises",
+]
 
 IMAGES = 200
 PREDICTION_PLAN = Plan(
@@ -43,3 +67,100 @@ DESCENT_PLAN = Plan(
     "[Jastrzebski et al., 2018](https://arxiv.org/abs/1710.04773): residual blocks, the late ones most of all, move the stream along "
     "the negative gradient of the loss",
 )
+
+
+@dataclass(frozen=True)
+class Influence:
+    """What each of n blocks does to the stream of each image: arrays, float64 (images, n). x enters the block, y leaves it.
+
+    ``cosine``: of y with what leaves the block when its branch is deleted: x itself, or where the shape changes, what the
+    shortcut makes of it; -1 ... 1. ``branch_to_stream``: |F(x)| / |x|; ``growth``: |y| / |x|. ``response_mean`` and
+    ``response_square``: the means of the response and of its square over channels and places. ``descent``: the cosine of F(x)
+    with -dL/dx, L the cross-entropy; NaN where the shape changes, and in plain blocks.
+    """
+
+    blocks: tuple[str, ...]
+    cosine: np.ndarray
+    branch_to_stream: np.ndarray
+    growth: np.ndarray
+    response_mean: np.ndarray
+    response_square: np.ndarray
+    descent: np.ndarray
+
+    @property
+    def importance(self) -> Importance:
+        """The block influence, 1 - cosine, of Men et al. 2024 (arXiv:2403.03853), there at each token, here of an image's whole
+        stream: 0 where the block turns the stream in no way."""
+        return of_images(torch.from_numpy(1 - self.cosine))
+
+    def response_deviation(self, images: np.ndarray | slice = slice(None)) -> np.ndarray:
+        """The standard deviation of each block's response over these images, its channels and places, (n,), as in He et al. 2015
+        (arXiv:1512.03385), figure 7."""
+        square = self.response_square[images].mean(0) - self.response_mean[images].mean(0) ** 2
+        return cast(np.ndarray, np.sqrt(np.maximum(square, 0.0)))
+
+
+def influence(network: ResidualNetwork, inputs: Tensor, labels: Tensor) -> Influence:
+    """One forward and one backward pass of normalised images (batch, channels, height, width), against a class each.
+
+    Raises what ``record`` raises, and NotFinite where logits are not finite.
+    """
+    kept = record(network, inputs, labels)
+    finite(kept.logits)
+    ways = zip(
+        network.blocks.values(), kept.streams, kept.streams[1:], kept.branches, kept.stream_gradients, strict=False
+    )
+    with torch.no_grad():
+        rows = [of_block(*each) for each in ways]
+    return Influence(tuple(network.blocks), *torch.stack(rows, -1).numpy())
+
+
+def of_block(block: Block, entering: Tensor, leaving: Tensor, branch: Tensor, gradient: Tensor) -> Tensor:
+    """The numbers of one block, in the order of the fields of ``Influence``: (6, images)."""
+    size, response = lengths(entering), response_of(block, entering, branch)
+    goes_down = branch.shape == entering.shape and not isinstance(block, PlainBlock)
+    numbers = [
+        cosines(leaving, block(entering, 0.0)),
+        lengths(branch) / size,
+        lengths(leaving) / size,
+        rows_of(response).mean(1),
+        rows_of(response).square().mean(1),
+        cosines(branch, -gradient) if goes_down else torch.full_like(size, torch.nan),
+    ]
+    return torch.stack(numbers)
+
+
+def response_of(block: Block, entering: Tensor, branch: Tensor) -> Tensor:
+    """What the last layer of the branch puts out. In a plain block the branch holds the last ReLU, too: here without it."""
+    return cast(nn.Module, block.branch.layers)(entering) if isinstance(block, PlainBlock) else branch
+
+
+def rows_of(tensor: Tensor) -> Tensor:
+    """A row of float64 for each image, on the CPU, since MPS has no float64."""
+    return tensor.cpu().double().flatten(1)
+
+
+def lengths(tensor: Tensor) -> Tensor:
+    """The L2 norm of each image, (images,)."""
+    return image_norms(rows_of(tensor))
+
+
+def cosines(one: Tensor, other: Tensor) -> Tensor:
+    """The cosine of two tensors for each image, (images,); 0 where one of them is 0. (torch's own takes what is shorter than
+    1e-8 for 0, as the gradient of a sure network may be.)"""
+    smallest = torch.finfo(torch.float64).tiny
+    units = [functional.normalize(rows_of(each), dim=1, eps=smallest) for each in (one, other)]
+    return (units[0] * units[1]).sum(1)
+
+
+def joined(parts: Sequence[Influence]) -> Influence:
+    """What was measured of parts of a set of images, as one."""
+    names = [name for name in vars(parts[0]) if name != "blocks"]
+    return Influence(parts[0].blocks, *(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+
+
+def rises(sweep: Sweep) -> Importance:
+    """The rise in error without each block, in percentage points, by image: -100, 0 or 100. Raises ValueError without labels."""
+    labels = known(sweep.labels)
+    rise = (sweep.predictions != labels).astype(float) - (sweep.intact != labels)
+    return of_images(torch.from_numpy(100 * rise.T))

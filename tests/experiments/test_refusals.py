@@ -17,6 +17,7 @@ from resnet_viz.experiments import (
     deletion,
     early_stop,
     image_attribution,
+    influence,
     lesion_studies,
     loss,
     paths,
@@ -61,6 +62,7 @@ OF_A_BATCH: dict[str, Ask] = {
     "true_deletion": lambda n, _, x, y: attribution.true_deletion(n, x, y),
     "first_order": lambda n, _, x, y: attribution.first_order(n, x, y),
     "branch_size": lambda n, _, x, y: attribution.branch_size(n, x, y),
+    "influence": lambda n, _, x, y: influence.influence(n, x, y),
     "shapley_exact": lambda n, _, x, y: attribution.shapley_exact(n, x, y),
     "shapley_permutation": lambda n, _, x, y: attribution.shapley_permutation(n, x, y, 0),
 }
