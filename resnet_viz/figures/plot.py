@@ -116,8 +116,9 @@ def grid(
     bottoms = [row * (height + vertical_gap) for row in reversed(range(rows))]
     for panel in range(1, plot.panels + 1):
         row, column = divmod(panel - 1, columns)
-        plot.x_axis(panel=panel, anchor=f"y{suffix(panel)}", domain=[lefts[column], lefts[column] + width])
-        plot.y_axis(panel=panel, anchor=f"x{suffix(panel)}", domain=[bottoms[row], bottoms[row] + height])
+        right, top = min(1, lefts[column] + width), min(1, bottoms[row] + height)  # rounding may lead past 1
+        plot.x_axis(panel=panel, anchor=f"y{suffix(panel)}", domain=[lefts[column], right])
+        plot.y_axis(panel=panel, anchor=f"x{suffix(panel)}", domain=[bottoms[row], top])
         if shared and row < rows - 1:
             plot.x_axis(panel=panel, matches=f"x{suffix(plot.panels)}", showticklabels=False)
         if shared and column > 0:
