@@ -14,6 +14,7 @@ CONTENTS = {
     "layer_deletion": ("Layer deletion", "content_cut"),
     "lesion_studies": ("Lesion studies", "healing"),
     "block_importance": ("Block importance", "leaderboard"),
+    "block_influence": ("Block influence", "turn_slight_right"),
     "early_stop": ("Stopping early", "skip_next"),
     "lessons": ("Lessons", "school"),
     "about": ("Words and sources", "menu_book"),

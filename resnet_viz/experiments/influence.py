@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from ..networks.blocks import Block, PlainBlock
 from ..networks.network import ResidualNetwork
-from .attribution import Importance, of_images
+from .attribution import Importance, of_images, rank_correlation_interval, rank_correlations
 from .deletion import Sweep, known
 from .loss import finite
 from .plan import Plan
@@ -23,10 +23,10 @@ __all__ = [
     "IMAGES",
     "PREDICTION_PLAN",
     "RESPONSE_PLAN",
+    "Harm",
     "Influence",
     "influence",
     "joined",
-    "rises",
 ]
 
 IMAGES = 200
@@ -159,8 +159,28 @@ def joined(parts: Sequence[Influence]) -> Influence:
     return Influence(parts[0].blocks, *(np.concatenate([getattr(part, name) for part in parts]) for name in names))
 
 
-def rises(sweep: Sweep) -> Importance:
-    """The rise in error without each block, in percentage points, by image: -100, 0 or 100. Raises ValueError without labels."""
-    labels = known(sweep.labels)
-    rise = (sweep.predictions != labels).astype(float) - (sweep.intact != labels)
-    return of_images(torch.from_numpy(100 * rise.T))
+@dataclass(frozen=True)
+class Harm:
+    """The influence of each of n blocks beside the rise in error when that block alone is deleted, in percentage points."""
+
+    blocks: tuple[str, ...]
+    influence: Importance
+    rise: Importance
+
+    @classmethod
+    def of(cls, found: Influence, sweep: Sweep) -> "Harm":
+        """From what the blocks do to the stream, and the deletion of each over a set, which may be another one. Raises
+        ValueError for a sweep without labels."""
+        labels = known(sweep.labels)
+        rise = (sweep.predictions != labels).astype(float) - (sweep.intact != labels)
+        return cls(found.blocks, found.importance, of_images(torch.from_numpy(100 * rise.T)))
+
+    @property
+    def correlation(self) -> float:
+        """Spearman's rank correlation over the blocks, -1 ... 1."""
+        return float(rank_correlations([self.influence, self.rise])[0, 1])
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Its 95 % interval over the blocks: see ``rank_correlation_interval``."""
+        return rank_correlation_interval(self.influence, self.rise)

@@ -11,6 +11,7 @@ from .plot import Plot, grid
 
 __all__ = [
     "Series",
+    "add_line",
     "along_blocks",
     "axis_title",
     "block_sentence",
@@ -28,7 +29,8 @@ FLAGGED = 100  # a gradient that fades or grows by more than this factor from th
 @dataclass(frozen=True)
 class Series:
     """One line: a value for each block. ``plain`` draws grey squares; ``hollow``, for the network beside, empty markers on a
-    dotted line; ``crosses``, for one without batch norm, crosses on a dashed line."""
+    dotted line; ``crosses``, for one without batch norm, crosses on a dashed line. ``margin``: half of each value's interval,
+    for whiskers."""
 
     name: str
     blocks: tuple[str, ...]
@@ -36,6 +38,7 @@ class Series:
     plain: bool = False
     hollow: bool = False
     crosses: bool = False
+    margin: np.ndarray | None = None
 
 
 def along_blocks(series: Sequence[Series], quantity: str, palette: Palette, *, height: int = 340) -> Plot:
@@ -52,9 +55,11 @@ def along_blocks(series: Sequence[Series], quantity: str, palette: Palette, *, h
 def add_line(plot: Plot, line: Series, palette: Palette, panel: int = 1) -> None:
     """Draw one series, its markers in the stage colours (a plain network's in grey squares)."""
     colours = [palette.plain if line.plain else palette.stage(block) for block in line.blocks]
+    whiskers = {"type": "data", "array": line.margin, "color": palette.muted, "thickness": 1, "width": 0}
     plot.add(
         "scatter",
         panel,
+        **({} if line.margin is None else {"error_y": whiskers}),
         x=list(range(len(line.blocks))),
         y=np.where(np.isfinite(line.values), line.values, np.nan),
         name=line.name,

@@ -25,6 +25,7 @@ EVERY_PAGE = {
     "short_paths": "Are the long paths needed for training?",
     "lesion_studies?draws=1": "How much damage can it take?",
     "block_importance": "Which blocks matter?",
+    "block_influence": "How much does each block change the stream?",
     "early_stop": "What if it stopped here?",
     "lessons": "Which lesson today?",
     "about": "What do the words mean, and where does it come from?",

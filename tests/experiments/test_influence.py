@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn import functional
 
 from resnet_viz.experiments.deletion import Sweep
-from resnet_viz.experiments.influence import Influence, cosines, influence, joined, rises
+from resnet_viz.experiments.influence import Harm, Influence, cosines, influence, joined
 
 from ..conftest import (
     Case,
@@ -100,13 +100,16 @@ def test_parts_of_a_set_are_joined(network, images, labels):
     assert parts.importance.by_image.shape == (4, 4)
 
 
-def test_rises_are_those_of_the_sweep():
+def test_the_harm_is_the_rise_in_error_and_is_ranked_against_the_influence():
     labels, right = np.arange(4), np.array([0, 1, 2, 0])
-    sweep = Sweep(("a", "b"), right, np.array([[1, 1, 1, 1], [0, 1, 2, 3]]), labels)
-    np.testing.assert_array_equal(rises(sweep).by_image.T, [[100, 0, 100, 0], [0, 0, 0, -100]])
-    np.testing.assert_allclose(rises(sweep).mean, sweep.rises)
+    sweep = Sweep(("a", "b", "c"), right, np.array([[1, 1, 1, 1], [0, 1, 2, 3], right]), labels)
+    turned = np.array([[0.5, 0.9, 0.95], [0.5, 0.9, 0.95]])  # cosines
+    harm = Harm.of(Influence(sweep.blocks, turned, *[turned] * 5), sweep)
+    np.testing.assert_array_equal(harm.rise.by_image.T, [[100, 0, 100, 0], [0, 0, 0, -100], [0, 0, 0, 0]])
+    np.testing.assert_allclose(harm.rise.mean, sweep.rises)
+    assert harm.correlation == pytest.approx(0.5), "the ranks are 3, 2, 1 and 3, 1, 2"
     with pytest.raises(ValueError, match="no labels"):
-        rises(Sweep(("a",), right, right[None], None))
+        Harm.of(Influence(sweep.blocks, *[turned] * 6), Sweep(("a",), right, right[None], None))
 
 
 def test_it_leaves_the_network_as_it_was(network, images, labels):

@@ -14,8 +14,10 @@ import pytest
 from plotly.subplots import make_subplots
 
 from resnet_viz import figures
+from resnet_viz.experiments.attribution import Importance
 from resnet_viz.experiments.calibration import Reliability
 from resnet_viz.experiments.deletion import Lesion, Sweep
+from resnet_viz.experiments.influence import Harm
 from resnet_viz.experiments.lesion_studies import REORDER, Study
 from resnet_viz.experiments.shattered import POINTS, Shattering
 from resnet_viz.figures import (
@@ -26,6 +28,7 @@ from resnet_viz.figures import (
     identity,
     image_attribution,
     importance,
+    influence,
     lesion_studies,
     paths,
     race,
@@ -72,6 +75,7 @@ MAPS = {"layer1.0": [test_image_attribution.of_cells(test_image_attribution.CELL
 SIGNED = [test_image_attribution.integrated([[1, -3], [0, 0]], -2.0)] * 2
 SHATTERED = Shattering(np.random.default_rng(0).standard_normal((POINTS, 1, 4, 4), np.float32))
 SHATTERED_LINES = [shattered.Line("residual", SHATTERED), shattered.Line("plain", SHATTERED, plain=True)]
+HARM = Harm(BLOCKS, *[Importance(np.array([[0.1, 0.3, 0.2]]), np.zeros(3))] * 2)
 
 DRAW = [
     partial(degradation.errors_by_epoch, test_degradation.FAMILIES),
@@ -97,6 +101,12 @@ DRAW = [
     partial(importance.importance_by_block, test_importance.BLOCKS, test_importance.MEASURES),
     partial(importance.correlation_matrix, list("abc"), list(test_importance.MEASURES.values())),
     partial(importance.reliability_diagram, [("intact", RELIABILITY, True), ("with the lesion", RELIABILITY, False)]),
+    partial(influence.harm_by_influence, [("residual", HARM, False), ("plain", HARM, True)]),
+    partial(influence.responses, LINES),
+    partial(
+        influence.responses_by_depth, {"residual": {20: np.arange(3.0), 56: np.ones(9)}, "plain": {20: np.ones(3)}}
+    ),
+    partial(influence.descent_by_block, [test_gradients.line("residual", -1.0)]),
     partial(lesion_studies.errors_by_amount, [("residual", STUDY, False), ("plain", STUDY, True)], 90.0),
     partial(lesion_studies.error_by_stop, TWO_SWEEPS, 90.0),
     partial(lesion_studies.class_probabilities_by_stop, CLASSES, PROBABILITIES),
@@ -215,3 +225,11 @@ def test_panels_stand_where_plotly_puts_them(ours: Plot, theirs: go.Figure) -> N
     for name, axis in ours.layout.items():
         assert axis.pop("domain") == pytest.approx(expected[name].pop("domain"))
         assert axis == expected[name]
+
+
+@pytest.mark.parametrize("rows", range(1, 9))
+def test_panels_end_where_the_figure_ends(rows: int) -> None:
+    layout = (
+        grid(rows, rows, horizontal_gap=0.09, vertical_gap=0.09).figure().layout
+    )  # plotly knows no 1.0000000000000002
+    assert layout.yaxis.domain[1] == layout[f"xaxis{rows if rows > 1 else ''}"].domain[1] == pytest.approx(1)

@@ -35,6 +35,7 @@ FIGURES = {
     "strongest_paths": {"strongest", "path_picture"},
     "lesion_studies": {"study"},
     "block_importance": {"importance", "agreement"},
+    "block_influence": {"change", "harm", "responses", "descent"},
     "early_stop": {"by_stop", "error_by_stop"},
     "degradation": {"errors_by_epoch", "errors_by_depth", "gradients_by_epoch", "trained_longer", "four_stages"},
     "live_training": {"race_errors", "race_gradients"},
