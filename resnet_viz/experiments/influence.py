@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..networks.blocks import Block, PlainBlock
+from ..networks.device import array_of
+from ..networks.exactness import is_batch_norm
 from ..networks.network import ResidualNetwork
 from .attribution import Importance, of_images, rank_correlation_interval, rank_correlations
 from .deletion import Sweep, known
@@ -27,6 +29,7 @@ __all__ = [
     "Influence",
     "influence",
     "joined",
+    "last_factors",
 ]
 
 IMAGES = 200
@@ -133,6 +136,13 @@ def of_block(block: Block, entering: Tensor, leaving: Tensor, branch: Tensor, gr
 def response_of(block: Block, entering: Tensor, branch: Tensor) -> Tensor:
     """What the last layer of the branch puts out. In a plain block the branch holds the last ReLU, too: here without it."""
     return cast(nn.Module, block.branch.layers)(entering) if isinstance(block, PlainBlock) else branch
+
+
+def last_factors(network: ResidualNetwork) -> np.ndarray:
+    """The factors of the last batch norm in each block's branch, all blocks' in one row. They set how far its channels spread,
+    and so the response of an original or a plain block. Blocks without batch norm have none."""
+    norms = [[each for each in block.branch.modules() if is_batch_norm(each)] for block in network.blocks.values()]
+    return np.concatenate([array_of(of_block[-1].weight) for of_block in norms if of_block])
 
 
 def rows_of(tensor: Tensor) -> Tensor:

@@ -7,27 +7,29 @@ import numpy as np
 
 from ..experiments.influence import Harm
 from .gradients import Series, add_line
-from .palette import Palette, named_above, stage_axis, styled
+from .palette import Palette, log_axis, named_above, stage_axis, styled
 from .plot import Plot, grid
 
 __all__ = [
     "change_sentence",
     "correlation_sentence",
+    "cosine_sentence",
     "descent_by_block",
     "harm_by_influence",
     "responses",
     "responses_by_depth",
 ]
 
-NAMED = 3  # blocks of the most harm that carry their names
+NAMED = 3  # blocks of the most harm that carry their names; not in a plain network, where all do about the same
 DASHES = ("dot", "dash", "solid")  # the shallowest network first
 
 
 def harm_by_influence(rows: Sequence[tuple[str, Harm, bool]], palette: Palette) -> Plot:
-    """The rise in error without a block over its influence, a panel for each network. ``rows``: title, values, whether plain."""
+    """The rise in error without a block over its influence, on a log axis, a panel for each network. ``rows``: title, values,
+    whether plain."""
     plot = grid(len(rows), vertical_gap=0.16)
     for panel, (title, harm, plain) in enumerate(rows, start=1):
-        worst = set(np.argsort(-harm.rise.mean, kind="stable")[:NAMED].tolist())
+        named = set() if plain else set(np.argsort(-harm.rise.mean, kind="stable")[:NAMED].tolist())
         plot.add(
             "scatter",
             panel,
@@ -35,7 +37,7 @@ def harm_by_influence(rows: Sequence[tuple[str, Harm, bool]], palette: Palette) 
             y=harm.rise.mean,
             name=title,
             mode="markers+text",
-            text=[block if number in worst else "" for number, block in enumerate(harm.blocks)],
+            text=[block if number in named else "" for number, block in enumerate(harm.blocks)],
             textposition="middle left",
             textfont={"size": 12, "color": palette.muted},
             customdata=list(harm.blocks),
@@ -46,7 +48,7 @@ def harm_by_influence(rows: Sequence[tuple[str, Harm, bool]], palette: Palette) 
             },
             hovertemplate="%{customdata}: influence %{x:.3f}, %{y:+.1f} points<extra>" + title + "</extra>",
         )
-        plot.x_axis(f"{title}: influence, 1 − cosine", panel, rangemode="tozero")
+        plot.x_axis(f"{title}: influence, 1 − cosine", panel, **log_axis(harm.influence.mean))
         plot.y_axis("rise in error,<br>points", panel, rangemode="tozero", nticks=5)
     return styled(plot, palette, 260 * len(rows))
 
@@ -102,6 +104,11 @@ def descent_by_block(lines: Sequence[Series], palette: Palette) -> Plot:
     stage_axis(plot, lines[0].blocks)
     plot.y_axis("cosine with −∂L/∂x", zeroline=True, zerolinecolor=palette.muted, rangemode="tozero")
     return styled(plot, palette, 300)
+
+
+def cosine_sentence(mean: float, margin: float) -> str:
+    """'+0.111 ± 0.011', without the half of the interval where it is NaN."""
+    return f"{mean:+.3f}" + ("" if np.isnan(margin) else f" ± {margin:.3f}")
 
 
 def change_sentence(lines: Mapping[str, Series], block: str) -> str:

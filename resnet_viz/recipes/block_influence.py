@@ -32,26 +32,24 @@ BUNDLED = {
 INTERVAL = "95 % over images"
 OVER_IMAGES = "Whiskers: 95 % intervals over the images."
 QUANTITIES = {"cosine": "cosine", "|F(x)| / |x|": "branch_to_stream", "|y| / |x|": "growth"}
-CHANGE = (
-    r"\cos(x, y),\quad \frac{\lVert F(x) \rVert}{\lVert x \rVert},\quad \frac{\lVert y \rVert}{\lVert x \rVert}"
-    r"\text{: }x\text{ enters the block, }y\text{ leaves it}"
-)
+CHANGE = r"\cos(x, y),\ \lVert F(x) \rVert / \lVert x \rVert,\ \lVert y \rVert / \lVert x \rVert"
 INFLUENCE = r"1 - \cos(x, y)"
 DEVIATION = r"\sigma(F(x))"
 DESCENT = r"\cos\left(F(x),\ -\frac{\partial L}{\partial x}\right)"
 SHAPES = (
-    "Where a block changes the shape of the stream, $y$ is compared with what the shortcut makes of $x$ (a plain block: with "
-    "what it hands on when it is deleted). In a plain block $y = F(x)$, so its two ratios are the same."
+    "$x$ enters the block, $y$ leaves it. Where a block changes the shape of the stream, $y$ is compared with what the "
+    "shortcut makes of $x$ (a plain block: with what it hands on when it is deleted). In a plain block $y = F(x)$, so its two "
+    "ratios are the same."
 )
 WHAT_A_POINT_IS = (
-    "A point is a block; the three of the most harm are named. If influence were all that counts, the points would rise "
-    "from left to right."
+    "A point is a block; in a residual network the three whose deletion does the most harm are named. If influence were all "
+    "that counts, the points would rise from left to right."
 )
 NO_ERROR = "{title}: they have no labels, so there is no error to measure."
 RESPONSES = (
     "The response is what the branch's last layer puts out, before any ReLU and the addition: in original and plain blocks a "
     "batch norm's output, in pre-activation blocks a convolution's. He et al. draw every 3×3 layer, here it is the last of each "
-    "block. A batch norm's factors set the deviation of its channels, whatever comes in."
+    "block. The factors of a batch norm set how far its channels spread, whatever comes in."
 )
 BY_DEPTH = "Black: residual; grey: plain. The deeper the network, the fuller its line. One training of each."
 DOWNHILL = (
@@ -59,7 +57,10 @@ DOWNHILL = (
     "out, since their branch and the gradient have different shapes. In so many dimensions a random step would have a cosine "
     "near 0."
 )
-ONE_PLAIN = "In a plain block the branch replaces the stream and adds nothing to it, so there is no step to compare with the gradient."
+ONE_PLAIN = (
+    "In a plain block the branch replaces the stream and adds nothing to it, so there is no step to compare with the "
+    "gradient."
+)
 
 
 @recipe("Follow the stream through every block")
@@ -78,10 +79,10 @@ def change(*subjects: Subject, block: str = "") -> Steps:
     by_block = found[0].importance.mean
     most, least = (subject.blocks[place] for place in (by_block.argmax(), by_block.argmin()))
     title = f"The stream turns most at {most} (influence {by_block.max():.3f}), least at {least} ({by_block.min():.3f})"
-    of_block = [
-        f"**{each.title}**, {name}: {figures.change_sentence({what: lines[place] for what, lines in panels.items()}, name)}."
-        for place, each in enumerate(subjects)
-    ]
+    of_block = []
+    for place, each in enumerate(subjects):
+        told = figures.change_sentence({what: lines[place] for what, lines in panels.items()}, name)
+        of_block.append(f"**{each.title}**, {name}: {told}.")
     return Shown(
         title=title,
         draw=partial(stream_statistics, list(panels.items())),
@@ -179,9 +180,8 @@ def descent(*subjects: Subject) -> Steps:
     found = yield from measured([each.loaded for each in residual], images)
     lines = [series(each, residual[0], values.descent) for each, values in zip(residual, found, strict=True)]
     late = [late_descent(values) for values in found]
-    says = "; ".join(
-        f"**{each.title}** {mean:+.3f} ± {margin:.3f}" for each, (mean, margin) in zip(residual, late, strict=True)
-    )
+    told = [figures.cosine_sentence(*each) for each in late]
+    says = "; ".join(f"**{each.title}** {sentence}" for each, sentence in zip(residual, told, strict=True))
     return Shown(
         title=f"{residual[0].title}: in the last third of the blocks a mean cosine of {late[0][0]:+.3f}",
         draw=partial(figures.descent_by_block, lines),
@@ -290,9 +290,16 @@ def smaller() -> Answer:
         interval = verdict.bootstrapped(ratio, IMAGES)
         what = "ratio of the median responses"
         rows.append(Measurement(f"{one} to {other}", what, value, *interval, verdict.IMAGES, value < most))
-    medians = [f"{name} {np.median(values.response_deviation()):.3f}" for name, values in found.items()]
-    notes = f"median standard deviation over the blocks: {', '.join(medians)}; the intervals do not hold what another training would give"
-    return rows, notes, None
+    notes = []
+    for name, values in found.items():
+        factors = influence.last_factors(verdict.network(name).network)
+        notes.append(
+            f"{name}: median over the blocks {np.median(values.response_deviation()):.3f}, factors of the last batch norms "
+            f"{factors.mean():.2f} with a standard deviation of {factors.std():.2f}"
+        )
+    notes.append("all factors began at 1: training has shrunk them, but hardly set them apart")
+    notes.append("the intervals do not hold what another training would give")
+    return rows, "; ".join(notes), None
 
 
 def downhill() -> Answer:

@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn import functional
 
 from resnet_viz.experiments.deletion import Sweep
-from resnet_viz.experiments.influence import Harm, Influence, cosines, influence, joined
+from resnet_viz.experiments.influence import Harm, Influence, cosines, influence, joined, last_factors
 
 from ..conftest import (
     Case,
@@ -110,6 +110,14 @@ def test_the_harm_is_the_rise_in_error_and_is_ranked_against_the_influence():
     assert harm.correlation == pytest.approx(0.5), "the ranks are 3, 2, 1 and 3, 1, 2"
     with pytest.raises(ValueError, match="no labels"):
         Harm.of(Influence(sweep.blocks, *[turned] * 6), Sweep(("a",), right, right[None], None))
+
+
+def test_the_last_factors_are_those_of_the_norm_before_the_sum(image_set):
+    for kind, last in (("basic", "bn2"), ("bottleneck", "bn3"), ("plain", "layers.bn2")):
+        network = small_network(Case(kind, "A"), image_set)
+        state = network.state_dict()
+        expected = [state[f"{name}.branch.{last}.weight"] for name in network.blocks]
+        np.testing.assert_array_equal(last_factors(network), np.concatenate(expected))
 
 
 def test_it_leaves_the_network_as_it_was(network, images, labels):
