@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TypeVar, cast
 
 import numpy as np
@@ -24,6 +24,8 @@ __all__ = [
     "BATCH_SIZE",
     "Lesion",
     "Sweep",
+    "Walk",
+    "compared",
     "delete",
     "intact_streams",
     "joined",
@@ -34,10 +36,13 @@ __all__ = [
     "loss_of_each",
     "predict",
     "predict_each",
+    "predicted",
     "probabilities",
     "probabilities_of_each",
+    "read_walks",
     "sweep",
     "sweep_of",
+    "walk_of",
     "wilson_interval",
 ]
 
@@ -331,12 +336,41 @@ def read_each(
     with the number of blocks. Raises InputError for a network that is not in eval mode and for labels that do not fit it,
     NotFinite where logits are not finite.
     """
+    orders = orders or [range(len(network.blocks))] * len(lesions)
+    walks = [walk_of(network, gates, order) for gates, order in zip(lesions, orders, strict=True)]
+    return (yield from read_walks.steps(network, preprocessing, images, walks, read, batch_size, progress))
+
+
+@dataclass(frozen=True)
+class Walk:
+    """A way through a network that leaves its own before the block at ``start``: ``to_the_end`` takes the stream there to the
+    one that the head reads."""
+
+    start: int
+    to_the_end: Callable[[Tensor], Tensor]
+
+
+def walk_of(network: ResidualNetwork, gates: Sequence[float], order: Sequence[int]) -> Walk:
+    """The walk under some gates, in an order that may name a block more than once."""
+    start = first_changed(gates, order)
+    return Walk(start, partial(network.walk, gates=gates, start=start, order=order))
+
+
+@stepwise
+def read_walks(
+    network: ResidualNetwork,
+    preprocessing: Preprocessing,
+    images: ImageSet,
+    walks: Sequence[Walk],
+    read: Callable[[Tensor, slice], Tensor],
+    batch_size: int = BATCH_SIZE,
+    progress: Progress = no_progress,
+) -> Stepping[np.ndarray]:
+    """``read_each`` for walks of any kind: what ``read`` makes of the logits at the end of each, (walks, images, ...)."""
     require_settled(network)
-    own = range(len(network.blocks))
-    orders = orders or [own] * len(lesions)
-    starts: list[list[int]] = [[] for _ in range(len(own) + 1)]
-    for number, (gates, order) in enumerate(zip(lesions, orders, strict=True)):
-        starts[first_changed(gates, order)].append(number)
+    starts: list[list[int]] = [[] for _ in range(len(network.blocks) + 1)]
+    for number, walk in enumerate(walks):
+        starts[walk.start].append(number)
 
     @torch.no_grad()
     def compute(part: slice) -> Stepping[Tensor]:
@@ -344,16 +378,15 @@ def read_each(
         rows: dict[int, Tensor] = {}
         for position, numbers in enumerate(starts):
             for number in numbers:
-                last = network.walk(stream, lesions[number], start=position, order=orders[number])
-                logits = finite(network.logits(last))
+                logits = finite(network.logits(walks[number].to_the_end(stream)))
                 if images.labels is not None:
                     checked(images.labels[part], logits)
                 rows[number] = read(logits, part).cpu()
-                done = part.start * len(lesions) + len(rows) * (part.stop - part.start)
-                progress(done, len(images) * len(lesions))
-                yield len(rows) / len(lesions)
+                done = part.start * len(walks) + len(rows) * (part.stop - part.start)
+                progress(done, len(images) * len(walks))
+                yield len(rows) / len(walks)
             stream = network.walk(stream, start=position, stop=position + 1)
-        return torch.stack([rows[number] for number in range(len(lesions))])
+        return torch.stack([rows[number] for number in range(len(walks))])
 
     found = yield from in_batches(compute, len(images), batch_size)
     return array_of(torch.cat([rows for _, rows in found], 1))

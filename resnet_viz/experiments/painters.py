@@ -1,10 +1,38 @@
 """Do the blocks need their order, their number and their weights? A stage in reverse, a block repeated, blocks side by side (after
 Sun et al. 2024, arXiv:2407.09298), a block with initial weights again (after Zhang et al. 2019, arXiv:1902.01996)."""
 
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..networks.blocks import Block, add
+from ..networks.description import Description
+from ..networks.folding import folded
+from ..networks.images import ImageSet, Preprocessing
+from ..networks.network import ResidualNetwork
+from ..networks.zoo import LoadedNetwork
+from .deletion import Sweep, Walk, compared, known, label_array, predicted, read_walks, sweep_of
 from .lesion_studies import IMAGES
 from .plan import Plan
+from .stepwise import Stepping, stepwise
 
-__all__ = ["PLANS"]
+__all__ = [
+    "PARALLEL",
+    "PLANS",
+    "REINITIALISED",
+    "REPEATED",
+    "REVERSED",
+    "SEEDS",
+    "in_orders",
+    "in_parallel",
+    "reinitialised",
+    "repeating",
+    "reversing",
+    "runs_of_one_shape",
+    "side_by_side",
+]
 
 SEEDS = (0, 1, 2)  # of the initial weights in the report; the bundled networks were trained from those of seed 0
 REVERSED, REPEATED, PARALLEL, REINITIALISED = "reversed", "repeated", "parallel", "reinitialised"
@@ -63,3 +91,101 @@ PLANS = {
         known="the errors after each deletion",
     ),
 }
+
+
+def runs_of_one_shape(description: Description) -> dict[str, range]:
+    """For each stage the positions of its last consecutive blocks that keep the stream's shape and have no weights on the
+    shortcut: any of them can stand in the place of any other. A stage without one is left out."""
+    runs: dict[str, range] = {}
+    for position, block in enumerate(description.blocks):
+        if block.in_shape == block.out_shape and block.shortcut in ("identity", "none"):
+            run = runs.get(block.stage, range(0))
+            runs[block.stage] = range(run.start if run.stop == position and run else position, position + 1)
+    return runs
+
+
+def reversing(blocks: int, *runs: range) -> list[int]:
+    """The order of so many blocks in which those of some runs stand in reverse."""
+    order = list(range(blocks))
+    for run in runs:
+        order[run.start : run.stop] = reversed(run)
+    return order
+
+
+def repeating(blocks: int, position: int, times: int) -> list[int]:
+    """The order of so many blocks in which one is walked so many times in a row."""
+    return [*range(position), *[position] * times, *range(position + 1, blocks)]
+
+
+@stepwise
+def in_orders(
+    network: ResidualNetwork, preprocessing: Preprocessing, images: ImageSet, orders: Mapping[str, Sequence[int]]
+) -> Stepping[Sweep]:
+    """Predictions when the blocks are walked in each of some named orders, which may name a block more than once."""
+    intact = [network.gates_without([])] * len(orders)
+    return (yield from sweep_of.steps(network, preprocessing, images, tuple(orders), intact, list(orders.values())))
+
+
+@stepwise
+def in_parallel(
+    network: ResidualNetwork,
+    preprocessing: Preprocessing,
+    images: ImageSet,
+    run: range,
+    counts: Sequence[int],
+    averaged: bool,
+) -> Stepping[Sweep]:
+    """Predictions when the last k blocks of a run stand side by side, for each k of ``counts``: see ``side_by_side``.
+
+    ``run``: positions of blocks of one shape, as ``runs_of_one_shape`` has them.
+    """
+    copy = compared(folded(network), network, preprocessing, images)
+    blocks = list(copy.blocks.values())
+
+    def walk(count: int) -> Walk:
+        start = run.stop - count
+
+        def to_the_end(stream: Tensor) -> Tensor:
+            return copy.walk(side_by_side(blocks[start : run.stop], stream, averaged), start=run.stop)
+
+        return Walk(start, to_the_end)
+
+    return (yield from swept(copy, preprocessing, images, {f"{count} side by side": walk(count) for count in counts}))
+
+
+def side_by_side(blocks: Sequence[Block], stream: Tensor, averaged: bool) -> Tensor:
+    """What blocks of one shape make of a stream that they all read: the shortcut, plus the sum of what their branches make of
+    it, or (``averaged``) plus the mean, then the activation once: ``activation(h + sum_i F_i(h))``.
+
+    Sun et al. average. Plain blocks have no shortcut: of these the outputs alone, ReLU included, are added or averaged.
+    """
+    terms = [block.gated(*block.split(stream), 1.0) for block in blocks]
+    branches = torch.stack([known(branch) for _, branch in terms])
+    return blocks[-1].activation(add(terms[-1][0], branches.mean(0) if averaged else branches.sum(0)))
+
+
+@stepwise
+def reinitialised(
+    network: ResidualNetwork, preprocessing: Preprocessing, images: ImageSet, initial: LoadedNetwork
+) -> Stepping[Sweep]:
+    """Predictions when each block in turn is exchanged for that of an untrained network of the same architecture, with the
+    batch-norm statistics that it has there."""
+    copy = compared(folded(network), network, preprocessing, images)
+    others = compared(folded(initial.network), initial.network, preprocessing, images).blocks
+
+    def walk(position: int, block: Block) -> Walk:
+        return Walk(position, lambda stream: copy.walk(block(stream), start=position + 1))
+
+    walks = {name: walk(position, block) for position, (name, block) in enumerate(others.items())}
+    return (yield from swept(copy, preprocessing, images, walks))
+
+
+def swept(
+    network: ResidualNetwork, preprocessing: Preprocessing, images: ImageSet, walks: Mapping[str, Walk]
+) -> Stepping[Sweep]:
+    """Predictions at the end of each of some named walks, beside those of the intact network."""
+    whole = Walk(0, network.walk)
+    intact, *predictions = yield from read_walks.steps(
+        network, preprocessing, images, [whole, *walks.values()], predicted
+    )
+    return Sweep(tuple(walks), intact, np.stack(predictions), label_array(images))

@@ -177,10 +177,10 @@ def swept_in_parts(
 
 
 def swept(
-    compute: Stepwise[..., deletion.Sweep], loaded: LoadedNetwork, images: ImageSet, passes: float
+    compute: Stepwise[..., deletion.Sweep], loaded: LoadedNetwork, images: ImageSet, passes: float, *given: Any
 ) -> Stepping[deletion.Sweep]:
     """What a sweep measures in one network, the parts joined."""
-    parts = [set_in_steps(compute, loaded, part) for part in parts_for(loaded, images, passes)]
+    parts = [set_in_steps(compute, loaded, part, *given) for part in parts_for(loaded, images, passes)]
     return deletion.joined((yield from one_after_the_other(parts)))
 
 
