@@ -13,6 +13,7 @@ CONTENTS = {
     "short_paths": ("Short paths", "shortcut"),
     "layer_deletion": ("Layer deletion", "content_cut"),
     "lesion_studies": ("Lesion studies", "healing"),
+    "painters": ("Painters", "palette"),
     "block_importance": ("Block importance", "leaderboard"),
     "block_influence": ("Block influence", "turn_slight_right"),
     "early_stop": ("Stopping early", "skip_next"),

@@ -2,6 +2,7 @@
 Sun et al. 2024, arXiv:2407.09298), a block with initial weights again (after Zhang et al. 2019, arXiv:1902.01996)."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -25,6 +26,7 @@ __all__ = [
     "REPEATED",
     "REVERSED",
     "SEEDS",
+    "Reset",
     "in_orders",
     "in_parallel",
     "reinitialised",
@@ -91,6 +93,31 @@ PLANS = {
         known="the errors after each deletion",
     ),
 }
+
+
+@dataclass(frozen=True)
+class Reset:
+    """What a network's blocks are worth with initial weights: ``initial``, a sweep for each seed; ``deleted``, the sweep in
+    which each is deleted instead. Raises ValueError without labels."""
+
+    initial: tuple[Sweep, ...]
+    deleted: Sweep
+
+    @property
+    def errors(self) -> np.ndarray:
+        """The error of the set with each block reset, in per cent, float64 (seeds, blocks)."""
+        return np.stack([swept.errors for swept in self.initial])
+
+    @property
+    def rises(self) -> np.ndarray:
+        """The rise in error with each block reset, mean over the seeds, in points, float64 (blocks,)."""
+        rises: np.ndarray = np.mean([swept.rises for swept in self.initial], axis=0)
+        return rises
+
+    @property
+    def worse_than_deleted(self) -> np.ndarray:
+        """The median over the blocks of the rise when reset minus that when deleted, in points, float64 (seeds,)."""
+        return np.array([np.median(swept.rises - self.deleted.rises) for swept in self.initial])
 
 
 def runs_of_one_shape(description: Description) -> dict[str, range]:

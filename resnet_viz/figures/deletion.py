@@ -12,6 +12,7 @@ from .plot import Plot
 __all__ = [
     "class_errors",
     "error_bars",
+    "intact_and_chance",
     "prediction_change",
     "rise_sentence",
     "seen_sentence",
@@ -19,6 +20,7 @@ __all__ = [
     "sweep_caption",
     "sweep_errors",
     "sweep_sentence",
+    "wilson_bars",
 ]
 
 
@@ -143,22 +145,19 @@ def sweep_errors(rows: Sequence[tuple[str, Sweep, bool]], chance_pct: float, pal
             hovertemplate="%{text} deleted: %{y:.1f} %<extra>" + title + "</extra>",
         )
     if labelled:
-        intact = known(sweep.error_pct)
-        apart = abs(intact - chance_pct) > 6  # an untrained network is at chance: then one name stands under the other
-        named_line(plot, intact, f"intact {intact:.1f} %", palette.ink, "solid", palette, "middle" if apart else "top")
-        named_line(
-            plot,
-            chance_pct,
-            f"chance {chance_pct:.0f} %",
-            palette.muted,
-            "dot",
-            palette,
-            "middle" if apart else "bottom",
-        )
+        intact_and_chance(plot, known(sweep.error_pct), chance_pct, palette)
     stage_axis(plot, sweep.blocks)
     quantity = "error, %" if labelled else "changed predictions, %"
     plot.y_axis(quantity, range=[-3, 104], tickvals=[0, 25, 50, 75, 100])
     return styled(plot, palette, 300, right=90)
+
+
+def intact_and_chance(plot: Plot, intact_pct: float, chance_pct: float, palette: Palette) -> None:
+    """The two errors that others are seen against, as lines with their names."""
+    apart = abs(intact_pct - chance_pct) > 6  # an untrained network is at chance: then one name stands under the other
+    intact, chance = f"intact {intact_pct:.1f} %", f"chance {chance_pct:.0f} %"
+    named_line(plot, intact_pct, intact, palette.ink, "solid", palette, "middle" if apart else "top")
+    named_line(plot, chance_pct, chance, palette.muted, "dot", palette, "middle" if apart else "bottom")
 
 
 def sweep_caption(rows: Sequence[tuple[str, Sweep, bool]]) -> str:

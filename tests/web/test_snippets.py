@@ -34,6 +34,7 @@ FIGURES = {
     "short_paths": {"matched_blocks", "short_paths"},
     "strongest_paths": {"strongest", "path_picture"},
     "lesion_studies": {"study"},
+    "painters": {"reverse", "repeat", "parallel"},
     "block_importance": {"importance", "agreement"},
     "block_influence": {"change", "harm", "responses", "descent"},
     "early_stop": {"by_stop", "error_by_stop"},

@@ -1,0 +1,196 @@
+"""How it looks when blocks are reversed, repeated, stood side by side, or reset to initial weights."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..experiments.deletion import Lesion, Sweep, known
+from ..experiments.painters import Reset
+from .deletion import intact_and_chance, wilson_bars
+from .palette import Palette, stage_axis, styled
+from .plot import Plot, grid, suffix
+
+__all__ = ["Line", "errors_by_count", "errors_by_stage", "reset_errors", "reset_sentence", "rises_sentence"]
+
+ERROR_AXIS: Mapping[str, Any] = {"range": [-3, 104], "tickvals": [0, 25, 50, 75, 100]}
+
+
+@dataclass(frozen=True)
+class Line:
+    """The errors of a network by a count. ``counts``: (m,), from 2, since 1 is the intact network; ``sweep``: m lesions;
+    ``hollow``: drawn with hollow marks; ``beside``: whether it is not the network looked at."""
+
+    name: str
+    counts: Sequence[int]
+    sweep: Sweep
+    plain: bool = False
+    hollow: bool = False
+    beside: bool = False
+
+
+def errors_by_stage(rows: Sequence[tuple[str, Sweep, bool]], chance_pct: float, palette: Palette) -> Plot:
+    """The error with each stage changed, and with all of them. ``rows``: title, a sweep whose lesions are named by stages,
+    whether plain; the first is the network looked at."""
+    plot = Plot()
+    stages = rows[0][1].blocks
+    for number, (title, swept, plain) in reversed(list(enumerate(rows))):
+        colours = [
+            palette.plain if plain else palette.stage(name) if name.startswith("layer") else palette.ink
+            for name in swept.blocks
+        ]
+        plot.add(
+            "scatter",
+            x=[stages.index(name) for name in swept.blocks],
+            y=swept.errors,
+            name=title,
+            text=swept.blocks,
+            mode="markers",
+            error_y=wilson_bars(swept, palette),
+            marker={
+                "symbol": "square" if plain else "circle",
+                "size": 11,
+                "color": palette.background if number and not plain else colours,
+                "line": {"color": colours, "width": 1.5},
+            },
+            hovertemplate="%{text} reversed: %{y:.1f} %<extra>" + title + "</extra>",
+        )
+    intact_and_chance(plot, known(rows[0][1].error_pct), chance_pct, palette)
+    plot.x_axis(tickvals=list(range(len(stages))), ticktext=stages, showgrid=False, range=[-0.5, len(stages) - 0.5])
+    plot.y_axis("error, %", **ERROR_AXIS)
+    return styled(plot, palette, 280, right=90)
+
+
+def errors_by_count(panels: Mapping[str, Sequence[Line]], counted: str, chance_pct: float, palette: Palette) -> Plot:
+    """The error over a count, a panel for each place in the network ('layer2' or 'layer2.4'), all on one scale. ``counted``:
+    what the count is. The first line of the first panel is the network looked at."""
+    plot = grid(columns=len(panels), horizontal_gap=0.03, titles=list(panels), shared=True)
+    looked_at = next(iter(panels.values()))[0].sweep
+    for panel, (place, lines) in enumerate(panels.items(), start=1):
+        for line in reversed(lines):
+            colour = palette.plain if line.plain else palette.ink if line.beside else palette.stage(place)
+            swept = line.sweep
+            from_intact = Sweep(
+                ("intact", *swept.blocks),
+                swept.intact,
+                np.concatenate([swept.intact[None], swept.predictions]),
+                swept.labels,
+            )
+            plot.add(
+                "scatter",
+                panel,
+                x=[1, *line.counts],
+                y=from_intact.errors,
+                name=line.name,
+                text=from_intact.blocks,
+                mode="lines+markers",
+                error_y=wilson_bars(from_intact, palette),
+                line={"color": colour, "width": 1.5, "dash": "dot" if line.hollow else "solid"},
+                marker={
+                    "symbol": "square" if line.plain else "circle",
+                    "size": 8,
+                    "color": palette.background if line.hollow else colour,
+                    "line": {"color": colour, "width": 1.5},
+                },
+                hovertemplate="%{text}: %{y:.1f} %<extra>" + line.name + "</extra>",
+            )
+        ticks = sorted({count for line in lines for count in (1, *line.counts)})
+        plot.x_axis(
+            "", panel, type="log", tickvals=spaced(ticks), ticktext=list(map(str, spaced(ticks))), showgrid=False
+        )
+        level(plot, panel, known(looked_at.error_pct), palette.ink, "solid")
+        level(plot, panel, chance_pct, palette.muted, "dot")
+    name_level(plot, 1, known(looked_at.error_pct), "intact", palette)
+    name_level(plot, 1, chance_pct, "chance", palette)
+    plot.x_axis(counted, (len(panels) + 1) // 2)
+    plot.y_axis(**ERROR_AXIS)
+    plot.y_axis("error, %", 1)
+    return styled(plot, palette, 300, top=28, right=60)
+
+
+def spaced(ticks: Sequence[int]) -> list[int]:
+    """Those of some counts that can stand side by side on a narrow log axis."""
+    shown = [ticks[-1]]
+    for tick in reversed(ticks[:-1]):
+        if shown[-1] / tick >= 1.45:
+            shown.append(tick)
+    return shown[::-1]
+
+
+def reset_errors(rows: Sequence[tuple[str, Reset, bool]], chance_pct: float, palette: Palette) -> Plot:
+    """The error with each block reset to initial weights, filled, beside that with it deleted, hollow: a panel for each
+    network. The whiskers of what is reset reach from the least to the largest error of the seeds."""
+    plot = grid(len(rows), vertical_gap=0.1, shared=True)
+    blocks = rows[0][1].deleted.blocks
+    for panel, (title, found, plain) in enumerate(rows, start=1):
+        colours = [palette.plain if plain else palette.stage(block) for block in blocks]
+        errors, mean = found.errors, found.errors.mean(0)
+        of_seeds = {
+            "type": "data",
+            "symmetric": False,
+            "color": palette.muted,
+            "thickness": 1,
+            "width": 0,
+            "array": errors.max(0) - mean,
+            "arrayminus": mean - errors.min(0),
+        }
+        symbol = "square" if plain else "circle"
+        shown = [
+            ("deleted", found.deleted.errors, palette.background, wilson_bars(found.deleted, palette)),
+            ("reset", mean, colours, of_seeds),
+        ]
+        for what, values, fill, whiskers in shown:
+            plot.add(
+                "scatter",
+                panel,
+                x=list(range(len(blocks))),
+                y=values,
+                name=f"{title}, {what}",
+                text=blocks,
+                mode="markers",
+                error_y=whiskers,
+                marker={"symbol": symbol, "size": 8, "color": fill, "line": {"color": colours, "width": 1.5}},
+                hovertemplate=f"%{{text}} {what}: %{{y:.1f}} %<extra>{title}</extra>",
+            )
+        plot.y_axis(f"{title},<br>error, %", panel, **ERROR_AXIS)
+        intact = known(found.deleted.error_pct)
+        level(plot, panel, intact, palette.ink, "solid")
+        level(plot, panel, chance_pct, palette.muted, "dot")
+        name_level(plot, panel, intact, f"intact {intact:.1f} %", palette)
+        name_level(plot, panel, chance_pct, "chance", palette)
+    stage_axis(plot, blocks)
+    return styled(plot, palette, 60 + 190 * len(rows), right=90)
+
+
+def level(plot: Plot, panel: int, value: float, colour: str, dash: str) -> None:
+    """A line across one panel."""
+    across = {"x0": 0, "x1": 1, "xref": f"x{suffix(panel)} domain", "yref": f"y{suffix(panel)}"}
+    plot.shape("line", y0=value, y1=value, line={"color": colour, "width": 1, "dash": dash}, **across)
+
+
+def name_level(plot: Plot, panel: int, value: float, name: str, palette: Palette) -> None:
+    """Its name, at the right of the figure."""
+    font = {"size": 12, "color": palette.muted}
+    plot.note(name, 1.005, value, xref="paper", yref=f"y{suffix(panel)}", xanchor="left", font=font)
+
+
+def rises_sentence(lesions: Mapping[str, Lesion]) -> str:
+    """'layer1 +60.1 points (95 % +57.0 to +63.0), layer2 ...': the rise in error and its interval, paired by image."""
+    told = []
+    for name, lesion in lesions.items():
+        rise = known(lesion.error_pct_after) - known(lesion.error_pct_before)
+        low, high = lesion.rise_interval()
+        told.append(f"{name} {rise:+.1f} points (95 % {low:+.1f} to {high:+.1f})")
+    return ", ".join(told)
+
+
+def reset_sentence(found: Reset) -> str:
+    """What the typical block costs when it is reset and when it is deleted, and which are worst."""
+    worst = np.argsort(-found.rises, kind="stable")[:3]
+    named = ", ".join(f"{found.deleted.blocks[i]} ({found.rises[i]:+.1f})" for i in worst)
+    kinder = int(np.sum(found.rises < found.deleted.rises))
+    return (
+        f"reset, the median block costs {np.median(found.rises):+.1f} points, deleted {np.median(found.deleted.rises):+.1f}; "
+        f"{kinder} of {len(found.rises)} blocks are better reset than deleted; the three worst when reset: {named}."
+    )
