@@ -22,6 +22,8 @@ def view(now: Visit) -> None:
     with st.container(border=True):
         show(recipes.error_by_stop, *(each.without_image() for each in whole))
         plan_note(PLAN)
+    with st.container(border=True):
+        show(recipes.probes, *(each.without_image() for each in whole))
         plan_note(REFINING_PLAN)
 
 

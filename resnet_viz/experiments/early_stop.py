@@ -1,6 +1,8 @@
 """What if the network stopped after k blocks? All later branches deleted: gates 1 ... 1, 0 ... 0. And what a linear probe
 reads from the stream there."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -10,12 +12,20 @@ from ..networks.exactness import require_settled
 from ..networks.images import ImageSet, Preprocessing
 from ..networks.network import ResidualNetwork, check_batch
 from ..progress import Progress, no_progress
-from .deletion import Sweep, intact_streams, known, label_array, predict_each, probabilities
+from .deletion import BATCH_SIZE, Sweep, intact_streams, known, label_array, predict_each, probabilities
 from .loss import finite
 from .plan import Plan
-from .stepwise import Stepping, stepwise
+from .stepwise import Stepping, in_batches, share_of, stepwise
 
-__all__ = ["PLAN", "REFINING_PLAN", "largest_fall", "probabilities_by_stop", "probe_everywhere", "stop_everywhere"]
+__all__ = [
+    "PLAN",
+    "REFINING_PLAN",
+    "Probed",
+    "largest_fall",
+    "probabilities_by_stop",
+    "probe_everywhere",
+    "stop_everywhere",
+]
 
 RIDGE = 0.01  # of the probes: the penalty on squared weights, beside a mean squared error; features are standardised
 PLAN = Plan(
@@ -40,6 +50,15 @@ REFINING_PLAN = Plan(
     "half the blocks is more than 10 points above that at the end, in the residual ones it is not",
     known="the errors after half the blocks, 63 and 71 %, and that a probe's error falls early in the plain network too,",
 )
+
+
+@dataclass(frozen=True)
+class Probed:
+    """What is said after 0, 1 ... n blocks, n + 1 lesions each: ``head``, by the network's own head when it stops there;
+    ``probe``, by a linear probe of the stream there."""
+
+    head: Sweep
+    probe: Sweep
 
 
 def early_stops(blocks: int) -> list[list[float]]:
@@ -74,19 +93,23 @@ def largest_fall(error_pct: np.ndarray) -> float:
     return float(-np.diff(error_pct).min() / (error_pct[0] - error_pct[-1]))
 
 
+@stepwise
 def probe_everywhere(
     network: ResidualNetwork, preprocessing: Preprocessing, training: ImageSet, test: ImageSet
-) -> np.ndarray:
+) -> Stepping[np.ndarray]:
     """What a linear probe of the stream after 0, 1 ... n blocks says of a test set: classes, int64 (n + 1, images).
 
     A probe is fitted to the channels' means over all places, for each training image, standardised, in closed form: ridge
     regression of the one-hot classes; it says the class with the largest value.
     """
     targets = functional.one_hot(known(training.labels)).double()
-    said = []
-    for fitted, read in zip(
-        *(channel_means(network, preprocessing, images) for images in (training, test)), strict=True
-    ):
+    said, whole = [], len(training) + len(test)
+    means, done = [], 0
+    for images in (training, test):
+        of_set = channel_means(network, preprocessing, images)
+        means.append((yield from share_of(of_set, done / len(images), whole / len(images))))
+        done += len(images)
+    for fitted, read in zip(*means, strict=True):
         centre, spread = fitted.mean(0), fitted.std(0) + 1e-9
         features, seen = (fitted - centre) / spread, (read - centre) / spread
         square = features.T @ features / len(features) + RIDGE * torch.eye(features.shape[1], dtype=torch.float64)
@@ -95,17 +118,21 @@ def probe_everywhere(
     return np.stack(said)
 
 
-def channel_means(network: ResidualNetwork, preprocessing: Preprocessing, images: ImageSet) -> list[Tensor]:
+def channel_means(network: ResidualNetwork, preprocessing: Preprocessing, images: ImageSet) -> Stepping[list[Tensor]]:
     """The mean over all places of each channel of each of the n + 1 streams: float64 (images, channels) on the CPU.
 
     Raises InputError for a network that is not in eval mode, NotFinite where a mean is not finite."""
     require_settled(network)
-    parts = []
-    with torch.no_grad():
-        for pixels in images.pixels.split(500):
-            streams = network.streams(preprocessing.inputs_of(network, pixels))
-            parts.append([finite(over_places(stream), "streams").cpu().double() for stream in streams])
-    return [torch.cat(of_stream) for of_stream in zip(*parts, strict=True)]
+
+    @torch.no_grad()
+    def compute(part: slice) -> Stepping[list[Tensor]]:
+        streams = network.streams(preprocessing.inputs_of(network, images.pixels[part]))
+        means = [finite(over_places(stream), "streams").cpu().double() for stream in streams]
+        yield 1.0
+        return means
+
+    parts = yield from in_batches(compute, len(images), BATCH_SIZE)
+    return [torch.cat(of_stream) for of_stream in zip(*(means for _, means in parts), strict=True)]
 
 
 def over_places(stream: Tensor) -> Tensor:

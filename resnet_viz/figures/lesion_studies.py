@@ -4,12 +4,22 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..experiments.deletion import Sweep, known
+from ..experiments.deletion import Sweep, known, wilson_interval
+from ..experiments.early_stop import Probed
 from ..experiments.lesion_studies import REORDER, Study
-from .palette import Palette, named_above, named_line, styled
-from .plot import Plot
+from .deletion import wilson_bars
+from .palette import Palette, level, name_level, named_above, named_line, styled
+from .plot import Plot, grid
 
-__all__ = ["class_probabilities_by_stop", "error_by_stop", "errors_by_amount", "stop_sentence", "study_sentences"]
+__all__ = [
+    "class_probabilities_by_stop",
+    "error_by_stop",
+    "errors_by_amount",
+    "probe_errors",
+    "probe_sentence",
+    "stop_sentence",
+    "study_sentences",
+]
 
 AMOUNTS = {REORDER: "Kendall's tau of the order, 1 is the network's own"}
 DELETED = "blocks deleted"
@@ -132,6 +142,55 @@ def error_by_stop(rows: Sequence[tuple[str, Sweep, bool]], chance_pct: float, pa
     plot.x_axis("blocks walked before the rest is skipped", showgrid=False)
     plot.y_axis("error, %", range=[-3, 104], tickvals=[0, 25, 50, 75, 100])
     return named_above(styled(plot, palette, 340, right=60))
+
+
+def probe_errors(rows: Sequence[tuple[str, Probed, bool]], chance_pct: float, palette: Palette) -> Plot:
+    """Error of the head and of a linear probe on each stream, a panel for each network. ``rows``: title, errors, whether
+    plain."""
+    plot = grid(columns=len(rows), horizontal_gap=0.04, titles=[title for title, _, _ in rows], shared=True)
+    for panel, (title, found, plain) in enumerate(rows, start=1):
+        colour = palette.plain if plain else palette.stages[0]
+        for name, swept, fill in (("head", found.head, colour), ("probe", found.probe, palette.background)):
+            plot.add(
+                "scatter",
+                panel,
+                x=list(range(len(swept.blocks))),
+                y=swept.errors,
+                name=f"{title}, {name}",
+                text=swept.blocks,
+                mode="lines+markers",
+                error_y=wilson_bars(swept, palette),
+                line={"color": colour, "width": 1.5, "dash": "solid" if name == "head" else "dot"},
+                marker={
+                    "size": 7,
+                    "symbol": "square" if plain else "circle",
+                    "line": {"color": colour, "width": 1.5},
+                    "color": fill,
+                },
+                hovertemplate=f"%{{text}}, {name}: %{{y:.1f}} %<extra>{title}</extra>",
+            )
+        level(plot, panel, chance_pct, palette.muted, "dot")
+    name_level(plot, 1, chance_pct, "chance", palette)
+    plot.x_axis("blocks walked", showgrid=False)
+    plot.y_axis(range=[-3, 104], tickvals=[0, 25, 50, 75, 100])
+    plot.y_axis("error, %", 1)
+    return styled(plot, palette, 320, top=28, right=60)
+
+
+def probe_sentence(found: Probed) -> str:
+    """What the head and the probe are wrong on half way and at the end, with Wilson intervals."""
+    last = len(found.head.blocks) - 1
+
+    def error(swept: Sweep, walked: int) -> str:
+        wrong, images = int((swept.predictions[walked] != swept.labels).sum()), len(swept.intact)
+        low, high = wilson_interval(wrong, images)
+        return f"{100 * wrong / images:.1f} % ({low:.1f} to {high:.1f})"
+
+    half, end = ([error(swept, walked) for swept in (found.head, found.probe)] for walked in (last // 2, last))
+    return (
+        f"after {last // 2} of {last} blocks the head is wrong on {half[0]}, a probe on {half[1]}; at the end the head on "
+        f"{end[0]}, a probe on {end[1]}."
+    )
 
 
 def stop_sentence(swept: Sweep) -> str:

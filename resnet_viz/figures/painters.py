@@ -9,8 +9,8 @@ import numpy as np
 from ..experiments.deletion import Lesion, Sweep, known
 from ..experiments.painters import Reset
 from .deletion import intact_and_chance, wilson_bars
-from .palette import Palette, stage_axis, styled
-from .plot import Plot, grid, suffix
+from .palette import Palette, level, name_level, stage_axis, styled
+from .plot import Plot, grid
 
 __all__ = ["Line", "errors_by_count", "errors_by_stage", "reset_errors", "reset_sentence", "rises_sentence"]
 
@@ -163,18 +163,6 @@ def reset_errors(rows: Sequence[tuple[str, Reset, bool]], chance_pct: float, pal
     return styled(plot, palette, 60 + 190 * len(rows), right=90)
 
 
-def level(plot: Plot, panel: int, value: float, colour: str, dash: str) -> None:
-    """A line across one panel."""
-    across = {"x0": 0, "x1": 1, "xref": f"x{suffix(panel)} domain", "yref": f"y{suffix(panel)}"}
-    plot.shape("line", y0=value, y1=value, line={"color": colour, "width": 1, "dash": dash}, **across)
-
-
-def name_level(plot: Plot, panel: int, value: float, name: str, palette: Palette) -> None:
-    """Its name, at the right of the figure."""
-    font = {"size": 12, "color": palette.muted}
-    plot.note(name, 1.005, value, xref="paper", yref=f"y{suffix(panel)}", xanchor="left", font=font)
-
-
 def rises_sentence(lesions: Mapping[str, Lesion]) -> str:
     """'layer1 +60.1 points (95 % +57.0 to +63.0), layer2 ...': the rise in error and its interval, paired by image."""
     told = []
@@ -192,5 +180,5 @@ def reset_sentence(found: Reset) -> str:
     kinder = int(np.sum(found.rises < found.deleted.rises))
     return (
         f"reset, the median block costs {np.median(found.rises):+.1f} points, deleted {np.median(found.deleted.rises):+.1f}; "
-        f"{kinder} of {len(found.rises)} blocks are better reset than deleted; the three worst when reset: {named}."
+        f"{kinder} of {len(found.rises)} blocks {'is' if kinder == 1 else 'are'} better reset than deleted; the three worst when reset: {named}."
     )

@@ -7,13 +7,15 @@ from typing import Any
 import numpy as np
 from plotly.colors import get_colorscale, qualitative
 
-from .plot import Plot
+from .plot import Plot, suffix
 
 __all__ = [
     "DARK",
     "LIGHT",
     "Palette",
+    "level",
     "log_axis",
+    "name_level",
     "named_above",
     "named_line",
     "power_of_two",
@@ -133,6 +135,18 @@ def named_line(plot: Plot, value: float, name: str, colour: str, dash: str, pale
     plot.horizontal_line(value, line={"color": colour, "width": 1, "dash": dash})
     font = {"size": 12, "color": palette.muted}
     plot.note(name, 1.005, value, xref="paper", xanchor="left", yanchor=anchor, font=font)
+
+
+def level(plot: Plot, panel: int, value: float, colour: str, dash: str) -> None:
+    """A line across one panel."""
+    across = {"x0": 0, "x1": 1, "xref": f"x{suffix(panel)} domain", "yref": f"y{suffix(panel)}"}
+    plot.shape("line", y0=value, y1=value, line={"color": colour, "width": 1, "dash": dash}, **across)
+
+
+def name_level(plot: Plot, panel: int, value: float, name: str, palette: Palette) -> None:
+    """Its name, at the right of the figure."""
+    font = {"size": 12, "color": palette.muted}
+    plot.note(name, 1.005, value, xref="paper", yref=f"y{suffix(panel)}", xanchor="left", font=font)
 
 
 def power_of_two(exponent: int) -> str:

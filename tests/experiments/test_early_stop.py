@@ -1,6 +1,7 @@
 """Stopping after k blocks: against walks that really stop."""
 
 import numpy as np
+import pytest
 import torch
 
 from resnet_viz.experiments import early_stop
@@ -72,6 +73,20 @@ def test_a_probe_is_the_ridge_regression_that_gradients_of_its_loss_say(network,
         optimizer.step(loss)
         expected = (features @ weights + offset).argmax(1).flip(0)
         np.testing.assert_array_equal(row, expected)
+
+
+def test_probes_are_fitted_a_step_at_a_time(network, image_set, monkeypatch):
+    at_once = probe_everywhere(network, SMALL_PREPROCESSING, image_set, image_set)
+    monkeypatch.setattr(early_stop, "BATCH_SIZE", 5)
+    steps = probe_everywhere.steps(network, SMALL_PREPROCESSING, image_set, image_set)
+    shares = []
+    while True:
+        try:
+            shares.append(next(steps))
+        except StopIteration as end:
+            np.testing.assert_array_equal(end.value, at_once)
+            break
+    assert shares == pytest.approx([(done + part) / 32 for done in (0, 16) for part in (5, 10, 15, 16)])
 
 
 def test_a_probe_reads_the_class_from_the_middle_of_a_plain_network_where_its_own_head_does_not():

@@ -17,8 +17,10 @@ from resnet_viz import figures
 from resnet_viz.experiments.attribution import Importance
 from resnet_viz.experiments.calibration import Reliability
 from resnet_viz.experiments.deletion import Lesion, Sweep
+from resnet_viz.experiments.early_stop import Probed
 from resnet_viz.experiments.influence import Harm
 from resnet_viz.experiments.lesion_studies import REORDER, Study
+from resnet_viz.experiments.painters import Reset
 from resnet_viz.experiments.shattered import POINTS, Shattering
 from resnet_viz.figures import (
     degradation,
@@ -30,6 +32,7 @@ from resnet_viz.figures import (
     importance,
     influence,
     lesion_studies,
+    painters,
     paths,
     race,
     shattered,
@@ -62,6 +65,10 @@ TWO_SWEEPS = [("residual", SWEEP, False), ("plain", SWEEP, True)]
 STUDY = Study(
     REORDER, np.array([0.5, 1.0]), np.array([1, 2]), Sweep(("a", "b"), LABELS, np.stack([WRONG, LABELS]), LABELS)
 )
+STAGES = Sweep(("layer1", "layer2", "every stage"), LABELS, SWEEP.predictions, LABELS)
+LINE = painters.Line("residual", (2, 4, 8), SWEEP)
+PLAIN_LINE = painters.Line("plain", (2, 4, 8), SWEEP, plain=True, hollow=True, beside=True)
+RESET = Reset((SWEEP, Sweep(BLOCKS, LABELS, np.stack([LABELS] * 3), LABELS)), SWEEP)
 RELIABILITY = Reliability(np.array([0, 3, 7]), np.array([np.nan, 0.5, 0.9]), np.array([np.nan, 0.3, 1.0]))
 SHAPE = (16, 14, 14)
 STEM, HEAD = (Part(name, "3x3 convolution, stride 2", (1, 28, 28), SHAPE, 144, 28224) for name in ("stem", "head"))
@@ -110,6 +117,12 @@ DRAW = [
     partial(lesion_studies.errors_by_amount, [("residual", STUDY, False), ("plain", STUDY, True)], 90.0),
     partial(lesion_studies.error_by_stop, TWO_SWEEPS, 90.0),
     partial(lesion_studies.class_probabilities_by_stop, CLASSES, PROBABILITIES),
+    partial(
+        lesion_studies.probe_errors, [("one", Probed(SWEEP, SWEEP), False), ("other", Probed(SWEEP, SWEEP), True)], 90.0
+    ),
+    partial(painters.errors_by_stage, [("residual", STAGES, False), ("plain", STAGES, True)], 90.0),
+    partial(painters.errors_by_count, {"layer1": [LINE, PLAIN_LINE], "layer2.1": [LINE]}, "times", 90.0),
+    partial(painters.reset_errors, [("one", RESET, False), ("other", RESET, True)], 90.0),
     partial(paths.unravelled, BLOCKS, 2),
     partial(paths.share_by_length, test_paths.EXACT, beside=("other", test_paths.EXACT)),
     partial(paths.count_times_norm, test_paths.EXACT, test_paths.SAMPLED),

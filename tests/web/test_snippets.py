@@ -37,7 +37,7 @@ FIGURES = {
     "painters": {"reverse", "repeat", "parallel"},
     "block_importance": {"importance", "agreement"},
     "block_influence": {"change", "harm", "responses", "descent"},
-    "early_stop": {"by_stop", "error_by_stop"},
+    "early_stop": {"by_stop", "error_by_stop", "probes"},
     "degradation": {"errors_by_epoch", "errors_by_depth", "gradients_by_epoch", "trained_longer", "four_stages"},
     "live_training": {"race_errors", "race_gradients"},
     "learning_identity": {"identity_blocks", "identity_steps", "deepened"},
