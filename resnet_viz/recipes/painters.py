@@ -37,6 +37,7 @@ from .verdict import CHANCE, CONTROL, IMAGES, RESIDUAL
 
 __all__ = ["parallel", "reinitialise", "repeat", "reverse"]
 
+Lesions = dict[str, Lesion]
 EVERY_STAGE = "every stage"
 TIMES = (2, 3, 4, 6, 8)  # that a block is walked in a row
 COUNTS = (2, 3, 4, 6, 8, 12, 18)  # of blocks side by side
@@ -49,7 +50,7 @@ ADD_OR_AVERAGE = (
     r"\mathrm{ReLU}\bigl(h + \tfrac{1}{k} \sum_{i=1}^{k} F_i(h)\bigr)"
 )
 RESET = r"h \to f_i^{\text{untrained}}(h)"
-MARKS = "● in stage colours: {title}; ■ grey: plain; {other}whiskers: 95 % intervals. "
+HOLLOW, INK = "○ hollow", "● in ink"  # a network beside that is not plain
 IN_REVERSE = (
     "Reversed are the blocks of a stage that keep the stream's shape: a block that changes it stays the stage's first. "
     "A trained block has only ever seen the stream that the blocks before it leave."
@@ -94,6 +95,7 @@ def reverse(*subjects: Subject) -> Steps:
         {each.title: figures.rises_sentence(named(found)) for each, found in zip(able, swept, strict=True)},
         REVERSE,
         IN_REVERSE,
+        HOLLOW,
     )
 
 
@@ -126,6 +128,7 @@ def repeat(*subjects: Subject, block: str = "") -> Steps:
         {f"{each.title}, twice": first_rises(panels, number) for number, each in enumerate(able)},
         REPEAT,
         ("" if may else CHANGES_SHAPE.format(block=block)) + IN_A_ROW + (THE_CHOSEN if block and may else "") + ".",
+        INK,
     )
 
 
@@ -144,8 +147,8 @@ def parallel(*subjects: Subject) -> Steps:
     for (stage, each, averaged), found in zip(asked, swept, strict=True):
         drawn = line(subject, each, counts(runs(each, 2)[stage]), found, averaged=averaged)
         panels.setdefault(stage, []).append(drawn)
-    (last, lines), *_ = reversed(panels.items())
-    added, mean = (lines[number].sweep.rises[0] for number in (0, 1))
+    last = list(own)[-1]
+    added, mean = (panels[last][number].sweep.rises[0] for number in (0, 1))
     return shown(
         f"The last two blocks of {last} side by side cost {added:+.1f} points {ADDED}, {mean:+.1f} {AVERAGED}",
         able,
@@ -157,6 +160,7 @@ def parallel(*subjects: Subject) -> Steps:
         },
         ADD_OR_AVERAGE,
         AT_ONCE,
+        INK,
     )
 
 
@@ -203,18 +207,28 @@ def reinitialise(*subjects: Subject, seeds: int = 3) -> Steps:
 
 
 def shown(
-    title: str, subjects: Sequence[Subject], draw: partial[Plot], says: Mapping[str, str], formula: str, caption: str
+    title: str,
+    subjects: Sequence[Subject],
+    draw: partial[Plot],
+    says: Mapping[str, str],
+    formula: str,
+    caption: str,
+    beside: str,
 ) -> Shown:
-    """An answer about some networks; ``says``: a sentence each, by what it is about."""
+    """An answer about some networks; ``says``: a sentence each, by what it is about; ``beside``: how a second one is drawn that
+    is not plain."""
     text = "  \n".join(f"**{name}**: {sentence}." for name, sentence in says.items())
     images = subjects[0].images
-    other = "" if all(each.is_plain for each in subjects[1:]) else "in ink or hollow: the other network; "
+    marks = "; ".join(
+        f"{'■ grey' if each.is_plain else beside if number else '● in stage colours'}: {each.title}"
+        for number, each in enumerate(subjects)
+    )
     return Shown(
         title=title,
         draw=draw,
         says=text,
         formula=formula,
-        caption=MARKS.format(title=subjects[0].title, other=other) + caption,
+        caption=f"{marks}. Whiskers: 95 % intervals. {caption}",
         alt=f"{title}. {text}",
         facts=(MEASURED, f"{len(images):,} images", "Wilson 95 %"),
         sources=sources(subjects, images),
@@ -268,8 +282,8 @@ def together(subject: Subject, stage: str, averaged: bool) -> Stepping[Sweep]:
 
 def with_initial_weights(subject: Subject, seed: int) -> Stepping[Sweep]:
     """Each block in turn with the initial weights of a seed."""
-    initial, passes = subject.untrained(seed).loaded, len(subject.blocks) / 2
-    return measures.swept(reinitialised, subject.loaded, subject.images, passes, initial)
+    passes, initial = len(subject.blocks) / 2, measures.network(subject.entry, seed)
+    return (yield from measures.swept(reinitialised, subject.loaded, subject.images, passes, initial))
 
 
 def line(subject: Subject, each: Subject, numbers: Sequence[int], swept: Sweep, averaged: bool = False) -> Line:
@@ -278,7 +292,7 @@ def line(subject: Subject, each: Subject, numbers: Sequence[int], swept: Sweep, 
     return Line(name, numbers, swept, each.is_plain, averaged, each is not subject)
 
 
-def named(swept: Sweep) -> dict[str, Lesion]:
+def named(swept: Sweep) -> Lesions:
     """Each lesion by its name."""
     return dict(zip(swept.blocks, swept.lesions, strict=True))
 
@@ -289,75 +303,61 @@ def first_rises(panels: Mapping[str, Sequence[Line]], number: int) -> str:
 
 
 def answer(
-    lesions: Callable[[Subject], Mapping[str, Lesion]], expected: Callable[[bool, str, float], bool]
-) -> list[Measurement]:
-    """The rise under each of some named lesions in each network of the report; ``expected``: whether it is where it should be,
-    given whether the network is plain, the lesion's name and the rise."""
-    measured = []
+    measure: Callable[[Subject], tuple[Lesions, Lesions]], expected: Callable[[bool, str, float], bool]
+) -> tuple[list[Measurement], str]:
+    """The rise under each lesion that the report asks for in each of its networks, and notes about others. ``measure``: both,
+    by name; ``expected``: whether a rise is where it should be, given whether the network is plain and the lesion's name."""
+    measured, notes = [], []
     for subject in map(Subject.of, (*RESIDUAL, CONTROL)):
-        for name, lesion in lesions(subject).items():
+        asked, also = measure(subject)
+        for name, lesion in asked.items():
             rise = deletion.known(lesion.error_pct_after) - deletion.known(lesion.error_pct_before)
             as_expected = expected(subject.is_plain, name, rise)
-            what = f"rise, {name}, points"
+            what = f"{name}: rise, points"
             measured.append(Measurement(subject.entry.name, what, rise, *lesion.rise_interval(), IMAGES, as_expected))
-    return measured
+        notes.append(f"{subject.title}: {figures.rises_sentence(also)}")
+    return measured, "; ".join(notes)
 
 
 def in_reverse() -> Answer:
     """Each stage with its blocks in reverse order."""
+    rows = []
 
-    def stages(subject: Subject) -> dict[str, Lesion]:
-        return named(finished(reversed_stages(subject)))
+    def measure(subject: Subject) -> tuple[Lesions, Lesions]:
+        found = finished(reversed_stages(subject))
+        rows.append((subject.title, found, subject.is_plain))
+        lesions = named(found)
+        return lesions, {f"{EVERY_STAGE} at once": lesions.pop(EVERY_STAGE)}
 
-    def expected(plain: bool, name: str, rise: float) -> bool:
-        return rise > 50 if plain else rise > 20 if name == "layer1" else rise < 20
+    def expected(plain: bool, stage: str, rise: float) -> bool:
+        return rise > 50 if plain else rise > 20 if stage == "layer1" else rise < 20
 
-    def single_stages(subject: Subject) -> dict[str, Lesion]:
-        return {name: lesion for name, lesion in stages(subject).items() if name != EVERY_STAGE}
-
-    subjects = [Subject.of(name) for name in (*RESIDUAL, CONTROL)]
-    notes = "; ".join(
-        f"{each.title}, {EVERY_STAGE} at once: {figures.rises_sentence({'': stages(each)[EVERY_STAGE]}).strip()}"
-        for each in subjects
-    )
-    shown = [subjects[0], subjects[2]]
-    rows = rows_of(shown, [finished(reversed_stages(each)) for each in shown])
-    return answer(single_stages, expected), notes, figures.errors_by_stage(rows, CHANCE, LIGHT)
+    measured, notes = answer(measure, expected)
+    return measured, notes, figures.errors_by_stage([rows[0], rows[-1]], CHANCE, LIGHT)
 
 
 def walked_twice() -> Answer:
     """The middle block of each stage, twice in a row."""
-    notes = []
 
-    def twice(subject: Subject) -> dict[str, Lesion]:
-        found = {
-            f"{subject.blocks[middle(run)]} twice": finished(repeated(subject, middle(run)))
-            for run in runs(subject, 1).values()
-        }
-        most = {f"{name.split()[0]} {TIMES[-1]} times": swept.lesions[-1] for name, swept in found.items()}
-        notes.append(f"{subject.title}: {figures.rises_sentence(most)}")
-        return {name: swept.lesions[0] for name, swept in found.items()}
+    def measure(subject: Subject) -> tuple[Lesions, Lesions]:
+        positions = map(middle, runs(subject, 1).values())
+        lesions = {subject.blocks[position]: finished(repeated(subject, position)).lesions for position in positions}
+        twice = {f"{block} twice": of_block[0] for block, of_block in lesions.items()}
+        return twice, {f"{block} {TIMES[-1]} times": of_block[-1] for block, of_block in lesions.items()}
 
-    measured = answer(twice, lambda plain, _, rise: rise > 50 if plain else rise < 5)
-    return measured, "; ".join(notes), None
+    return *answer(measure, lambda plain, _, rise: rise > 50 if plain else rise < 5), None
 
 
 def two_at_once() -> Answer:
     """The last two blocks of the network side by side."""
-    notes = []
 
-    def both(subject: Subject) -> dict[str, Lesion]:
-        stage = list(runs(subject, 2))[-1]
-        found = {how: finished(together(subject, stage, how == AVERAGED)) for how in (ADDED, AVERAGED)}
-        whole = {
-            f"all {counts(runs(subject, 2)[stage])[-1]} of {stage} {how}": swept.lesions[-1]
-            for how, swept in found.items()
-        }
-        notes.append(f"{subject.title}: {figures.rises_sentence(whole)}")
-        return {f"two {how}": swept.lesions[0] for how, swept in found.items()}
+    def measure(subject: Subject) -> tuple[Lesions, Lesions]:
+        stage, run = list(runs(subject, 2).items())[-1]
+        lesions = {how: finished(together(subject, stage, how == AVERAGED)).lesions for how in (ADDED, AVERAGED)}
+        two = {f"two blocks {how}": of_kind[0] for how, of_kind in lesions.items()}
+        return two, {f"all {len(run)} of {stage} {how}": of_kind[-1] for how, of_kind in lesions.items()}
 
-    measured = answer(both, lambda plain, _, rise: rise > 50 if plain else rise < 5)
-    return measured, "; ".join(notes), None
+    return *answer(measure, lambda plain, _, rise: rise > 50 if plain else rise < 5), None
 
 
 def reset() -> Answer:
@@ -385,7 +385,7 @@ def reset() -> Answer:
             f"{subject.title}: {figures.reset_sentence(found)[:-1]}; medians when reset, seed by seed: {by_seed}"
         )
         rows.append((subject.title, found, subject.is_plain))
-    return measured, "; ".join(notes), figures.reset_errors([rows[0], rows[2]], CHANCE, LIGHT)
+    return measured, "; ".join(notes), figures.reset_errors([rows[0], rows[-1]], CHANCE, LIGHT)
 
 
 QUESTIONS: tuple[Question, ...] = (
