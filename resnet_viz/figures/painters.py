@@ -42,7 +42,7 @@ def errors_by_stage(rows: Sequence[tuple[str, Sweep, bool]], chance_pct: float, 
         ]
         plot.add(
             "scatter",
-            x=[stages.index(name) for name in swept.blocks],
+            x=[stages.index(name) + 0.12 * number for name in swept.blocks],  # two at chance stand beside each other
             y=swept.errors,
             name=title,
             text=swept.blocks,
