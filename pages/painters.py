@@ -1,4 +1,4 @@
-"""Do the blocks need their order? Stages in reverse, a block repeated, blocks side by side, blocks with initial weights."""
+"""Do the blocks need their order? Stages in reverse, a block repeated, blocks side by side, or reset."""
 
 import streamlit as st
 
@@ -10,8 +10,8 @@ from resnet_viz.web.kit.parts import choosing_strip, plan_note, question
 from resnet_viz.web.session import Visit, visit
 
 WHAT_TO_DO = (
-    "Like painters who pass a canvas on, the blocks work on one stream. Reverse them, repeat one, let several work at once, "
-    "or let one forget what it has learned."
+    "Like painters who pass a canvas on, the blocks work on one stream. Reverse them, repeat one, let several work at "
+    "once, or let one forget what it has learned."
 )
 SOURCE = (
     "after [Sun et al., 2024](https://arxiv.org/abs/2407.09298), on Transformers, and "

@@ -1,5 +1,6 @@
-"""Do the blocks need their order, their number and their weights? A stage in reverse, a block repeated, blocks side by side (after
-Sun et al. 2024, arXiv:2407.09298), a block with initial weights again (after Zhang et al. 2019, arXiv:1902.01996)."""
+"""Do the blocks need their order, their number and their weights? A stage in reverse, a block repeated, blocks side by
+side (after Sun et al. 2024, arXiv:2407.09298), a block with initial weights again (after Zhang et al. 2019,
+arXiv:1902.01996)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -41,26 +42,26 @@ REVERSED, REPEATED, PARALLEL, REINITIALISED = "reversed", "repeated", "parallel"
 NETWORKS = "fashion-resnet56 and -resnet110; control fashion-plain56"
 NO_SEEDS = "none are needed"
 TRANSFORMERS = (
-    "Sun et al., of Transformers' middle layers: some tasks survive it that layers are skipped, walked in another order or "
-    "run in parallel"
+    "Sun et al., of Transformers' middle layers: some tasks survive it that layers are skipped, walked in another "
+    "order or run in parallel"
 )
 PLANS = {
     REVERSED: Plan(
         "Do the blocks of a stage need their order?",
-        "rise in error, in points, when the blocks of one stage that keep the stream's shape are walked in reverse order, stage "
-        "by stage",
+        "rise in error, in points, when the blocks of one stage that keep the stream's shape are walked in reverse "
+        "order, stage by stage",
         NETWORKS,
         IMAGES,
         NO_SEEDS,
-        "in the residual networks the rise is above 20 points in the first stage, whose first blocks cannot be deleted either, "
-        "and below 20 points in the later stages; in the plain one it is above 50 points in every stage",
+        "in the residual networks the rise is above 20 points in the first stage, whose first blocks cannot be deleted "
+        "either, and below 20 points in the later stages; in the plain one it is above 50 points in every stage",
         TRANSFORMERS,
         known="the errors after random swaps and after each deletion",
     ),
     REPEATED: Plan(
         "Can a block be walked twice?",
-        "rise in error, in points, when the middle one of a stage's blocks that keep the stream's shape is walked twice in a "
-        "row, stage by stage",
+        "rise in error, in points, when the middle one of a stage's blocks that keep the stream's shape is walked "
+        "twice in a row, stage by stage",
         NETWORKS,
         IMAGES,
         NO_SEEDS,
@@ -70,8 +71,8 @@ PLANS = {
     ),
     PARALLEL: Plan(
         "Can two blocks run side by side?",
-        "rise in error, in points, when the last two blocks of the network read the same stream and what their branches make of "
-        "it is added, or averaged; in the plain network, without a shortcut",
+        "rise in error, in points, when the last two blocks of the network read the same stream and what their "
+        "branches make of it is added, or averaged; in the plain network, without a shortcut",
         NETWORKS,
         IMAGES,
         NO_SEEDS,
@@ -81,15 +82,16 @@ PLANS = {
     ),
     REINITIALISED: Plan(
         "Is a block with its initial weights better than none?",
-        "rise in error, in points, when one block has initial weights again, minus the rise when it is deleted: the median over "
-        "the blocks, its mean over the seeds. The block's batch norms have the statistics of the untrained network, calibrated",
+        "rise in error, in points, when one block has initial weights again, minus the rise when it is deleted: the "
+        "median over the blocks, its mean over the seeds. The block's batch norms have the "
+        "statistics of the untrained network, calibrated",
         NETWORKS,
         IMAGES,
         "0, from whose weights the networks were trained, 1 and 2",
-        "worse: in the residual networks the median difference is above 10 points, since a random branch adds noise as large as "
-        "the stream; in the plain one it is within 10 points of 0, since either is a collapse",
-        "Zhang et al.: set back to its initial weights, a layer either does hardly any harm (robust) or takes the error to "
-        "chance (critical)",
+        "worse: in the residual networks the median difference is above 10 points, since a random branch adds noise as "
+        "large as the stream; in the plain one it is within 10 points of 0, since either is a collapse",
+        "Zhang et al.: set back to its initial weights, a layer either does hardly any harm (robust) or takes the "
+        "error to chance (critical)",
         known="the errors after each deletion",
     ),
 }
@@ -97,8 +99,8 @@ PLANS = {
 
 @dataclass(frozen=True)
 class Reset:
-    """What a network's blocks are worth with initial weights: ``initial``, a sweep for each seed; ``deleted``, the sweep in
-    which each is deleted instead. Raises ValueError without labels."""
+    """What a network's blocks are worth with initial weights: ``initial``, a sweep for each seed; ``deleted``, the
+    sweep in which each is deleted instead. Raises ValueError without labels."""
 
     initial: tuple[Sweep, ...]
     deleted: Sweep
@@ -121,8 +123,8 @@ class Reset:
 
 
 def runs_of_one_shape(description: Description) -> dict[str, range]:
-    """For each stage the positions of its last consecutive blocks that keep the stream's shape and have no weights on the
-    shortcut: any of them can stand in the place of any other. A stage without one is left out."""
+    """For each stage the positions of its last consecutive blocks that keep the stream's shape and have no weights on
+    the shortcut: any of them can stand in the place of any other. A stage without one is left out."""
     runs: dict[str, range] = {}
     for position, block in enumerate(description.blocks):
         if block.in_shape == block.out_shape and block.shortcut in ("identity", "none"):
@@ -181,8 +183,8 @@ def in_parallel(
 
 
 def side_by_side(blocks: Sequence[Block], stream: Tensor, averaged: bool) -> Tensor:
-    """What blocks of one shape make of a stream that they all read: the shortcut, plus the sum of what their branches make of
-    it, or (``averaged``) plus the mean, then the activation once: ``activation(h + sum_i F_i(h))``.
+    """What blocks of one shape make of a stream that they all read: the shortcut, plus the sum of what their branches
+    make of it, or (``averaged``) plus the mean, then the activation once: ``activation(h + sum_i F_i(h))``.
 
     Sun et al. average. Plain blocks have no shortcut: of these the outputs alone, ReLU included, are added or averaged.
     """
@@ -195,8 +197,8 @@ def side_by_side(blocks: Sequence[Block], stream: Tensor, averaged: bool) -> Ten
 def reinitialised(
     network: ResidualNetwork, preprocessing: Preprocessing, images: ImageSet, initial: LoadedNetwork
 ) -> Stepping[Sweep]:
-    """Predictions when each block in turn is exchanged for that of an untrained network of the same architecture, with the
-    batch-norm statistics that it has there."""
+    """Predictions when each block in turn is exchanged for that of an untrained network of the same architecture, with
+    the batch-norm statistics that it has there."""
     copy = compared(folded(network), network, preprocessing, images)
     others = compared(folded(initial.network), initial.network, preprocessing, images).blocks
 

@@ -19,8 +19,8 @@ ERROR_AXIS: Mapping[str, Any] = {"range": [-3, 104], "tickvals": [0, 25, 50, 75,
 
 @dataclass(frozen=True)
 class Line:
-    """The errors of a network by a count. ``counts``: (m,), from 2, since 1 is the intact network; ``sweep``: m lesions;
-    ``hollow``: drawn with hollow marks; ``beside``: whether it is not the network looked at."""
+    """The errors of a network by a count. ``counts``: (m,), from 2, since 1 is the intact network; ``sweep``: m
+    lesions; ``hollow``: drawn with hollow marks; ``beside``: whether it is not the network looked at."""
 
     name: str
     counts: Sequence[int]
@@ -31,8 +31,8 @@ class Line:
 
 
 def errors_by_stage(rows: Sequence[tuple[str, Sweep, bool]], chance_pct: float, palette: Palette) -> Plot:
-    """The error with each stage changed, and with all of them. ``rows``: title, a sweep whose lesions are named by stages,
-    whether plain; the first is the network looked at."""
+    """The error with each stage changed, and with all of them. ``rows``: title, a sweep whose lesions are named by
+    stages, whether plain; the first is the network looked at."""
     plot = Plot()
     stages = rows[0][1].blocks
     for number, (title, swept, plain) in reversed(list(enumerate(rows))):
@@ -63,8 +63,8 @@ def errors_by_stage(rows: Sequence[tuple[str, Sweep, bool]], chance_pct: float, 
 
 
 def errors_by_count(panels: Mapping[str, Sequence[Line]], counted: str, chance_pct: float, palette: Palette) -> Plot:
-    """The error over a count, a panel for each place in the network ('layer2' or 'layer2.4'), all on one scale. ``counted``:
-    what the count is. The first line of the first panel is the network looked at."""
+    """The error over a count, a panel for each place in the network ('layer2' or 'layer2.4'), all on one scale.
+    ``counted``: what the count is. The first line of the first panel is the network looked at."""
     plot = grid(columns=len(panels), horizontal_gap=0.03, titles=list(panels), shared=True)
     looked_at = next(iter(panels.values()))[0].sweep
     for panel, (place, lines) in enumerate(panels.items(), start=1):
@@ -178,7 +178,9 @@ def reset_sentence(found: Reset) -> str:
     worst = np.argsort(-found.rises, kind="stable")[:3]
     named = ", ".join(f"{found.deleted.blocks[i]} ({found.rises[i]:+.1f})" for i in worst)
     kinder = int(np.sum(found.rises < found.deleted.rises))
+    better = f"{kinder} of {len(found.rises)} blocks {'is' if kinder == 1 else 'are'} better reset than deleted"
+    reset, deleted = np.median(found.rises), np.median(found.deleted.rises)
     return (
-        f"reset, the median block costs {np.median(found.rises):+.1f} points, deleted {np.median(found.deleted.rises):+.1f}; "
-        f"{kinder} of {len(found.rises)} blocks {'is' if kinder == 1 else 'are'} better reset than deleted; the three worst when reset: {named}."
+        f"reset, the median block costs {reset:+.1f} points, deleted {deleted:+.1f}; {better}; the three worst when "
+        f"reset: {named}."
     )

@@ -102,7 +102,7 @@ def set_error(*subjects: Subject) -> Steps:
         draw=partial(figures.error_bars, rows_of(subjects, lesions)),
         says=figures.rise_sentence(lesions[0]) if subject.lesioned else "",
         formula=rf"{GATED},\ g = {min(subject.gates):g}",
-        caption=A_SAMPLE if subject.entry.dataset is FASHION_MNIST and subject.entry.name in NETWORKS else "",
+        caption=A_SAMPLE if subject.entry.dataset.name == FASHION_MNIST.name and subject.entry.name in NETWORKS else "",
         alt="Error before and after, with intervals.",
         facts=(MEASURED, f"{len(images):,} images", "Wilson 95 %"),
         sources=sources(subjects, images),

@@ -1,4 +1,4 @@
-"""Do the blocks need their order? A stage in reverse, a block repeated, blocks side by side, and blocks with initial weights."""
+"""Do the blocks need their order? A stage in reverse, a block repeated, blocks side by side, and blocks reset."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -60,15 +60,17 @@ IN_A_ROW = (
 )
 THE_CHOSEN = ", and the one chosen in the strip"
 AT_ONCE = (
-    "Each panel: the last k blocks of a stage read one stream, where each would have read what the one before left. ● their "
-    "branches added to it; ○ the mean of the branches added, as Sun et al. do in Transformers; the ReLU (original blocks) comes "
-    "once, after the sum. A plain block has no shortcut: there the outputs alone are added or averaged."
+    "Each panel: the last k blocks of a stage read one stream, where each would have read what the one before left. ● "
+    "their branches added to it; ○ the mean of the branches added, as Sun et al. do in Transformers; the ReLU "
+    "(original blocks) comes once, after the sum. A plain block has no shortcut: there the outputs alone are added or "
+    "averaged."
 )
 WITH_INITIAL_WEIGHTS = (
-    "● the block has initial weights again, all others the trained ones: the mean over the seeds, whiskers from the least to the "
-    "largest; ○ the block is deleted, with its 95 % interval. The reset block's batch norms have the statistics of the untrained "
-    "network, calibrated as for all untrained networks here. The bundled networks were trained from the weights of seed 0: with "
-    "these a block is re-initialised, with those of another seed re-randomised, in the words of Zhang et al."
+    "● the block has initial weights again, all others the trained ones: the mean over the seeds, whiskers from the "
+    "least to the largest; ○ the block is deleted, with its 95 % interval. The reset block's batch norms have the "
+    "statistics of the untrained network, calibrated as for all untrained networks here. The bundled networks were "
+    "trained from the weights of seed 0: with these a block is re-initialised, with those of another seed "
+    "re-randomised, in the words of Zhang et al."
 )
 CHANGES_SHAPE = "{block} changes the shape of the stream, or has weights on its shortcut: it cannot be walked twice. "
 NO_LABELS = "{title}: they have no labels. Choose a fashion-* network."
@@ -77,7 +79,8 @@ NO_RUN = "No stage of {title} has {least} blocks in a row of the same shape."
 
 @recipe("Reverse every stage")
 def reverse(*subjects: Subject) -> Steps:
-    """The error of the set in each network with the blocks of a stage in reverse order, stage by stage, and in all at once.
+    """The error of the set in each network with the blocks of a stage in reverse order, stage by stage, and in all at
+    once.
 
     A network beside that has no two blocks of one shape is left out."""
     if refusal := refused(subjects[0], 2):
@@ -101,8 +104,9 @@ def reverse(*subjects: Subject) -> Steps:
 
 @recipe("Repeat a block of each stage")
 def repeat(*subjects: Subject, block: str = "") -> Steps:
-    """The error of the set in each network with one block walked several times in a row: the middle one of each stage, and a
-    ``block`` of one's choice, if it keeps the stream's shape. Raises InputError for a block that does not exist."""
+    """The error of the set in each network with one block walked several times in a row: the middle one of each stage,
+    and a ``block`` of one's choice, if it keeps the stream's shape. Raises InputError for a block that does not
+    exist."""
     subject = subjects[0]
     if refusal := refused(subject, 1):
         return refusal
@@ -134,8 +138,8 @@ def repeat(*subjects: Subject, block: str = "") -> Steps:
 
 @recipe("Run blocks side by side")
 def parallel(*subjects: Subject) -> Steps:
-    """The error of the set in each network when the last k blocks of a stage read one stream, for some k and stage by stage:
-    with their branches added, and averaged."""
+    """The error of the set in each network when the last k blocks of a stage read one stream, for some k and stage by
+    stage: with their branches added, and averaged."""
     subject = subjects[0]
     if refusal := refused(subject, 2):
         return refusal
@@ -166,8 +170,8 @@ def parallel(*subjects: Subject) -> Steps:
 
 @recipe("Reset every block to initial weights")
 def reinitialise(*subjects: Subject, seeds: int = 3) -> Steps:
-    """The error of the set in each network with each block in turn set back to initial weights, beside that with the block
-    deleted; until all ``seeds``, 1 to 5, are measured, with the first of them."""
+    """The error of the set in each network with each block in turn set back to initial weights, beside that with the
+    block deleted; until all ``seeds``, 1 to 5, are measured, with the first of them."""
     one_of("seeds", range(1, MOST_SEEDS + 1), seeds)
     images = subjects[0].images
     if refusal := refused(subjects[0], 0):
@@ -215,8 +219,8 @@ def shown(
     caption: str,
     beside: str,
 ) -> Shown:
-    """An answer about some networks; ``says``: a sentence each, by what it is about; ``beside``: how a second one is drawn that
-    is not plain."""
+    """An answer about some networks; ``says``: a sentence each, by what it is about; ``beside``: how a second one is
+    drawn that is not plain."""
     text = "  \n".join(f"**{name}**: {sentence}." for name, sentence in says.items())
     images = subjects[0].images
     marks = "; ".join(
@@ -305,8 +309,9 @@ def first_rises(panels: Mapping[str, Sequence[Line]], number: int) -> str:
 def answer(
     measure: Callable[[Subject], tuple[Lesions, Lesions]], expected: Callable[[bool, str, float], bool]
 ) -> tuple[list[Measurement], str]:
-    """The rise under each lesion that the report asks for in each of its networks, and notes about others. ``measure``: both,
-    by name; ``expected``: whether a rise is where it should be, given whether the network is plain and the lesion's name."""
+    """The rise under each lesion that the report asks for in each of its networks, and notes about others.
+    ``measure``: both, by name; ``expected``: whether a rise is where it should be, given whether the network is plain
+    and the lesion's name."""
     measured, notes = [], []
     for subject in map(Subject.of, (*RESIDUAL, CONTROL)):
         asked, also = measure(subject)

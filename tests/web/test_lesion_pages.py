@@ -1,5 +1,6 @@
 """The pages of lesion studies, importance and early stops: what they say is what the library measures."""
 
+import pickle
 from dataclasses import replace
 
 import numpy as np
@@ -21,11 +22,12 @@ from resnet_viz.figures.lesion_studies import study_sentences
 from resnet_viz.networks.device import device
 from resnet_viz.networks.zoo import NETWORKS, images_of
 from resnet_viz.recipes import block_importance, lesion_studies, measures
-from resnet_viz.recipes.layer_deletion import sweep
+from resnet_viz.recipes.layer_deletion import set_error, sweep
 from resnet_viz.recipes.shown import Shown
 from resnet_viz.recipes.subject import Subject
 from resnet_viz.web.kit import ask
 
+from ..conftest import forget
 from .conftest import FEW, traces_of
 from .test_pages import button, opened, texts
 
@@ -277,3 +279,10 @@ def test_the_strip_has_no_bars_where_the_images_have_no_labels() -> None:
     subject = Subject.of("fashion-resnet20")
     unlabelled = replace(subject, images=replace(subject.images, labels=None))
     assert sweep(subject).bars and sweep(unlabelled).bars is None
+
+
+def test_a_worker_tells_as_much_of_the_images_as_this_process() -> None:
+    subject = Subject.of("fashion-resnet20", image=13)
+    told = set_error(subject).caption
+    forget()
+    assert told and set_error(pickle.loads(pickle.dumps(subject))).caption == told

@@ -1,5 +1,7 @@
 """Painters, and the probes of Stopping early: the pages say what the library measures."""
 
+import pickle
+
 import numpy as np
 import pytest
 
@@ -115,7 +117,8 @@ def test_what_cannot_be_asked_is_told() -> None:
 
 
 def test_a_probe_stands_beside_the_head() -> None:
-    subject = Subject.of("fashion-resnet20")
+    subject = pickle.loads(pickle.dumps(Subject.of("fashion-resnet20")))  # as it reaches a worker
+    forget()
     shown = early_stop.probes(subject, subject.beside("fashion-plain20"))
     network, preprocessing, images = given()
     head = stop_everywhere(network, preprocessing, images).errors
