@@ -5,13 +5,24 @@ edited: 1 leaves the block intact, 0 deletes its branch, values in between scale
 """
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["Block", "Gate", "PlainBlock", "PreactivationBlock", "ZeroPadding", "add", "branch_layers"]
+__all__ = [
+    "BehindShortcuts",
+    "Block",
+    "Gate",
+    "PlainBlock",
+    "PreactivationBlock",
+    "Shortcuts",
+    "ZeroPadding",
+    "add",
+    "branch_layers",
+]
 
 Gate = float | Tensor
 
@@ -53,6 +64,11 @@ class Block(nn.Module):
         if isinstance(self.shortcut, nn.Identity):
             return "identity"
         return "option A" if isinstance(self.shortcut, ZeroPadding) else "projection"
+
+    @property
+    def lead(self) -> list[nn.Module]:
+        """The layers between the stream and the branch."""
+        return []
 
     def split(self, stream: Tensor) -> tuple[Tensor, Tensor]:
         """Return what the shortcut delivers to the sum, and what the branch reads."""
@@ -103,6 +119,10 @@ class PreactivationBlock(Block):
         super().__init__(kind, branch, shortcut)
         self.entry = entry
 
+    @property
+    def lead(self) -> list[nn.Module]:
+        return [self.entry]
+
     def split(self, stream: Tensor) -> tuple[Tensor, Tensor]:
         branch_input = self.entry(stream)
         return self.shortcut(branch_input if self.shortcut_kind == "projection" else stream), branch_input
@@ -133,6 +153,59 @@ class PlainBlock(Block):
             return None, self.branch(branch_input)
         carried, branch = super().gated(shortcut, branch_input, gate)
         return (1 - gate) * shortcut if branch is not None else carried, branch
+
+
+class Shortcuts(nn.ModuleList):
+    """Deleted blocks in a row: what they hand on, each through its shortcut and what follows its sum."""
+
+    def __iter__(self) -> Iterator["Block"]:
+        return cast(Iterator[Block], super().__iter__())
+
+    def forward(self, stream: Tensor) -> Tensor:
+        for block in self:
+            stream = block(stream, 0.0)
+        return stream
+
+
+class BehindShortcuts(Block):
+    """A block of a cut network, which begins with what the deleted blocks before it have left.
+
+    It is a block in its own right: what reaches its sum beside the branch is its own shortcut behind theirs.
+    """
+
+    def __init__(self, shortcuts: Shortcuts, block: Block) -> None:
+        nn.Module.__init__(self)  # branch and shortcut are the block's, and stand in the state dict once
+        self.kind = block.kind
+        self.shortcuts = shortcuts
+        self.block = block
+
+    @property
+    def branch(self) -> nn.Module:  # type: ignore[override]
+        return self.block.branch
+
+    @property
+    def shortcut(self) -> nn.Module:  # type: ignore[override]
+        return self.block.shortcut
+
+    @property
+    def shortcut_kind(self) -> str:
+        """That of theirs and its own together: 'projection' where one of them is."""
+        kinds = {self.block.shortcut_kind, *(each.shortcut_kind for each in self.shortcuts)}
+        ranked = ("none", "projection", "parameter-free", "option A", "identity")
+        return next(kind for kind in ranked if kind in kinds)
+
+    @property
+    def lead(self) -> list[nn.Module]:
+        return [self.shortcuts, *self.block.lead]
+
+    def split(self, stream: Tensor) -> tuple[Tensor, Tensor]:
+        return self.block.split(self.shortcuts(stream))
+
+    def activation(self, total: Tensor) -> Tensor:
+        return self.block.activation(total)
+
+    def gated(self, shortcut: Tensor, branch_input: Tensor, gate: Gate) -> tuple[Tensor | None, Tensor | None]:
+        return self.block.gated(shortcut, branch_input, gate)
 
 
 def add(shortcut: Tensor | None, branch: Tensor | None) -> Tensor:

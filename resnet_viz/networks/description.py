@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from .blocks import Block, PreactivationBlock
+from .blocks import Block, Shortcuts
 from .exactness import exactly, require_settled
 from .images import Preprocessing
 from .multiply_adds import MultiplyAdds
@@ -86,9 +86,8 @@ def stem_and_head(network: ResidualNetwork, preprocessing: Preprocessing) -> tup
 
 
 def branch_layers_of(block: Block, stream: Tensor) -> list[Part]:
-    """The convolutions, norms and activations of a block's branch (and a pre-activation block's entry), in order."""
-    entry = leaves(block.entry) if isinstance(block, PreactivationBlock) else []
-    return layer_parts([*entry, *leaves(block.branch)], stream)
+    """The convolutions, norms and activations that a block's branch and what leads to it are made of, in order."""
+    return layer_parts([layer for part in (*block.lead, block.branch) for layer in leaves(part)], stream)
 
 
 def overview(module: nn.Module, stream: Tensor) -> list[Part]:
@@ -132,7 +131,12 @@ def layer_title(layer: nn.Module) -> str:
         return f"fully connected, {layer.in_features} → {layer.out_features}"
     if isinstance(layer, nn.MaxPool2d):
         return f"{layer.kernel_size}x{layer.kernel_size} max pool, stride {layer.stride}"
-    titles = {nn.BatchNorm2d: "batch norm", nn.ReLU: "ReLU", nn.AdaptiveAvgPool2d: "average pool"}
+    titles: dict[type[nn.Module], str] = {
+        nn.BatchNorm2d: "batch norm",
+        nn.ReLU: "ReLU",
+        nn.AdaptiveAvgPool2d: "average pool",
+        Shortcuts: "shortcuts of deleted blocks",
+    }
     return titles.get(type(layer), type(layer).__name__)
 
 

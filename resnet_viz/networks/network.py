@@ -146,10 +146,17 @@ def block_indices(blocks: Sequence[str], names: Iterable[str]) -> list[int]:
     indices = []
     for name in names:
         if name not in blocks:
-            stages = ", ".join(f"{stage}.0-{count - 1}" for stage, count in stage_sizes(blocks).items())
+            stages = ", ".join(f"{stage}.{numbers_in(blocks, stage)}" for stage in stage_sizes(blocks))
             raise InputError(f"Block must be one of {blocks[0]} ... {blocks[-1]} (by stage: {stages}); got {name!r}.")
         indices.append(blocks.index(name))
     return indices
+
+
+def numbers_in(blocks: Iterable[str], stage: str) -> str:
+    """The numbers of a stage's blocks: '0-8'; where a cut network has gaps, '0, 2, 3'."""
+    numbers = [name.partition(".")[2] for name in blocks if stage_of(name) == stage]
+    whole = numbers == [str(number) for number in range(len(numbers))]
+    return f"0-{numbers[-1]}" if whole else ", ".join(numbers)
 
 
 def stage_sizes(blocks: Iterable[str]) -> dict[str, int]:

@@ -15,7 +15,7 @@ from ..errors import InputError
 from ..progress import Progress
 from .network import ResidualNetwork
 
-__all__ = ["download", "faults_of", "fill", "has_named_hash", "read_state"]
+__all__ = ["download", "faults_of", "fill", "has_named_hash", "read_state", "require_fit"]
 
 
 def download(url: str, path: Path, progress: Progress) -> None:
@@ -129,8 +129,13 @@ def faults_of(network: ResidualNetwork, state: dict[str, Tensor]) -> dict[str, l
 
 
 def fill(network: ResidualNetwork, state: dict[str, Tensor], path: Path) -> None:
-    """Load a state dict. Raises InputError naming the missing, unexpected and wrongly shaped entries; then nothing is loaded."""
+    """Load a state dict. Raises what ``require_fit`` raises; then nothing is loaded."""
+    require_fit(network, state, path)
+    network.load_state_dict(state, strict=False)
+
+
+def require_fit(network: ResidualNetwork, state: dict[str, Tensor], path: Path) -> None:
+    """Raise InputError naming the missing, unexpected and wrongly shaped entries of a state dict."""
     if faults := faults_of(network, state):
         told = "; ".join(f"{len(names)} {fault}: {first_of(names)}" for fault, names in faults.items())
         raise InputError(f"{path} does not fit this network: {told}; give weights of the same architecture.")
-    network.load_state_dict(state, strict=False)

@@ -17,6 +17,7 @@ from ..device import device
 from ..images import ImageSet
 from ..network import ResidualNetwork
 from ..weights import download, fill, has_named_hash, read_state
+from .local_files import cut_in
 from .table import Entry
 
 __all__ = ["LoadedNetwork", "NamedNetwork", "WeightsUnavailable", "load", "weights_file", "weights_path"]
@@ -107,7 +108,7 @@ def load(
 ) -> LoadedNetwork:
     """Build a network, fill in its weights and put it on ``device()`` in eval mode and channels_last.
 
-    ``checkpoint``: a file of the user's in place of the row's weights. ``untrained``: a seed, for initial weights with
+    ``checkpoint``: a file of the user's in place of the row's weights; of a cut network, its own row. ``untrained``: a seed, for initial weights with
     calibrated batch norms; only these can be had without batch norms. Raises WeightsUnavailable where the weights are
     not here and cannot be downloaded, or give no finite logits; InputError for a file that does not fit.
     """
@@ -117,10 +118,15 @@ def load(
         calibrate(network, entry)
         norm = "" if batch_norm else ", without batch norm"
         return ready(entry, network, f"untrained, seed {seed}{norm}", f"untrained-{seed}{norm}", seed)
-    network = entry.build(seed=0)
     path = checkpoint or weights_file(entry, progress)
-    fill(network, read_state(path), path)
-    source = f"from {path.name}" if checkpoint else entry.provenance
+    state = read_state(path)
+    row = cut_in(path) if checkpoint else None
+    if row and row.of_table != entry.of_table:
+        raise InputError(f"{path} must be of {entry.name}; got one cut from {row.of_table}: give that network's name.")
+    entry = row or entry
+    network = entry.build(seed=0)
+    fill(network, state, path)
+    source = f"from {path.name}" if checkpoint and not row else entry.provenance
     loaded = ready(entry, network, source, hashlib.sha256(path.read_bytes()).hexdigest())
     if checkpoint or "://" not in str(entry.weights):  # what is downloaded is known by its hash
         black = torch.zeros(1, *entry.preprocessing.shape, dtype=torch.uint8, device=device())

@@ -1,10 +1,11 @@
 """The table of networks: what each is, where its weights come from, and which images it is tried on."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -12,9 +13,10 @@ from torchvision.models import get_model, get_model_weights
 
 from ...errors import InputError
 from ..adapt import wrap
+from ..cutting import cut
 from ..datasets import CIFAR_10, FASHION_MNIST, IMAGENET, Dataset, image_folder, sample_photos
 from ..images import ImageSet, Preprocessing
-from ..network import ResidualNetwork, build
+from ..network import ResidualNetwork, block_indices, build
 from ..seeds import Seeded
 from ..vgg import build_vgg11
 
@@ -26,6 +28,7 @@ __all__ = [
     "Entry",
     "architecture",
     "block_names",
+    "cut_entry",
     "entry_of",
     "fashion",
     "images_of",
@@ -47,7 +50,8 @@ CIFAR_URL = "https://github.com/akamaster/pytorch_resnet_cifar10/raw/master/pret
 @dataclass(frozen=True)
 class Entry:
     """A row of the table. ``weights`` is a file in checkpoints/ or a URL whose file name holds the first digits of its
-    SHA-256; None for a network that exists untrained only. ``plain``: the trained plain network of equal depth."""
+    SHA-256; None for a network that exists untrained only. ``plain``: the trained plain network of equal depth. ``deleted``: the
+    blocks that a cut network lacks."""
 
     name: str
     dataset: Dataset
@@ -58,6 +62,7 @@ class Entry:
     licence: str
     published_error_pct: float | None = None
     plain: str | None = None
+    deleted: tuple[str, ...] = ()
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -66,6 +71,11 @@ class Entry:
     @property
     def family(self) -> str:
         return self.name.split("-")[0]
+
+    @property
+    def of_table(self) -> str:
+        """The name of the row of the table that a file of weights belongs to, cut or whole; of a row of the table, its own."""
+        return self.name.partition(":")[0]
 
 
 def fashion(name: str, build: Callable[..., ResidualNetwork], plain: str | None = None) -> Entry:
@@ -174,6 +184,30 @@ def trainable(kind: str, depth: int, shortcut: str = "A", *, batch_norm: bool = 
     blocks = ((depth - 2) // 6,) * 3
     entry = fashion(name, partial(build, KINDS[kind], blocks, THREE, shortcut=shortcut, batch_norm=batch_norm))
     return replace(entry, weights=None, provenance="trained in a race")
+
+
+def cut_entry(row: Entry, deleted: Iterable[str], name: str, path: Path, healed: str = "") -> Entry:
+    """A row for a file of weights of a network of the table without some of its blocks; ``healed``: by how many steps of
+    training, if it was. Raises InputError for an unknown block, and where none would be left."""
+    indices = block_indices(block_names(row), deleted)
+    names = tuple(block_names(row)[index] for index in sorted(set(indices)))
+    cut(architecture(row), names)
+    return replace(
+        row,
+        name=f"{row.name}:{name}",
+        build=partial(build_cut, row.build, names),
+        weights=str(path.resolve()),
+        provenance=f"cut from {row.name}: {', '.join(names)}" + (f"; healed by {healed} steps" if healed else ""),
+        licence="yours",
+        published_error_pct=None,
+        plain=None,
+        deleted=names,
+    )
+
+
+def build_cut(build: Callable[..., ResidualNetwork], deleted: tuple[str, ...], **given: Any) -> ResidualNetwork:
+    """Build a network, and leave out some of its blocks."""
+    return cut(build(**given), deleted)
 
 
 def architecture(entry: Entry) -> ResidualNetwork:
