@@ -21,6 +21,7 @@ from ..networks.device import describe_device, device
 from ..networks.images import ImageSet, Preprocessing
 from ..networks.network import ResidualNetwork
 from ..networks.zoo import Entry, LoadedNetwork, block_names, entry_of
+from ..progress import Progress, no_progress
 from .deletion import Sweep, predicted, read_each
 from .plan import Plan
 from .stepwise import Stepping, stepwise
@@ -134,7 +135,11 @@ def predict_without(
 
 @stepwise
 def heal(
-    network: ResidualNetwork, preprocessing: Preprocessing, training: ImageSet, healing: Healing
+    network: ResidualNetwork,
+    preprocessing: Preprocessing,
+    training: ImageSet,
+    healing: Healing,
+    progress: Progress = no_progress,
 ) -> Stepping[ResidualNetwork]:
     """Train a copy of a network; it comes back in eval mode, and the network given is left as it was.
 
@@ -160,6 +165,7 @@ def heal(
         with torch.enable_grad():
             functional.cross_entropy(copy(images), training.labels[chosen].to(place)).backward()
         optimizer.step()
+        progress(step + 1, healing.steps)
         yield (step + 1) / healing.steps
     optimizer.zero_grad()
     return copy.eval()

@@ -77,6 +77,12 @@ class Lesion:
     def error_pct_after(self) -> float | None:
         return None if self.labels is None else percent(self.after != self.labels)
 
+    @property
+    def rise(self) -> float:
+        """The rise in error, in percentage points: counted, so that no rounding is left over."""
+        labels = known(self.labels)
+        return 100 * (int((self.after != labels).sum()) - int((self.before != labels).sum())) / self.images
+
     def rise_interval(self) -> tuple[float, float]:
         """95 % interval of the rise in error, in percentage points, paired by image.
 

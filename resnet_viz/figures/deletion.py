@@ -220,8 +220,7 @@ def seen_sentence(classes: Sequence[str], before: np.ndarray, after: np.ndarray)
 def rise_sentence(lesion: Lesion) -> str:
     """'+2.8 points, 95 % interval +1.4 to +4.2, paired by image.'"""
     low, high = lesion.rise_interval()
-    rise = known(lesion.error_pct_after) - known(lesion.error_pct_before)
-    return f"{rise:+.1f} points, 95 % interval {low:+.1f} to {high:+.1f}, paired by image."
+    return f"{lesion.rise:+.1f} points, 95 % interval {low:+.1f} to {high:+.1f}, paired by image."
 
 
 def sweep_sentence(sweep: Sweep) -> str:
