@@ -1,11 +1,12 @@
 """A network without some of its blocks: how much smaller and faster it is, what it costs, and how far training heals it."""
 
+import json
 import time
 from collections.abc import Iterable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from statistics import median
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -21,6 +22,7 @@ from ..networks.device import describe_device, device
 from ..networks.images import ImageSet, Preprocessing
 from ..networks.network import ResidualNetwork
 from ..networks.zoo import Entry, LoadedNetwork, block_names, entry_of
+from ..places import CHECKPOINTS
 from ..progress import Progress, no_progress
 from .deletion import Sweep, predicted, read_each
 from .plan import Plan
@@ -29,6 +31,7 @@ from .training import augment, optimizer_of
 
 __all__ = [
     "CHOSEN_ON",
+    "LEAST",
     "PLAN",
     "SEEDS",
     "SHARE",
@@ -38,6 +41,7 @@ __all__ = [
     "harmless_blocks",
     "heal",
     "predict_without",
+    "recorded",
     "times",
     "training_images",
     "weights_file",
@@ -48,6 +52,7 @@ MOST_IMAGES, MOST_MULTIPLY_ADDS = 32, 3e9  # of a forward pass that is timed: a 
 SHARE = 1 / 3  # of the multiply-adds, which the study of healing removes
 CHOSEN_ON = 1000  # training images, behind the sweep by which its blocks are chosen
 SEEDS = (0, 1, 2)
+LEAST = "least"
 PLAN = Plan(
     "Does a short training heal a network that has lost a third of its multiply-adds?",
     "error on the lesion set before and after 300 steps of 64 images, at a learning rate that falls linearly from 0.01 to 0: "
@@ -203,6 +208,13 @@ def harmless_blocks(network: ResidualNetwork, preprocessing: Preprocessing, swep
         if describe(cut(network, names), preprocessing).macs <= (1 - share) * whole:
             return names
     raise InputError(f"Share must be such that blocks can remove it; got {share:g}, and one block has to be left.")
+
+
+def recorded(network: str, way: str) -> dict[str, Any]:
+    """What ``resnet_viz cut NETWORK --blocks ... --heal 300 --seed N`` has printed, on one thread of a CPU. ``way``: LEAST, where
+    the blocks are those of ``harmless_blocks``, or 'random0' for those of ``blocks_at_random`` with this seed."""
+    record: dict[str, Any] = json.loads((CHECKPOINTS / "healed" / f"{network}-{way}.json").read_text())
+    return record
 
 
 def blocks_at_random(blocks: Sequence[str], count: int, seed: int) -> list[str]:

@@ -1,24 +1,29 @@
 """What happens when a block is deleted? One image, a labelled set, and every block in turn; another network beside it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
+from scipy import stats
 
-from ..experiments import calibration, deletion, image_attribution
+from ..errors import InputError
+from ..experiments import calibration, cut, deletion, image_attribution
 from ..experiments.image_attribution import stage_ends
 from ..experiments.lesion_studies import PLANS, SINGLE, Study, single_deletions
 from ..experiments.paths import is_plain
-from ..experiments.stepwise import Stepping
+from ..experiments.stepwise import Stepping, share_of
 from ..figures import deletion as figures
 from ..figures import image_attribution as attribution
 from ..figures.bars import relative_bars
 from ..figures.importance import calibration_sentence, reliability_diagram
 from ..figures.palette import LIGHT
 from ..findings import Answer, Measurement, Question
+from ..networks import cutting
 from ..networks.datasets import FASHION_MNIST
+from ..networks.description import describe
 from ..networks.images import ImageSet
-from ..networks.zoo import NETWORKS
+from ..networks.zoo import NETWORKS, NamedNetwork
 from . import measures
 from .shown import BOTH, MEASURED, Shown, Steps, beside_sentence, pictures_of, recipe, rows_of, sources
 from .subject import Subject
@@ -27,6 +32,7 @@ from .verdict import CHANCE, CONTROL, IMAGES, RESIDUAL, bootstrapped, lesion_set
 __all__ = [
     "changed_predictions",
     "class_errors",
+    "cut_network",
     "grad_cam",
     "integrated_gradients",
     "prediction",
@@ -36,6 +42,7 @@ __all__ = [
 ]
 
 PICTURES = 12
+HEALED = 2.0  # points above the intact network
 SOFTMAX = r"p_c = e^{z_c} / \sum_j e^{z_j}"
 GATED = r"y = x + g\,F(x)\text{; plain: }y = g\,F(x) + (1 - g)\,x"
 CALIBRATION = r"\mathrm{ECE} = \sum_b \frac{n_b}{n}\,|\mathrm{accuracy}_b - \mathrm{confidence}_b|"
@@ -57,6 +64,13 @@ WHERE_EVIDENCE_LIES = (
 WHICH_PIXELS = (
     "[Integrated gradients](https://arxiv.org/abs/1703.01365) of the logit from black, $b$, to the image, $x$: blue pixels "
     "raise it, red ones lower it. A black pixel gets 0, since it is no different from the baseline."
+)
+
+LEFT_OUT = (
+    "What a gate of 0 leaves out for one pass is not there any more: the branches of these blocks, with their weights. Their "
+    "shortcuts stay where they change the shape of the stream, and the predictions are those of the network with the gates at 0. "
+    "Time: processor time of a forward pass of {batch} image{s}, in turn with the intact network; the median of {pairs} pairs, and "
+    "in brackets the least and the largest ({device})."
 )
 
 
@@ -247,6 +261,81 @@ def sweep(*subjects: Subject) -> Steps:
     )
 
 
+@recipe("Cut the network")
+def cut_network(subject: Subject) -> Steps:
+    """The network without its deleted blocks: its size, the time it takes and its error, beside the intact one's.
+
+    Raises InputError where no block is deleted, or none is left.
+    """
+    loaded, images, deleted = subject.loaded, subject.images, deleted_blocks(subject)
+    if not deleted:
+        raise InputError("At least one block must be deleted, with a gate of 0; got none: choose some.")
+    left = cutting.cut(loaded.network, deleted)
+    before = yield from share_of(measures.logits_in_steps(loaded, images, subject.intact), 0, 3)
+    yield 1 / 3
+    after = yield from share_of(measures.set_in_steps(cut.predict_without, loaded, images, deleted), 1, 3)
+    yield 2 / 3
+    timing = yield from share_of(measures.set_in_steps(cut.times, loaded, images, deleted), 2, 3)
+    lesion = deletion.Lesion(before.argmax(1), after, deletion.label_array(images))
+    size, size_left = subject.description, describe(left, subject.entry.preprocessing)
+    rows = [
+        counts("parameters", size.params, size_left.params),
+        counts("multiply-adds, one image", size.macs, size_left.macs),
+        row(
+            "time of a forward pass",
+            "1",
+            f"{timing.ratio:.2f} ({min(timing.ratios):.2f} to {max(timing.ratios):.2f})",
+            percent(timing.ratio),
+        ),
+    ]
+    if lesion.labels is not None:
+        intact, cut_error = deletion.known(lesion.error_pct_before), deletion.known(lesion.error_pct_after)
+        rows.append(row("error", f"{intact:.1f} %", f"{cut_error:.1f} %", f"{lesion.rise:+.1f} points"))
+    removed = 100 * (1 - size_left.macs / size.macs)
+    return Shown(
+        title=f"The network without these blocks: {removed:.1f} % fewer multiply-adds",
+        says=figures.set_sentence(lesion) + (f": {figures.rise_sentence(lesion)}" if lesion.labels is not None else ""),
+        caption=LEFT_OUT.format(
+            batch=timing.batch_size,
+            s="s" if timing.batch_size > 1 else "",
+            pairs=len(timing.ratios),
+            device=timing.device,
+        ),
+        facts=(MEASURED, f"{len(images):,} images", *(["paired 95 %"] if lesion.labels is not None else [])),
+        sources=sources([subject], images),
+        rows=tuple(rows),
+    )
+
+
+def row(quantity: str, intact: str, left: str, change: str) -> dict[str, str]:
+    return {"quantity": quantity, "intact": intact, "without these blocks": left, "change": change}
+
+
+def counts(quantity: str, intact: int, left: int) -> dict[str, str]:
+    return row(quantity, f"{intact:,}", f"{left:,}", percent(left / intact))
+
+
+def percent(share: float) -> str:
+    """'-12.5 %', for what is 0.875 of what it was."""
+    return f"{100 * (share - 1):+.1f} %"
+
+
+def can_be_cut(subject: Subject) -> bool:
+    """Whether some of its blocks are deleted, and one is left; weights are worth a file once they are trained."""
+    return subject.network.trained and 0 < len(deleted_blocks(subject)) < len(subject.blocks)
+
+
+def deleted_blocks(subject: Subject) -> tuple[str, ...]:
+    """The blocks whose gate is 0."""
+    return tuple(name for name, gate in zip(subject.blocks, subject.gates, strict=True) if gate == 0)
+
+
+def cut_file(network: NamedNetwork, deleted: tuple[str, ...]) -> bytes:
+    """The safetensors file of a network without some of its blocks."""
+    loaded = measures.loaded(network)
+    return cut.weights_file(loaded, cutting.cut(loaded.network, deleted), deleted)
+
+
 def study_of(name: str) -> Study:
     """Every block of a bundled network deleted in turn, over the lesion set."""
     loaded = network(name)
@@ -327,7 +416,54 @@ def calibrated() -> Answer:
     return measured, "; ".join(notes), reliability_diagram(rows[:2], LIGHT)
 
 
+def healed() -> Answer:
+    """What a third of the multiply-adds costs, and what is left of that after a short training."""
+    measured, notes = [], []
+    for name in RESIDUAL:
+        least, random = cut.recorded(name, cut.LEAST), [cut.recorded(name, f"random{seed}") for seed in cut.SEEDS]
+        least_rise, random_rises = least["healed"], [each["healed"]["rise"] for each in random]
+        what = "rise after healing, points"
+        measured.append(
+            Measurement(
+                name,
+                f"{what}, without the least harmful blocks",
+                least_rise["rise"],
+                least_rise["rise_low"],
+                least_rise["rise_high"],
+                IMAGES,
+                least_rise["rise"] <= HEALED,
+            )
+        )
+        mean = float(np.mean(random_rises))
+        low, high = stats.t.interval(0.95, len(random_rises) - 1, mean, stats.sem(random_rises))
+        measured.append(
+            Measurement(
+                name,
+                f"{what}, without random blocks",
+                mean,
+                float(low),
+                float(high),
+                "95 %, t over 3 seeds",
+                mean > HEALED,
+            )
+        )
+        before = ", ".join(f"{each['cut']['rise']:+.1f} → {each['healed']['rise']:+.1f}" for each in random)
+        notes.append(
+            f"{name}, intact {least['intact']['error_pct']:.1f} %, without {len(least['deleted'])} of "
+            f"{least['intact']['blocks']} blocks ({', '.join(least['deleted'])}): {gone(least)} of the multiply-adds gone, "
+            f"{least['cut']['rise']:+.1f} points before healing; as many random blocks ({', '.join(map(gone, random))} gone): "
+            f"{before} points"
+        )
+    return measured, "; ".join(notes), None
+
+
+def gone(record: Mapping[str, Any]) -> str:
+    """'33 %', of the multiply-adds of a network that was cut."""
+    return f"{100 * (1 - record['cut']['macs'] / record['intact']['macs']):.0f} %"
+
+
 QUESTIONS: tuple[Question, ...] = (
     (PLANS[SINGLE], "layer_deletion?network=fashion-resnet56", single),
     (calibration.PLAN, "layer_deletion?network=fashion-resnet56&deleted=13.16.21", calibrated),
+    (cut.PLAN, "layer_deletion?network=fashion-resnet56&deleted=12-13.16.19.22-26", healed),
 )
