@@ -195,7 +195,16 @@ def weights_file(loaded: LoadedNetwork, network: ResidualNetwork, deleted: Itera
     names = [name for name in block_names(entry_of(loaded.entry.of_table)) if name in gone]
     weights = {name: tensor.cpu().contiguous() for name, tensor in network.state_dict().items()}
     told = {"network": loaded.entry.of_table, "deleted": ",".join(names)}
-    return save(weights, told | ({"healed": str(healed)} if healed else {}))
+    return in_order(save(weights, told | ({"healed": str(healed)} if healed else {})))
+
+
+def in_order(file: bytes) -> bytes:
+    """A safetensors file with its header sorted: safetensors writes what a file says of itself in an order of chance, and equal
+    files should have equal digests."""
+    length = int.from_bytes(file[:8], "little")
+    header = json.dumps(json.loads(file[8 : 8 + length]), sort_keys=True, separators=(",", ":")).encode()
+    header += b" " * (-len(header) % 8)  # the tensors behind it stay aligned
+    return len(header).to_bytes(8, "little") + header + file[8 + length :]
 
 
 def harmless_blocks(network: ResidualNetwork, preprocessing: Preprocessing, swept: Sweep, share: float) -> list[str]:

@@ -1,0 +1,84 @@
+"""The card of the network without its deleted blocks, its file, and that file as a network on every page."""
+
+import pytest
+
+from resnet_viz.networks import zoo
+from resnet_viz.places import CHECKPOINTS
+from resnet_viz.recipes.layer_deletion import cut_file, cut_network
+from resnet_viz.recipes.subject import Subject
+from resnet_viz.web.kit.cut_file import LARGEST, made
+from resnet_viz.web.networks import local_networks
+from tests.web.test_pages import EXPERIMENTS, OF_OTHER_NETWORKS, QUICK, opened, texts
+
+NAME, LINK = "fashion-resnet20", {"network": "fashion-resnet20", "deleted": "2.3"}
+DELETED = ("layer1.2", "layer2.0")
+TITLE = "The network without these blocks"
+pytestmark = pytest.mark.usefixtures("few_images")
+
+
+def offered(app) -> list[str]:
+    """What can be downloaded on a page, of cut networks."""
+    return [each.label for each in app.get("download_button") if "what is left" in each.label]
+
+
+def test_a_lesion_can_be_cut_and_taken_home() -> None:
+    app = opened("layer_deletion", LINK | {"beside": "nothing"})
+    assert TITLE in texts(app) and offered(app) == ["Download what is left"]
+    assert f"cut {NAME} --blocks layer1.2,layer2.0 --output without-2-blocks.safetensors" in texts(app)
+    (table,) = (each.value for each in app.dataframe)
+    assert list(table["quantity"]) == ["parameters", "multiply-adds, one image", "time of a forward pass", "error"]
+    assert table["intact"][0] == "269,434" and table["without these blocks"][0] == "250,810"
+    (said,) = (each.value for each in app.header if "% error" in each.value)
+    assert " → ".join([table["intact"][3], table["without these blocks"][3]]).replace(" % →", " % →") in said
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"deleted": ""},
+        {"gate": "0.5"},
+        {"seed": "0"},
+        {"deleted": "0-8"},
+    ],
+    ids=["intact", "half a gate", "untrained", "nothing left"],
+)
+def test_there_is_nothing_to_cut(change) -> None:
+    app = opened("layer_deletion", {name: text for name, text in (LINK | change).items() if text})
+    assert TITLE not in texts(app) and not offered(app)
+
+
+def test_a_large_network_is_cut_by_the_command_alone(monkeypatch) -> None:
+    assert all(path.stat().st_size < 4 * LARGEST for path in CHECKPOINTS.glob("*.safetensors"))
+    monkeypatch.setattr("resnet_viz.web.kit.cut_file.LARGEST", 100_000)
+    app = opened("layer_deletion", LINK)
+    assert not offered(app) and "python -m resnet_viz cut" in texts(app)
+
+
+def test_what_is_downloaded_is_the_network_without_the_blocks(tmp_path) -> None:
+    subject = Subject.of(NAME, deleted=DELETED)
+    path = tmp_path / "mine.safetensors"
+    path.write_bytes(made(subject, DELETED))
+    assert path.read_bytes() == cut_file(subject.network, DELETED)
+    (row,), _ = zoo.local_entries(path)
+    cut = Subject.of(path)
+    assert cut.network.weights == row.provenance == f"cut from {NAME}: layer1.2, layer2.0"
+    assert cut.probabilities[0] == pytest.approx(subject.probabilities[1], abs=1e-6)
+    again = cut_network(Subject.of(path, deleted=["layer1.1"]))
+    assert again.rows[0]["intact"] == "250,810"
+
+
+def test_a_cut_network_opens_on_every_page(monkeypatch, tmp_path) -> None:
+    subject = Subject.of(NAME, deleted=DELETED)
+    (tmp_path / "mine.safetensors").write_bytes(cut_file(subject.network, DELETED))
+    monkeypatch.setenv("RESNET_VIZ_CHECKPOINTS", str(tmp_path))
+    local_networks.cache_clear()
+    for page in EXPERIMENTS:
+        app = opened(page, {"network": f"{NAME}:mine", "deleted": "3"} | (QUICK if page == "lesion_studies" else {}))
+        assert not app.warning and not app.error, page
+        assert f"cut from {NAME}: layer1.2, layer2.0" in texts(app)
+        if page not in OF_OTHER_NETWORKS:
+            card = next(card for card in app.session_state["state"].cards.values() if card.python)
+            exec(compile(card.python, page, "exec"), {})
+    app = opened("stage_diagram", {"network": f"{NAME}:mine", "block": "2"})
+    assert "layer2.1" in texts(app)
+    local_networks.cache_clear()
