@@ -59,7 +59,7 @@ def view(now: Visit) -> None:
         show_attribution(now)
     if recipes.can_be_cut(subject):
         with st.container(border=True):
-            show(recipes.cut_network, of_set[0])
+            show(recipes.cut_network, of_set[0], ask_first=True)
             cut_download(of_set[0])
             parts.plan_note(HEALING)
 

@@ -67,9 +67,9 @@ WHICH_PIXELS = (
 )
 
 LEFT_OUT = (
-    "What a gate of 0 leaves out for one pass is not there any more: the branches of these blocks, with their weights. Their "
-    "shortcuts stay where they change the shape of the stream, and the predictions are those of the network with the gates at 0. "
-    "Time: processor time of a forward pass of {batch} image{s}, in turn with the intact network; the median of {pairs} pairs, and "
+    "What a gate of 0 leaves out for one pass is not there any more: the branches, with their weights. Shortcuts stay where they "
+    "change the shape of the stream, and the predictions are those of the network with the gates at 0. Time: of a forward pass of "
+    "{batch} image{s} (on a CPU the processor's time), taken in turn with the intact network's; the median of {pairs} pairs, and "
     "in brackets the least and the largest ({device})."
 )
 
@@ -261,7 +261,7 @@ def sweep(*subjects: Subject) -> Steps:
     )
 
 
-@recipe("Cut the network")
+@recipe("Measure what is left without the deleted blocks")
 def cut_network(subject: Subject) -> Steps:
     """The network without its deleted blocks: its size, the time it takes and its error, beside the intact one's.
 
@@ -288,13 +288,17 @@ def cut_network(subject: Subject) -> Steps:
             percent(timing.ratio),
         ),
     ]
+    what = "this block" if len(deleted) == 1 else "these blocks"
+    title = f"The network without {what}: {100 * (1 - size_left.macs / size.macs):.1f} % fewer multiply-adds"
     if lesion.labels is not None:
-        intact, cut_error = deletion.known(lesion.error_pct_before), deletion.known(lesion.error_pct_after)
-        rows.append(row("error", f"{intact:.1f} %", f"{cut_error:.1f} %", f"{lesion.rise:+.1f} points"))
-    removed = 100 * (1 - size_left.macs / size.macs)
+        low, high = lesion.rise_interval()
+        whole, rest = deletion.known(lesion.error_pct_before), deletion.known(lesion.error_pct_after)
+        change = f"{lesion.rise:+.1f} points ({low:+.1f} to {high:+.1f})"
+        rows.append(row("error", f"{whole:.1f} %", f"{rest:.1f} %", change))
+        title += f", {lesion.rise:+.1f} points of error"
     return Shown(
-        title=f"The network without these blocks: {removed:.1f} % fewer multiply-adds",
-        says=figures.set_sentence(lesion) + (f": {figures.rise_sentence(lesion)}" if lesion.labels is not None else ""),
+        title=title,
+        says="" if lesion.labels is not None else f"{lesion.changed_pct:.0f} % of predictions change.",
         caption=LEFT_OUT.format(
             batch=timing.batch_size,
             s="s" if timing.batch_size > 1 else "",
@@ -308,7 +312,7 @@ def cut_network(subject: Subject) -> Steps:
 
 
 def row(quantity: str, intact: str, left: str, change: str) -> dict[str, str]:
-    return {"quantity": quantity, "intact": intact, "without these blocks": left, "change": change}
+    return {"quantity": quantity, "intact": intact, "cut": left, "change": change}
 
 
 def counts(quantity: str, intact: int, left: int) -> dict[str, str]:
@@ -450,14 +454,14 @@ def healed() -> Answer:
         before = ", ".join(f"{each['cut']['rise']:+.1f} → {each['healed']['rise']:+.1f}" for each in random)
         notes.append(
             f"{name}, intact {least['intact']['error_pct']:.1f} %, without {len(least['deleted'])} of "
-            f"{least['intact']['blocks']} blocks ({', '.join(least['deleted'])}): {gone(least)} of the multiply-adds gone, "
-            f"{least['cut']['rise']:+.1f} points before healing; as many random blocks ({', '.join(map(gone, random))} gone): "
+            f"{least['intact']['blocks']} blocks ({', '.join(least['deleted'])}): {share_gone(least)} of the multiply-adds gone, "
+            f"{least['cut']['rise']:+.1f} points before healing; as many random blocks ({', '.join(map(share_gone, random))} gone): "
             f"{before} points"
         )
     return measured, "; ".join(notes), None
 
 
-def gone(record: Mapping[str, Any]) -> str:
+def share_gone(record: Mapping[str, Any]) -> str:
     """'33 %', of the multiply-adds of a network that was cut."""
     return f"{100 * (1 - record['cut']['macs'] / record['intact']['macs']):.0f} %"
 
