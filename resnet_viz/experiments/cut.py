@@ -31,7 +31,6 @@ from .training import augment, optimizer_of
 
 __all__ = [
     "CHOSEN_ON",
-    "LEAST",
     "PLAN",
     "SEEDS",
     "SHARE",
@@ -52,7 +51,6 @@ MOST_IMAGES, MOST_MULTIPLY_ADDS = 32, 3e9  # of a forward pass that is timed: a 
 SHARE = 1 / 3  # of the multiply-adds, which the study of healing removes
 CHOSEN_ON = 1000  # training images, behind the sweep by which its blocks are chosen
 SEEDS = (0, 1, 2)
-LEAST = "least"
 PLAN = Plan(
     "Does a short training heal a network that has lost a third of its multiply-adds?",
     "error on the lesion set before and after 300 steps of 64 images, at a learning rate that falls linearly from 0.01 to 0: "
@@ -219,11 +217,13 @@ def harmless_blocks(network: ResidualNetwork, preprocessing: Preprocessing, swep
     raise InputError(f"Share must be such that blocks can remove it; got {share:g}, and one block has to be left.")
 
 
-def recorded(network: str, way: str) -> dict[str, Any]:
-    """What ``resnet_viz cut NETWORK --blocks ... --heal 300 --seed N`` has printed, on one thread of a CPU. ``way``: LEAST, where
-    the blocks are those of ``harmless_blocks``, or 'random0' for those of ``blocks_at_random`` with this seed."""
-    record: dict[str, Any] = json.loads((CHECKPOINTS / "healed" / f"{network}-{way}.json").read_text())
-    return record
+def recorded(network: str) -> list[dict[str, Any]]:
+    """What ``resnet_viz cut NETWORK --blocks ... --heal 300 --seed N`` has printed, on one thread of a CPU: without the blocks of
+    ``harmless_blocks`` (seed 0), and for each of SEEDS without those of ``blocks_at_random``. Those that have been run."""
+    paths = [
+        CHECKPOINTS / "healed" / f"{network}-{way}.json" for way in ("least", *(f"random{seed}" for seed in SEEDS))
+    ]
+    return [json.loads(path.read_text()) for path in paths if path.is_file()]
 
 
 def blocks_at_random(blocks: Sequence[str], count: int, seed: int) -> list[str]:

@@ -131,6 +131,22 @@ def test_random_blocks_follow_from_the_seed():
     assert len(set(drawn[0])) == 7 and drawn[0] == sorted(drawn[0], key=names.index)
 
 
+def test_what_is_recorded_is_what_the_plan_says():
+    for name in ("fashion-resnet56", "fashion-resnet110"):
+        entry = NETWORKS[name]
+        for number, record in enumerate(experiment.recorded(name)):
+            healing = record["healed"]
+            seed = max(0, number - 1)
+            assert vars(Healing(seed=seed)).items() <= healing.items()
+            assert (record["network"], record["images"], healing["training_images"]) == (name, 1000, 4000)
+            if number:
+                drawn = experiment.blocks_at_random(zoo.block_names(entry), len(record["deleted"]), seed)
+                assert record["deleted"] == drawn
+            else:
+                assert record["cut"]["macs"] <= (1 - experiment.SHARE) * record["intact"]["macs"]
+            assert healing["rise"] == pytest.approx(healing["error_pct"] - record["intact"]["error_pct"])
+
+
 # The file.
 
 
