@@ -1,11 +1,13 @@
 """Which lesson today? Bundled ones with teacher's notes, one recorded here, one opened from a file."""
 
+from copy import deepcopy
+
 import streamlit as st
 
 from resnet_viz.errors import InputError
 from resnet_viz.web.lesson import LONGEST_FILE, Lesson, Running, read_lesson
 from resnet_viz.web.session import state
-from resnet_viz.web.shell.lessons import BUNDLED_LESSONS, HELP, go
+from resnet_viz.web.shell.lessons import BUNDLED_LESSONS, edit_step, go
 
 paths = [page.url_path for page in state().pages]
 
@@ -22,8 +24,10 @@ def offer(lesson: Lesson, key: str) -> None:
     if lesson.teacher:
         with st.expander("Teacher's notes"):
             st.markdown(lesson.teacher)
-    if st.button("Start", key=f"start_{key}", type="primary", help="Go to its first view."):
-        state().lesson = running = Running(lesson)
+    if st.button(
+        "Start", key=f"start_{key}", type="primary", disabled=bool(lesson.faults), help="Go to its first view."
+    ):
+        state().lesson = running = Running(deepcopy(lesson))  # it may be edited on the way
         go(running, 0)
 
 
@@ -38,16 +42,7 @@ def edit(recorded: Lesson) -> None:
     )
     for number, step in enumerate(recorded.steps):
         with st.expander(f"{number + 1}. {step.heading}"):
-            step.heading = st.text_input(
-                "Heading", step.heading, key=f"heading_{id(step)}", max_chars=200, help=HELP["heading"]
-            )
-            step.note = st.text_area("Note", step.note, key=f"note_{id(step)}", max_chars=4000, help=HELP["note"])
-            step.question = st.text_input(
-                "Question (if any)", step.question, key=f"question_{id(step)}", max_chars=500, help=HELP["question"]
-            )
-            step.answer = st.text_input(
-                "Its answer", step.answer, key=f"answer_{id(step)}", max_chars=500, help=HELP["answer"]
-            )
+            edit_step(step)
             st.caption(f"View: {step.link}")
             with st.container(horizontal=True):
                 if st.button(
@@ -58,12 +53,15 @@ def edit(recorded: Lesson) -> None:
                 if st.button("Remove", key=f"remove_{id(step)}", help="Take this step out of the lesson."):
                     recorded.steps.remove(step)
                     st.rerun()
+    for fault in recorded.faults:
+        st.error(fault)
     st.download_button(
         "Save as a file",
         recorded.to_json(),
         "lesson.json",
         "application/json",
         on_click="ignore",
+        disabled=bool(recorded.faults),
         icon=":material/download:",
         help="One JSON file, to be opened here again by you or by others.",
     )

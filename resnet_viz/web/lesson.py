@@ -3,24 +3,35 @@
 import csv
 import io
 import json
+import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from urllib.parse import parse_qsl
 
 from ..errors import InputError
 
 LONGEST_FILE, MOST_STEPS, LONGEST_TEXT = 1_000_000, 100, 4_000
+MOST_OPTIONS, LONGEST_OPTION, LONGEST_UNIT = 8, 200, 20
+TEXT, NUMBER, CHOICE = KINDS = ("text", "number", "choice")
 
 
 @dataclass
 class Step:
-    """``link``: the view, as 'page?query'. Where there is a ``question``, the view and ``answer`` wait for a prediction."""
+    """``link``: the view, as 'page?query'. Where there is a ``question``, the view and ``answer`` wait for a prediction.
+
+    ``kind``: what the question asks for, one of KINDS. ``right``: the number, without its ``unit``, or the one of the
+    ``options``; '' for a text, and where no one number is right.
+    """
 
     heading: str
     note: str
     link: str
     question: str = ""
     answer: str = ""
+    kind: str = TEXT
+    options: list[str] = field(default_factory=list)
+    unit: str = ""
+    right: str = ""
 
     @property
     def page(self) -> str:
@@ -29,6 +40,34 @@ class Step:
     @property
     def query(self) -> dict[str, str]:
         return dict(parse_qsl(self.link.partition("?")[2]))
+
+    def with_unit(self, text: str) -> str:
+        """A prediction, or what is right, as it is read: '11.3 %'."""
+        return f"{text} {self.unit}" if text and self.unit and self.kind == NUMBER else text
+
+    @property
+    def fault(self) -> str:
+        """Why its question cannot be asked; '' where it can, or there is none."""
+        if self.kind not in KINDS:
+            return f"The kind of a question must be one of {', '.join(KINDS)}; got {self.kind[:40]!r}."
+        if self.question and self.kind == CHOICE:
+            if not 2 <= len(set(self.options)) == len(self.options) <= MOST_OPTIONS:
+                return f"A choice must have 2 to {MOST_OPTIONS} options, all different; got {len(self.options)}."
+            if not all(option and len(option) <= LONGEST_OPTION for option in self.options):
+                return f"An option must have 1 to {LONGEST_OPTION} characters."
+            if self.right not in self.options:
+                return f"The right option must be one of {', '.join(self.options)}; got {self.right[:40]!r}."
+        if self.question and self.kind == NUMBER:
+            if self.right and as_number(self.right) is None:
+                return f"The right answer must be a number, such as 11.3; got {self.right[:40]!r}."
+            if len(self.unit) > LONGEST_UNIT:
+                return f"A unit must have at most {LONGEST_UNIT} characters; got {len(self.unit)}."
+        return ""
+
+
+ALWAYS = ("heading", "note", "link")
+TEXTS = [each.name for each in fields(Step) if each.name != "options"]
+EMPTY = Step("", "", "")
 
 
 @dataclass
@@ -39,17 +78,48 @@ class Lesson:
     teacher: str = ""
     steps: list[Step] = field(default_factory=list)
 
+    @property
+    def faults(self) -> list[str]:
+        """Why it cannot be held, a sentence for each step."""
+        return [f"Step {number}: {step.fault}" for number, step in enumerate(self.steps, start=1) if step.fault]
+
     def to_json(self) -> str:
-        return json.dumps(asdict(self), indent=1, ensure_ascii=False) + "\n"
+        """The file: of a step's question only what it has."""
+        steps = [
+            {name: value for name, value in asdict(step).items() if name in ALWAYS or value != getattr(EMPTY, name)}
+            for step in self.steps
+        ]
+        data = {"title": self.title, "teacher": self.teacher, "steps": steps}
+        return json.dumps(data, indent=1, ensure_ascii=False) + "\n"
 
 
 @dataclass
 class Running:
-    """A lesson on its way. ``predictions``: by step, what was predicted; the answer to that step has been shown then."""
+    """A lesson on its way. ``predictions``: by step, what was predicted; the answer to that step has been shown then.
+    ``skipping``: the step whose question is about to be left unanswered."""
 
     lesson: Lesson
     step: int = 0
     predictions: dict[int, str] = field(default_factory=dict)
+    skipping: int | None = None
+
+    @property
+    def now(self) -> Step:
+        return self.lesson.steps[self.step]
+
+    @property
+    def waits(self) -> bool:
+        """Whether this step has a question that has not been answered yet."""
+        return bool(self.now.question) and self.step not in self.predictions
+
+
+def as_number(text: str) -> float | None:
+    """A finite number, with a point or a comma; None for any other text."""
+    try:
+        value = float(text.replace(",", "."))
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
 
 
 def read_lesson(text: str, pages: Sequence[str]) -> Lesson:
@@ -57,9 +127,17 @@ def read_lesson(text: str, pages: Sequence[str]) -> Lesson:
     try:
         data = json.loads(text)
         lesson = Lesson(data["title"], data.get("teacher", ""), [Step(**step) for step in data["steps"]])
-        texts = [lesson.title, lesson.teacher, *(value for step in lesson.steps for value in vars(step).values())]
+        options = [option for step in lesson.steps for option in step.options]
+        texts = [
+            lesson.title,
+            lesson.teacher,
+            *(getattr(step, name) for step in lesson.steps for name in TEXTS),
+            *options,
+        ]
         if not all(isinstance(value, str) for value in texts):
             raise TypeError("title, notes and steps must be text")
+        if not all(isinstance(step.options, list) for step in lesson.steps):
+            raise TypeError("options must be a list")
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise InputError(f"This is not a lesson ({error}); open a JSON file that was saved here.") from error
     if not 1 <= len(lesson.steps) <= MOST_STEPS or max(map(len, texts)) > LONGEST_TEXT:
@@ -69,6 +147,8 @@ def read_lesson(text: str, pages: Sequence[str]) -> Lesson:
             raise InputError(
                 f"The page of step {number} must be one of {', '.join(map(repr, pages))}; got {step.page[:40]!r}."
             )
+    if faults := lesson.faults:
+        raise InputError(faults[0])
     return lesson
 
 
@@ -76,10 +156,17 @@ def answer_sheet(running: Running) -> str:
     """Questions, predictions and answers as CSV."""
     text = io.StringIO()
     rows = csv.writer(text)
-    rows.writerow(["lesson", "step", "question", "prediction", "answer"])
+    rows.writerow(["lesson", "step", "question", "prediction", "right", "answer"])
     for number, step in enumerate(running.lesson.steps):
         if step.question:
             rows.writerow(
-                [running.lesson.title, number + 1, step.question, running.predictions.get(number, ""), step.answer]
+                [
+                    running.lesson.title,
+                    number + 1,
+                    step.question,
+                    step.with_unit(running.predictions.get(number, "")),
+                    step.with_unit(step.right),
+                    step.answer,
+                ]
             )
     return text.getvalue()

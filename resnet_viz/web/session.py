@@ -15,7 +15,7 @@ from ..networks.zoo import Entry
 from ..recipes.shown import Shown
 from ..recipes.subject import Subject
 from .internals import StreamlitPage, is_here
-from .lesson import Lesson, Running
+from .lesson import Lesson, Running, Step
 
 LARGEST_SEED = 9999
 BUNDLED = "bundled"
@@ -123,6 +123,7 @@ class State:
     arrivals: int = 0
     lesson: Running | None = None
     recorded_lesson: Lesson = field(default_factory=Lesson)
+    draft_of_step: Step = field(default_factory=lambda: Step("", "", ""))
     opened_lesson: str = ""  # the id of its file
     uploaded_networks: dict[str, Entry] = field(default_factory=dict)
     unavailable_weights: dict[str, str] = field(default_factory=dict)  # by network, why

@@ -426,7 +426,7 @@ def test_a_lesson_is_recorded_saved_reopened_and_stepped_through(
     opened(page, f"{server.address}/layer_deletion?network=fashion-resnet20&deleted=1")
     for number, (name, question) in enumerate([("One block", ""), ("Another block", "What happens now?")], start=1):
         page.get_by_role("button", name=re.compile("Record a lesson|Lesson: ")).click()
-        page.get_by_role("textbox", name="Heading of this view").fill(name)
+        page.get_by_role("textbox", name="Heading", exact=True).fill(name)
         page.get_by_role("textbox", name="Question (if any)").fill(question)
         page.get_by_role("button", name="Add this view").click()
         expect(page.get_by_role("button", name=f"Lesson: {number} recorded")).to_be_visible(timeout=SOON)

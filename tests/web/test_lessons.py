@@ -4,11 +4,12 @@ import csv
 import json
 
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from resnet_viz.errors import InputError
 from resnet_viz.web.lesson import Lesson, Running, Step, answer_sheet, read_lesson
 from resnet_viz.web.shell.lessons import BUNDLED_LESSONS
-from tests.web.test_pages import NAMES, opened, texts
+from tests.web.test_pages import NAMES, button, opened, texts, without_help
 
 PATHS = [name for name in NAMES if name != "start"] + [""]
 BUNDLED = {path.stem: read_lesson(path.read_text(), PATHS) for path in sorted(BUNDLED_LESSONS.glob("*.json"))}
@@ -51,7 +52,26 @@ def test_a_lesson_comes_back_from_its_file() -> None:
     assert read_lesson(lesson.to_json(), PATHS) == lesson
 
 
+def test_a_file_says_of_a_question_only_what_it_has() -> None:
+    number = Step("a", "b", "about", "How much?", "So much.", "number", unit="%", right="11.3")
+    choice = Step("a", "b", "about", "Which?", "This.", "choice", ["this", "that"], right="this")
+    lesson = Lesson("L", "", [Step("h", "", "about"), Step("h", "", "about", "Why?", "So."), number, choice])
+    steps = json.loads(lesson.to_json())["steps"]
+    assert [list(step)[3:] for step in steps] == [
+        [],
+        ["question", "answer"],
+        ["question", "answer", "kind", "unit", "right"],
+        ["question", "answer", "kind", "options", "right"],
+    ]
+    assert read_lesson(lesson.to_json(), PATHS) == lesson
+
+
 GOOD = {"title": "t", "steps": [{"heading": "h", "note": "n", "link": "about"}]}
+
+
+def asking(**question: object) -> str:
+    """A lesson's file with one question."""
+    return json.dumps(GOOD | {"steps": [GOOD["steps"][0] | {"question": "?"} | question]})
 
 
 @pytest.mark.parametrize(
@@ -70,6 +90,16 @@ GOOD = {"title": "t", "steps": [{"heading": "h", "note": "n", "link": "about"}]}
             "The page of step 1 .*; got 'https://example.org'",
         ),
         (json.dumps(GOOD | {"steps": [GOOD["steps"][0] | {"link": "../app"}]}), "page of step 1 must be one of"),
+        (asking(kind="essay"), "Step 1: The kind of a question must be one of text, number, choice; got 'essay'"),
+        (asking(kind="choice"), "Step 1: A choice must have 2 to 8 options, all different; got 0"),
+        (asking(kind="choice", options=["a", "a"], right="a"), "2 to 8 options, all different; got 2"),
+        (asking(kind="choice", options=["a", ""], right="a"), "An option must have 1 to 200 characters"),
+        (asking(kind="choice", options=["a", "b"]), "The right option must be one of a, b; got ''"),
+        (asking(kind="choice", options="ab", right="a"), "options must be a list"),
+        (asking(kind="choice", options=["a", 5], right="a"), "must be text"),
+        (asking(kind="number", right="many"), "The right answer must be a number, such as 11.3; got 'many'"),
+        (asking(kind="number", right="nan"), "must be a number, such as 11.3; got 'nan'"),
+        (asking(kind="number", unit="%" * 30), "A unit must have at most 20 characters; got 30"),
     ],
 )
 def test_what_is_no_lesson_is_refused(data: str, told: str) -> None:
@@ -85,6 +115,9 @@ def test_the_answer_sheet_holds_questions_predictions_and_answers() -> None:
         ("2", "q, 1?", 'I say "5"', "a1"),
         ("3", "q2?", "", "a2"),
     ]
+    number = Step("d", "", "about", "q3?", "a3", "number", unit="%", right="11.3")
+    (row,) = csv.DictReader(answer_sheet(Running(Lesson("L", "", [number]), 0, {0: "9"})).splitlines())
+    assert (row["prediction"], row["right"]) == ("9 %", "11.3 %")
 
 
 @pytest.mark.usefixtures("few_images")
@@ -100,3 +133,73 @@ def test_the_view_waits_for_the_prediction() -> None:
     next(button for button in app.button if button.label == "Show what happens").click().run()
     assert "You said: *42 \\*points\\**. So much." in texts(app)
     assert app.get("plotly_chart")
+
+
+def running(*steps: Step) -> AppTest:
+    """The app with a lesson under way."""
+    app = opened("layer_deletion", {"network": "fashion-resnet20"})
+    app.session_state["state"].lesson = Running(Lesson("L", "", list(steps)))
+    return app.run()
+
+
+@pytest.mark.usefixtures("few_images")
+def test_a_number_is_asked_for_and_shown_with_its_unit_beside_the_right_one() -> None:
+    app = running(Step("A step", "", "layer_deletion", "How much?", "So much.", "number", unit="%", right="11.3"))
+    (box,) = (each for each in app.number_input if each.label.startswith("Your prediction"))
+    assert box.value is None and box.label.endswith("in %")
+    box.set_value(7.25)
+    button(app, "Show what happens").click().run()
+    assert "You said: *7.25 %*. Right: **11.3 %**. So much." in texts(app)
+
+
+@pytest.mark.usefixtures("few_images")
+def test_of_a_choice_nothing_is_chosen_at_first_and_the_right_one_is_named() -> None:
+    app = running(
+        Step("A step", "", "layer_deletion", "Which?", "So.", "choice", ["weaker", "stronger"], right="stronger")
+    )
+    (radio,) = (each for each in app.radio if each.label.startswith("Your prediction"))
+    assert radio.options == ["weaker", "stronger"] and radio.value is None
+    radio.set_value("weaker")
+    button(app, "Show what happens").click().run()
+    assert "You said: *weaker*. Right: **stronger**. So." in texts(app)
+
+
+@pytest.mark.usefixtures("few_images")
+def test_a_question_is_left_unanswered_only_by_a_second_press() -> None:
+    asked = Step("A step", "", "layer_deletion", "How much?", "So much.")
+    app = running(asked, Step("Another step", "", "layer_deletion"))
+    app.button(key="next_step").click().run()
+    assert app.session_state["state"].lesson.step == 0
+    assert app.button(key="next_step").label == "Skip this question?"
+    assert "So much." not in texts(app)
+
+
+@pytest.mark.usefixtures("few_images")
+def test_the_recorder_makes_questions_of_each_kind() -> None:
+    app = opened("lessons")
+
+    def text(label: str, value: str) -> None:
+        next(each for each in [*app.sidebar.text_input, *app.sidebar.text_area] if each.label == label).set_value(value)
+        app.run()
+
+    def kind(name: str) -> None:
+        next(each for each in app.sidebar.segmented_control if each.label == "It asks for a").set_value(name).run()
+
+    text("Question (if any)", "How much?")
+    kind("number")
+    text("Unit (if any)", "%")
+    text("The right number (if there is one)", "much")
+    button(app, "Add this view").click().run()
+    assert [each.value for each in app.error] == ["The right answer must be a number, such as 11.3; got 'much'."]
+    text("The right number (if there is one)", "11.3")
+    button(app, "Add this view").click().run()
+    assert not app.error
+    text("Question (if any)", "Which?")
+    kind("choice")
+    text("Options, one a line", "this\n\nthat ")
+    app.sidebar.selectbox[-1].select("that").run()
+    button(app, "Add this view").click().run()
+    number, choice = app.session_state["state"].recorded_lesson.steps
+    assert (number.kind, number.unit, number.right) == ("number", "%", "11.3")
+    assert (choice.kind, choice.options, choice.right) == ("choice", ["this", "that"], "that")
+    assert without_help(app.main) + without_help(app.sidebar) == []

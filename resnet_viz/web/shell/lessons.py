@@ -7,7 +7,19 @@ from urllib.parse import urlencode
 import streamlit as st
 
 from ..kit.parts import page_named
-from ..lesson import LONGEST_TEXT, MOST_STEPS, Running, Step, answer_sheet
+from ..lesson import (
+    CHOICE,
+    KINDS,
+    LONGEST_OPTION,
+    LONGEST_TEXT,
+    LONGEST_UNIT,
+    MOST_OPTIONS,
+    MOST_STEPS,
+    NUMBER,
+    Running,
+    Step,
+    answer_sheet,
+)
 from ..session import choices, state
 from . import links
 
@@ -28,12 +40,8 @@ export default function ({ data }) {
 }
 """,
 )
-HELP = {  # of each text of a step
-    "heading": "It stands in large type above the view.",
-    "note": "What the class reads above the view, in Markdown.",
-    "question": "The view is shown when it has been answered.",
-    "answer": "Shown with the view, after the prediction.",
-}
+PREDICTION = "Your prediction, before you see it"
+HELP_OF_PREDICTION = "It may stay empty, and goes into the answer sheet."
 
 
 def plain(text: str) -> str:
@@ -46,7 +54,7 @@ def presenter() -> bool:
     running = state().lesson
     if running is None:
         return True
-    steps, step, waits = running.lesson.steps, running.lesson.steps[running.step], waits_for_prediction()
+    steps, step, waits = running.lesson.steps, running.now, running.waits
     with st.container(border=True, key="lesson"):
         st.caption(f"{running.lesson.title} · step {running.step + 1} of {len(steps)}")
         st.header(step.heading, anchor=False)
@@ -55,18 +63,16 @@ def presenter() -> bool:
             st.markdown(f"**{step.question}**")
         if waits:
             with st.form(f"prediction_{running.step}", border=False):
-                said = st.text_input(
-                    "Your prediction, before you see it",
-                    max_chars=500,
-                    help="In your own words; it may stay empty, and goes into the answer sheet.",
-                )
+                said = prediction(step)
                 if st.form_submit_button(
                     "Show what happens", type="primary", help="Keep the prediction and show the view with the answer."
                 ):
                     running.predictions[running.step] = said
                     st.rerun()
         elif step.question:
-            st.markdown(f"You said: *{plain(running.predictions[running.step]) or 'nothing'}*. {step.answer}")
+            said = plain(step.with_unit(running.predictions[running.step])) or "nothing"
+            right = f"Right: **{step.with_unit(step.right)}**. " if step.right else ""
+            st.markdown(f"You said: *{said}*. {right}{step.answer}")
         with st.container(horizontal=True):
             if st.button(
                 "Previous",
@@ -75,12 +81,17 @@ def presenter() -> bool:
                 help="The view of the step before.",
             ):
                 go(running, running.step - 1)
+            skipping = waits and running.skipping == running.step
             if st.button(
-                "Next",
+                "Skip this question?" if skipping else "Next",
+                key="next_step",
                 icon=":material/arrow_forward:",
                 disabled=running.step + 1 == len(steps),
-                help="The view of the next step.",
+                help="The view of the next step; a question that waits for a prediction takes a second press.",
             ):
+                if waits and not skipping:
+                    running.skipping = running.step
+                    st.rerun()
                 go(running, running.step + 1)
             if st.button(
                 "This step's view again",
@@ -103,14 +114,15 @@ def presenter() -> bool:
     return not waits
 
 
-def waits_for_prediction() -> bool:
-    """Whether a lesson is running whose step has a question that has not been answered yet."""
-    running = state().lesson
-    return (
-        running is not None
-        and bool(running.lesson.steps[running.step].question)
-        and running.step not in running.predictions
-    )
+def prediction(step: Step) -> str:
+    """The control that a question is answered with; '' where nothing has been said."""
+    if step.kind == CHOICE:
+        return st.radio(PREDICTION, step.options, index=None, help=HELP_OF_PREDICTION) or ""
+    if step.kind == NUMBER:
+        label = PREDICTION + (f", in {plain(step.unit)}" if step.unit else "")
+        value = st.number_input(label, value=None, step=1.0, format="%g", width=320, help=HELP_OF_PREDICTION)
+        return "" if value is None else f"{value:.10g}"
+    return st.text_input(PREDICTION, max_chars=500, help=f"In your own words. {HELP_OF_PREDICTION}")
 
 
 def go(running: Running, step: int) -> None:
@@ -121,30 +133,104 @@ def go(running: Running, step: int) -> None:
     st.switch_page(page_named(wanted.page), query_params=wanted.query)
 
 
+def edit_step(step: Step) -> None:
+    """The controls of a step's texts and its question."""
+    key = str(id(step))
+    step.heading = st.text_input(
+        "Heading", step.heading, 200, key=f"heading_{key}", help="It stands in large type above the view."
+    )
+    step.note = st.text_area(
+        "Note",
+        step.note,
+        max_chars=LONGEST_TEXT,
+        key=f"note_{key}",
+        help="What the class reads above the view, in Markdown.",
+    )
+    step.question = st.text_input(
+        "Question (if any)",
+        step.question,
+        500,
+        key=f"question_{key}",
+        help="The view is shown when it has been answered.",
+    )
+    if not step.question:
+        return
+    step.kind = st.segmented_control(
+        "It asks for a",
+        KINDS,
+        default=step.kind,
+        required=True,
+        key=f"kind_{key}",
+        help="A text in one's own words, a number, or one of a few options.",
+    )
+    if step.kind == CHOICE:
+        lines = st.text_area(
+            "Options, one a line",
+            "\n".join(step.options),
+            max_chars=MOST_OPTIONS * LONGEST_OPTION,
+            key=f"options_{key}",
+            help=f"2 to {MOST_OPTIONS}; the class sees them in this order.",
+        )
+        step.options = [line.strip() for line in lines.splitlines() if line.strip()]
+        right = step.options.index(step.right) if step.right in step.options else None
+        step.right = (
+            st.selectbox(
+                "The right one", step.options, right, key=f"right_option_{key}", help="It is named with the answer."
+            )
+            or ""
+        )
+    elif step.kind == NUMBER:
+        step.unit = st.text_input(
+            "Unit (if any)",
+            step.unit,
+            LONGEST_UNIT,
+            key=f"unit_{key}",
+            help="%, points, branches: it stands beside the number.",
+        )
+        step.right = st.text_input(
+            "The right number (if there is one)",
+            step.right,
+            40,
+            key=f"right_number_{key}",
+            help="It is named with the answer.",
+        )
+    else:
+        step.right = ""
+    step.answer = st.text_input(
+        "Its answer", step.answer, LONGEST_TEXT, key=f"answer_{key}", help="Shown with the view, after the prediction."
+    )
+
+
+@st.fragment
 def recorder(page: str) -> None:
     """In the sidebar: add what is seen to the lesson that this visitor records."""
-    recorded = state().recorded_lesson
+    recorded, draft = state().recorded_lesson, state().draft_of_step
     with st.popover(
         f"Lesson: {len(recorded.steps)} recorded" if recorded.steps else "Record a lesson",
         icon=":material/co_present:",
         width="stretch",
         help="Collect views, each with a note and perhaps a question, into a lesson of your own.",
     ):
-        with st.form("record", clear_on_submit=True, border=False):
-            heading = st.text_input("Heading of this view", max_chars=200, help=HELP["heading"])
-            note = st.text_area("Note", max_chars=LONGEST_TEXT, help=HELP["note"])
-            asked = st.text_input("Question (if any)", max_chars=500, help=HELP["question"])
-            answer = st.text_input("Its answer", max_chars=500, help=HELP["answer"])
-            if st.form_submit_button(
-                "Add this view",
-                type="primary",
-                disabled=len(recorded.steps) >= MOST_STEPS,
-                help="Page, network, image, deletions and settings as they are now.",
-            ):
-                view = {
-                    name: text for name, text in links.query_of(page, choices()).items() if name != "training"
-                }  # it ends
-                link = f"{page}?{urlencode(view)}"
-                recorded.steps.append(Step(heading or f"View {len(recorded.steps) + 1}", note, link, asked, answer))
-                st.rerun()
+        edit_step(draft)
+        if st.button(
+            "Add this view",
+            type="primary",
+            disabled=len(recorded.steps) >= MOST_STEPS,
+            help="Page, network, image, deletions and settings as they are now.",
+        ):
+            add_view(page, draft)
         st.caption("Saved, reordered and stepped through on the page **Lessons**.")
+
+
+def add_view(page: str, draft: Step) -> None:
+    """Add what is seen now to the recorded lesson, with the texts of a draft."""
+    steps = state().recorded_lesson.steps
+    if draft.fault:
+        st.error(draft.fault)
+        return
+    view = {name: text for name, text in links.query_of(page, choices()).items() if name != "training"}  # it ends
+    draft.link = f"{page}?{urlencode(view)}"
+    draft.heading = draft.heading or f"View {len(steps) + 1}"
+    steps.append(draft)
+    state().draft_of_step = Step("", "", "")
+    st.rerun()

@@ -13,7 +13,6 @@ from ...recipes import measures
 from ...recipes.about import network_line
 from ..networks import add_weights, local_networks, networks
 from ..session import ITSELF, LARGEST_SEED, NOTHING, TWIN, Choices, choices, state
-from .lessons import waits_for_prediction
 
 UNTRAINED, TRAINED = "untrained", "trained"
 
@@ -58,7 +57,8 @@ def choose_network(chosen: Choices) -> tuple[NamedNetwork, NamedNetwork | None]:
             help=f"The same seed gives the same initial weights. From 0 to {LARGEST_SEED:,}.",
         )
     network = load(choosable[chosen.network], chosen.untrained)
-    st.caption(network_line(network, told=not waits_for_prediction()))
+    running = state().lesson
+    st.caption(network_line(network, told=not (running and running.waits)))
     if os.environ.get("RESNET_VIZ_UPLOADS") == "1":
         upload_weights()
     return network, beside(chosen, network)
