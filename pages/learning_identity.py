@@ -11,7 +11,7 @@ from resnet_viz.web.kit.ask import show
 from resnet_viz.web.kit.card import draw
 from resnet_viz.web.kit.parts import HE_2015, page_named, plan_note, question
 from resnet_viz.web.kit.run_controls import controls, current, start_button, watch
-from resnet_viz.web.session import LARGEST_SEED
+from resnet_viz.web.session import LARGEST_SEED, choices
 
 FEW, ALL_KINDS = "plain and scale 0.1", "all seven kinds"
 WHAT_TO_SEE = "Stacks of blocks, and nothing else, are trained to give back the image that they are given."
@@ -76,7 +76,7 @@ def show_deepened() -> None:
     show(recipes.containment, layers=int(layers))
     rate = settings.one_of("rate", "Learning rate", ["0.05", "0.01"], "0.05", help=RATE)
     show(recipes.deepened, learning_rate=float(rate))
-    race = RACE | {"left_depth": layers, "right_depth": layers}
+    race = choices().within_lesson(RACE | {"left_depth": layers, "right_depth": layers})
     st.page_link(page_named("live_training"), label="Race them now", icon=":material/arrow_forward:", query_params=race)
     plan_note(deepening.PLAN)
 

@@ -1,19 +1,19 @@
 """Which lesson today? Bundled ones with teacher's notes, one recorded here, one opened from a file."""
 
-from copy import deepcopy
-
 import streamlit as st
 
 from resnet_viz.errors import InputError
-from resnet_viz.web.lesson import LONGEST_FILE, Lesson, Running, read_lesson
+from resnet_viz.web.kit import settings
+from resnet_viz.web.lesson import LONGEST_FILE, OWN, Lesson, Running, bundled_lessons, read_lesson
 from resnet_viz.web.session import state
-from resnet_viz.web.shell.lessons import BUNDLED_LESSONS, edit_step, go
+from resnet_viz.web.shell.lessons import edit_step, lead
 
-paths = [page.url_path for page in state().pages]
+ALL = "all"
+WHICH = "All of them, or one alone: its address is then the link to it."
 
 
-def offer(lesson: Lesson, key: str) -> None:
-    """A lesson with its steps, the teacher's notes and the button that starts it."""
+def offer(lesson: Lesson, name: str, *, notes: bool = False) -> None:
+    """A lesson with its steps, the teacher's notes (open, if wanted) and the button that starts it."""
     st.header(lesson.title, anchor=False)
     st.markdown(
         "\n".join(
@@ -22,13 +22,17 @@ def offer(lesson: Lesson, key: str) -> None:
         )
     )
     if lesson.teacher:
-        with st.expander("Teacher's notes"):
+        with st.expander("Teacher's notes", expanded=notes):
             st.markdown(lesson.teacher)
-    if st.button(
-        "Start", key=f"start_{key}", type="primary", disabled=bool(lesson.faults), help="Go to its first view."
-    ):
-        state().lesson = running = Running(deepcopy(lesson))  # it may be edited on the way
-        go(running, 0)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        first, query = lesson.steps[0], Running(lesson, name).query
+        view, help = first.query | query, "Go to its first view."
+        lead(first.page, view, "Start", "play_arrow", help, key=f"start_{name}", disabled=bool(lesson.faults))
+        if name in state().begun and st.button(
+            "Forget my predictions", key=f"forget_{name}", help="Its questions then wait for predictions again."
+        ):
+            state().begun.pop(name).predictions.clear()
+            st.rerun()
 
 
 def edit(recorded: Lesson) -> None:
@@ -69,9 +73,17 @@ def edit(recorded: Lesson) -> None:
 
 st.title("Which lesson today?", anchor=False)
 st.markdown("A lesson leads a class through views of this app, and asks for a prediction before it shows what happens.")
-for column, path in zip(st.columns(3), sorted(BUNDLED_LESSONS.glob("*.json")), strict=True):
-    with column.container(border=True, height="stretch"):
-        offer(read_lesson(path.read_text(), paths), path.stem)
+lessons = bundled_lessons()
+names = {ALL: ALL, **{name.replace("-", " "): name for name in lessons}}
+chosen = names[settings.one_of("lesson", "Lesson", list(names), ALL, WHICH)]
+if chosen != ALL:
+    with st.container(border=True):
+        offer(lessons[chosen], chosen, notes=True)
+else:
+    places = [place for _ in range(0, len(lessons), 2) for place in st.columns(2)]
+    for place, (name, lesson) in zip(places, lessons.items(), strict=False):
+        with place.container(border=True, height="stretch"):
+            offer(lesson, name)
 with st.container(border=True):
     st.header("Your own", anchor=False)
     recorded = state().recorded_lesson
@@ -85,12 +97,12 @@ with st.container(border=True):
         try:
             if file.size > LONGEST_FILE:
                 raise InputError(f"The file has {file.size:,} bytes; a lesson has at most {LONGEST_FILE:,}.")
-            state().recorded_lesson = recorded = read_lesson(file.getvalue().decode(), paths)
+            state().recorded_lesson = recorded = read_lesson(file.getvalue().decode())
             state().opened_lesson = file.file_id
         except (InputError, UnicodeDecodeError) as error:
             st.error(f"{file.name} was not opened. {error}")
     if recorded.steps:
         edit(recorded)
-        offer(recorded, "recorded")
+        offer(recorded, OWN)
     else:
         st.caption("Nothing recorded yet: on any page, press **Record a lesson** in the sidebar and add what you see.")

@@ -4,11 +4,16 @@ import csv
 import io
 import json
 import math
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
 from urllib.parse import parse_qsl
 
+from ..contents import CONTENTS
 from ..errors import InputError
+
+BUNDLED_LESSONS = Path(__file__).parents[1] / "lessons"
+PAGES = ["" if name == "start" else name for name in CONTENTS]  # as their addresses say them
+OWN = "own"  # stands in an address for the lesson that a visitor has recorded or opened
 
 LONGEST_FILE, MOST_STEPS, LONGEST_TEXT = 1_000_000, 100, 4_000
 MOST_OPTIONS, LONGEST_OPTION, LONGEST_UNIT = 8, 200, 20
@@ -96,9 +101,10 @@ class Lesson:
 @dataclass
 class Running:
     """A lesson on its way. ``predictions``: by step, what was predicted; the answer to that step has been shown then.
-    ``skipping``: the step whose question is about to be left unanswered."""
+    ``skipping``: the step whose question is about to be left unanswered. ``name``: what an address calls the lesson."""
 
     lesson: Lesson
+    name: str = OWN
     step: int = 0
     predictions: dict[int, str] = field(default_factory=dict)
     skipping: int | None = None
@@ -106,6 +112,15 @@ class Running:
     @property
     def now(self) -> Step:
         return self.lesson.steps[self.step]
+
+    @property
+    def query(self) -> dict[str, str]:
+        """What an address says of it, beside the view."""
+        return self.query_at(self.step)
+
+    def query_at(self, step: int) -> dict[str, str]:
+        """What an address says of the lesson at a step; there they are counted from 1."""
+        return {"lesson": self.name, "step": str(step + 1)}
 
     @property
     def waits(self) -> bool:
@@ -122,8 +137,14 @@ def as_number(text: str) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def read_lesson(text: str, pages: Sequence[str]) -> Lesson:
-    """A lesson from its JSON. Raises InputError saying what is wrong; ``pages``: the pages that a step may lead to."""
+def bundled_lessons() -> dict[str, Lesson]:
+    """The lessons that come with the app, in their order, by the names that addresses give them."""
+    files = sorted(BUNDLED_LESSONS.glob("*.json"))
+    return {path.stem.partition("-")[2]: read_lesson(path.read_text(encoding="utf-8")) for path in files}
+
+
+def read_lesson(text: str) -> Lesson:
+    """A lesson from its JSON. Raises InputError saying what is wrong."""
     try:
         data = json.loads(text)
         lesson = Lesson(data["title"], data.get("teacher", ""), [Step(**step) for step in data["steps"]])
@@ -143,9 +164,9 @@ def read_lesson(text: str, pages: Sequence[str]) -> Lesson:
     if not 1 <= len(lesson.steps) <= MOST_STEPS or max(map(len, texts)) > LONGEST_TEXT:
         raise InputError(f"A lesson has 1 to {MOST_STEPS} steps, with texts of up to {LONGEST_TEXT:,} characters.")
     for number, step in enumerate(lesson.steps, start=1):
-        if step.page not in pages:
+        if step.page not in PAGES:
             raise InputError(
-                f"The page of step {number} must be one of {', '.join(map(repr, pages))}; got {step.page[:40]!r}."
+                f"The page of step {number} must be one of {', '.join(map(repr, PAGES))}; got {step.page[:40]!r}."
             )
     if faults := lesson.faults:
         raise InputError(faults[0])

@@ -1,7 +1,7 @@
 """What one visitor has chosen: network, weights, image, lesion. It lives in session_state under keys of no widget."""
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -42,7 +42,7 @@ class Choices:
     visitor said those show, by the digest of their pixels. ``settings``: for each page what was set
     to something else than its default, as a link says it; ``unread``: those that came with a link and that the page has
     not asked for yet. ``sequence``: how often the block looked at has changed. ``run``: the id of a training
-    run, or ''. ``taken``: how often networks were taken along from a run."""
+    run, or ''. ``taken``: how often networks were taken along from a run. ``lesson``: the one under way."""
 
     network: str = "fashion-resnet56"
     beside: str = TWIN
@@ -59,6 +59,11 @@ class Choices:
     sequence: int = 0
     run: str = ""
     taken: int = 0
+    lesson: Running | None = None
+
+    def within_lesson(self, query: Mapping[str, str]) -> dict[str, str]:
+        """The query of a view that is to be seen while the lesson goes on."""
+        return {**query, **(self.lesson.query if self.lesson else {})}
 
     def lesion(self, network: str) -> Lesion:
         return self.lesions.setdefault(network, Lesion())
@@ -121,7 +126,7 @@ class State:
     query_written_on: str | None = None
     looked_at: str = ""
     arrivals: int = 0
-    lesson: Running | None = None
+    begun: dict[str, Running] = field(default_factory=dict)  # lessons, by name: Back may lead into one that was left
     recorded_lesson: Lesson = field(default_factory=Lesson)
     draft_of_step: Step = field(default_factory=lambda: Step("", "", ""))
     opened_lesson: str = ""  # the id of its file

@@ -72,6 +72,11 @@ def test_a_link_opened_on_a_fresh_server_shows_the_same(server: Server, page: Pa
         other.stop()
 
 
+def press(page: Page, name: str) -> None:
+    """What leads on in a lesson: a link to another page, or a button."""
+    page.get_by_role("link", name=name, exact=True).or_(page.get_by_role("button", name=name, exact=True)).click()
+
+
 def test_back_and_forward(server: Server, page: Page) -> None:
     opened(page, f"{server.address}/stage_diagram?network=fashion-resnet20")
     block(page, "layer2.1").click()
@@ -382,9 +387,9 @@ def test_a_page_is_saved_as_one_file_that_needs_no_internet(
 
 def test_a_bundled_lesson_asks_before_it_shows(server: Server, page: Page) -> None:
     opened(page, f"{server.address}/lessons")
-    page.get_by_role("button", name="Start").nth(2).click()
+    page.get_by_role("link", name="Start", exact=True).nth(2).click()
     heading(page, "Three blocks, eight paths")
-    page.get_by_role("button", name="Next").click()
+    press(page, "Next")
     heading(page, "How many paths?")
     finished(page)
     expect(page.locator(".js-plotly-plot")).to_have_count(0)
@@ -397,8 +402,54 @@ def test_a_bundled_lesson_asks_before_it_shows(server: Server, page: Page) -> No
         page.get_by_role("button", name="Answer sheet").click()
     rows = list(csv.DictReader(Path(download.value.path()).read_text().splitlines()))
     assert rows[0]["prediction"] == "2^54 <b>paths</b>" and rows[0]["answer"].startswith("2⁵⁴")
-    page.get_by_role("button", name="End the lesson").click()
+    press(page, "End the lesson")
     expect(page.get_by_role("heading", name="How many paths?")).to_have_count(0, timeout=SOON)
+
+
+def test_reload_back_and_another_browser_find_the_step_of_a_lesson(server: Server, page: Page, second: Page) -> None:
+    opened(page, f"{server.address}/lessons?lesson=ensemble")
+    expect(page.get_by_role("link", name="Start", exact=True)).to_have_count(1)
+    page.get_by_role("link", name="Start", exact=True).click()
+    heading(page, "Three blocks, eight paths")
+    finished(page)
+    expect(page).to_have_url(f"{server.address}/path_unrolling?network=fashion-resnet56&run=3&lesson=ensemble&step=1")
+    press(page, "Next")
+    heading(page, "How many paths?")
+    finished(page)
+    page.get_by_role("textbox", name="Your prediction").fill("2^54")
+    page.get_by_role("button", name="Show what happens").click()
+    expect(page.get_by_text("You said: 2^54")).to_be_visible(timeout=SOON)
+    press(page, "Next")
+    heading(page, "Half of the paths gone")
+    finished(page)
+    address = f"{server.address}/layer_deletion?network=fashion-resnet110&deleted=20&lesson=ensemble&step=3"
+    expect(page).to_have_url(address)
+    press(page, "Next")  # the question waits
+    press(page, "Skip this question?")
+    heading(page, "A network that is not an ensemble")
+    finished(page)
+    page.go_back()
+    heading(page, "Half of the paths gone")
+    finished(page)
+    page.go_back()
+    expect(page.get_by_text("You said: 2^54")).to_be_visible(
+        timeout=SOON
+    )  # as long as the tab has not been loaded anew
+    finished(page)
+    page.go_forward()
+    heading(page, "Half of the paths gone")
+    finished(page)
+    page.reload()
+    heading(page, "Half of the paths gone")
+    finished(page)
+    expect(page).to_have_url(address)
+    second.goto(address)
+    heading(second, "Half of the paths gone")
+    page.get_by_role("link", name="Gradient flow").click()
+    expect(page).to_have_url(re.compile("/gradient_flow.*lesson=ensemble&step=3$"), timeout=SOON)
+    heading(page, "Half of the paths gone")
+    press(page, "End the lesson")
+    expect(page).to_have_url(re.compile("/gradient_flow[^&]*&deleted=20$"), timeout=SOON)
 
 
 def test_a_step_without_a_query_shows_the_defaults(server: Server, page: Page) -> None:
@@ -411,11 +462,11 @@ def test_a_step_without_a_query_shows_the_defaults(server: Server, page: Page) -
     page.locator("input[type=file]").set_input_files(
         {"name": "l.json", "mimeType": "application/json", "buffer": lesson}
     )
-    page.get_by_role("button", name="Start").nth(3).click(timeout=SOON)
+    page.get_by_role("link", name="Start", exact=True).nth(3).click(timeout=SOON)
     expect(page.get_by_role("heading", name="fashion-resnet20: 20 layers")).to_be_visible(timeout=SOON)
     finished(page)
     expect(page.get_by_role("heading", name="A", exact=True)).to_be_focused()  # the button that led here is gone
-    page.get_by_role("button", name="Next").click()
+    press(page, "Next")
     heading(page, PAGES["gradient_flow"])
     expect(page.get_by_text("fashion-resnet56: grows").first).to_be_visible(timeout=SOON)
 
@@ -453,10 +504,10 @@ def test_a_lesson_is_recorded_saved_reopened_and_stepped_through(
     )
     expect(second.get_by_text("no.json was not opened. This is not a lesson")).to_be_visible(timeout=SOON)
     second.locator("input[type=file]").set_input_files(file)
-    second.get_by_role("button", name="Start").nth(3).click(timeout=SOON)
+    second.get_by_role("link", name="Start", exact=True).nth(3).click(timeout=SOON)
     heading(second, "One block")
     expect(second.get_by_text("deleted: layer1.1", exact=True)).to_be_visible(timeout=SOON)
-    second.get_by_role("button", name="Next").click()
+    press(second, "Next")
     expect(second.get_by_text("What happens now?")).to_be_visible(timeout=SOON)
     second.get_by_role("button", name="Show what happens").click()
     expect(second.get_by_text("deleted: layer1.1, layer2.1", exact=True)).to_be_visible(timeout=SOON)

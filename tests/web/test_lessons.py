@@ -7,12 +7,11 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from resnet_viz.errors import InputError
-from resnet_viz.web.lesson import Lesson, Running, Step, answer_sheet, read_lesson
-from resnet_viz.web.shell.lessons import BUNDLED_LESSONS
-from tests.web.test_pages import NAMES, button, opened, texts, without_help
+from resnet_viz.web.lesson import Lesson, Running, Step, answer_sheet, bundled_lessons, read_lesson
+from tests.web.test_links import query
+from tests.web.test_pages import button, opened, texts, without_help
 
-PATHS = [name for name in NAMES if name != "start"] + [""]
-BUNDLED = {path.stem: read_lesson(path.read_text(), PATHS) for path in sorted(BUNDLED_LESSONS.glob("*.json"))}
+BUNDLED = bundled_lessons()
 TITLES = {
     "": "still see?",
     "stage_diagram": "made of?",
@@ -49,7 +48,7 @@ def test_a_lesson_comes_back_from_its_file() -> None:
     lesson = Lesson(
         "Ein Titel: 2ⁿ", "notes", [Step("a", "b", "layer_deletion?deleted=1-3"), Step("c", "d", "", "why?", "so")]
     )
-    assert read_lesson(lesson.to_json(), PATHS) == lesson
+    assert read_lesson(lesson.to_json()) == lesson
 
 
 def test_a_file_says_of_a_question_only_what_it_has() -> None:
@@ -63,7 +62,7 @@ def test_a_file_says_of_a_question_only_what_it_has() -> None:
         ["question", "answer", "kind", "unit", "right"],
         ["question", "answer", "kind", "options", "right"],
     ]
-    assert read_lesson(lesson.to_json(), PATHS) == lesson
+    assert read_lesson(lesson.to_json()) == lesson
 
 
 GOOD = {"title": "t", "steps": [{"heading": "h", "note": "n", "link": "about"}]}
@@ -104,29 +103,25 @@ def asking(**question: object) -> str:
 )
 def test_what_is_no_lesson_is_refused(data: str, told: str) -> None:
     with pytest.raises(InputError, match=told):
-        read_lesson(data, PATHS)
-    assert read_lesson(json.dumps(GOOD), PATHS).steps[0].link == "about"
+        read_lesson(data)
+    assert read_lesson(json.dumps(GOOD)).steps[0].link == "about"
 
 
 def test_the_answer_sheet_holds_questions_predictions_and_answers() -> None:
     steps = [Step("a", "", "about"), Step("b", "", "about", "q, 1?", "a1"), Step("c", "", "about", "q2?", "a2")]
-    rows = list(csv.DictReader(answer_sheet(Running(Lesson("L", "", steps), 2, {1: 'I say "5"'})).splitlines()))
+    rows = list(csv.DictReader(answer_sheet(Running(Lesson("L", "", steps), "own", 2, {1: 'I say "5"'})).splitlines()))
     assert [(row["step"], row["question"], row["prediction"], row["answer"]) for row in rows] == [
         ("2", "q, 1?", 'I say "5"', "a1"),
         ("3", "q2?", "", "a2"),
     ]
     number = Step("d", "", "about", "q3?", "a3", "number", unit="%", right="11.3")
-    (row,) = csv.DictReader(answer_sheet(Running(Lesson("L", "", [number]), 0, {0: "9"})).splitlines())
+    (row,) = csv.DictReader(answer_sheet(Running(Lesson("L", "", [number]), "own", 0, {0: "9"})).splitlines())
     assert (row["prediction"], row["right"]) == ("9 %", "11.3 %")
 
 
 @pytest.mark.usefixtures("few_images")
 def test_the_view_waits_for_the_prediction() -> None:
-    app = opened("layer_deletion", {"network": "fashion-resnet20"})
-    app.session_state["state"].lesson = Running(
-        Lesson("L", "", [Step("A step", "A note.", "layer_deletion", "How much?", "So much.")])
-    )
-    app.run()
+    app = running(Step("A step", "A note.", "", "How much?", "So much."))
     assert "How much?" in texts(app) and "So much." not in texts(app)
     assert not app.get("plotly_chart")
     app.text_input[0].set_value("42 *points*")
@@ -136,15 +131,16 @@ def test_the_view_waits_for_the_prediction() -> None:
 
 
 def running(*steps: Step) -> AppTest:
-    """The app with a lesson under way."""
+    """The app with a lesson under way; '' leads to the page that is open."""
     app = opened("layer_deletion", {"network": "fashion-resnet20"})
-    app.session_state["state"].lesson = Running(Lesson("L", "", list(steps)))
+    app.session_state["state"].recorded_lesson = Lesson("L", "", list(steps))
+    app.query_params["lesson"], app.query_params["step"] = "own", "1"
     return app.run()
 
 
 @pytest.mark.usefixtures("few_images")
 def test_a_number_is_asked_for_and_shown_with_its_unit_beside_the_right_one() -> None:
-    app = running(Step("A step", "", "layer_deletion", "How much?", "So much.", "number", unit="%", right="11.3"))
+    app = running(Step("A step", "", "", "How much?", "So much.", "number", unit="%", right="11.3"))
     (box,) = (each for each in app.number_input if each.label.startswith("Your prediction"))
     assert box.value is None and box.label.endswith("in %")
     box.set_value(7.25)
@@ -154,9 +150,7 @@ def test_a_number_is_asked_for_and_shown_with_its_unit_beside_the_right_one() ->
 
 @pytest.mark.usefixtures("few_images")
 def test_of_a_choice_nothing_is_chosen_at_first_and_the_right_one_is_named() -> None:
-    app = running(
-        Step("A step", "", "layer_deletion", "Which?", "So.", "choice", ["weaker", "stronger"], right="stronger")
-    )
+    app = running(Step("A step", "", "", "Which?", "So.", "choice", ["weaker", "stronger"], right="stronger"))
     (radio,) = (each for each in app.radio if each.label.startswith("Your prediction"))
     assert radio.options == ["weaker", "stronger"] and radio.value is None
     radio.set_value("weaker")
@@ -166,12 +160,18 @@ def test_of_a_choice_nothing_is_chosen_at_first_and_the_right_one_is_named() -> 
 
 @pytest.mark.usefixtures("few_images")
 def test_a_question_is_left_unanswered_only_by_a_second_press() -> None:
-    asked = Step("A step", "", "layer_deletion", "How much?", "So much.")
-    app = running(asked, Step("Another step", "", "layer_deletion"))
-    app.button(key="next_step").click().run()
-    assert app.session_state["state"].lesson.step == 0
-    assert app.button(key="next_step").label == "Skip this question?"
-    assert "So much." not in texts(app)
+    asked = Step("A step", "", "", "How much?", "So much.")
+    app = running(asked, Step("Another step", "", ""))
+    button(app, "Next").click().run()
+    assert app.session_state["state"].choices.lesson.step == 0 and "So much." not in texts(app)
+    assert not [each for each in app.button if each.label == "Next"]
+    button(app, "Skip this question?").click().run()
+    assert "L · step 2 of 2" in texts(app) and query(app)["step"] == "2"
+
+
+def links_of(app: AppTest) -> dict[str, str]:
+    """The queries of the links on a page, by their labels."""
+    return {each.proto.label: each.proto.query_string for each in app.main.get("page_link")}
 
 
 @pytest.mark.usefixtures("few_images")
@@ -203,3 +203,43 @@ def test_the_recorder_makes_questions_of_each_kind() -> None:
     assert (number.kind, number.unit, number.right) == ("number", "%", "11.3")
     assert (choice.kind, choice.options, choice.right) == ("choice", ["this", "that"], "that")
     assert without_help(app.main) + without_help(app.sidebar) == []
+
+
+@pytest.mark.usefixtures("few_images")
+def test_an_address_leads_to_the_step_of_a_lesson() -> None:
+    view = {"network": "fashion-resnet20", "lesson": "plain-nets", "step": "3"}
+    app = opened("early_stop", view)
+    assert "Why do deep plain nets fail? · step 3 of 5" in texts(app)
+    assert query(app) == view
+    assert not app.warning and not app.get("plotly_chart")  # its question waits
+    button(app, "Show what happens").click().run()
+    assert app.get("plotly_chart") and query(app) == view
+    assert links_of(app)["Previous"] == "network=fashion-resnet56&lesson=plain-nets&step=2"
+    button(app, "End the lesson").click().run()
+    assert query(app) == {"network": "fashion-resnet20"}
+
+
+@pytest.mark.parametrize(
+    ("bad", "told"),
+    [
+        ({"lesson": "plain-nets", "step": "6"}, "step = '6' was not used; expected 1 to 5"),
+        ({"lesson": "plain-nets", "step": "0"}, "step = '0' was not used; expected 1 to 5"),
+        ({"lesson": "plain-nets", "step": "x" * 90}, f"step = '{'x' * 40}' was not used"),
+        ({"lesson": "../plain-nets", "step": "1"}, "lesson = '../plain-nets' was not used; expected"),
+        ({"lesson": "own", "step": "1"}, "A lesson of one's own is forgotten when its page is loaded anew"),
+        ({"step": "1"}, "lesson = '' was not used"),
+        ({"lesson": "plain-nets"}, "this page has no setting 'lesson'"),
+    ],
+)
+def test_an_address_that_leads_into_no_lesson_is_told(bad: dict[str, str], told: str) -> None:
+    app = opened("about", {"network": "fashion-resnet20", **bad})
+    assert told in app.warning[0].value
+    assert "blocks was left out" not in app.warning[0].value
+
+
+def test_a_card_of_a_lesson_has_an_address() -> None:
+    app = opened("lessons", {"lesson": "ensemble"})
+    assert [each.value for each in app.header] == ["A network is an ensemble", "Your own"]
+    assert len(opened("lessons").header) == len(BUNDLED) + 1
+    app = opened("lessons", {"lesson": "none"})
+    assert "lesson = 'none' was not used" in app.warning[0].value and len(app.header) == len(BUNDLED) + 1

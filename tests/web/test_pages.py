@@ -15,7 +15,7 @@ from resnet_viz.networks.zoo import NETWORKS, loading
 from resnet_viz.places import CHECKPOINTS
 from resnet_viz.recipes import gradient_flow, measures
 from resnet_viz.recipes.subject import Subject
-from resnet_viz.web.lesson import Lesson, Running, Step
+from resnet_viz.web.lesson import Lesson, Step, bundled_lessons
 from resnet_viz.web.networks import local_networks
 from resnet_viz.web.shell.export import page_html
 
@@ -328,10 +328,13 @@ def test_every_control_says_what_it_does(page: str, monkeypatch) -> None:
 def test_every_control_of_a_lesson_says_what_it_does() -> None:
     app = opened("lessons")
     button(app, "Add this view").click().run()
-    assert [each.label for each in app.button].count("Start") == 4
+    leading = [*app.button, *(each.proto for each in app.main.get("page_link"))]  # to the same page, and to another
+    assert [each.label for each in leading].count("Start") == len(bundled_lessons()) + 1
     assert without_help(app.main) == []
-    app.session_state["state"].lesson = Running(Lesson("L", "", [Step("h", "n", "lessons", "question?", "a")]))
+    app.session_state["state"].recorded_lesson = Lesson("L", "", [Step("h", "n", "", "question?", "a")])
+    app.query_params["lesson"], app.query_params["step"] = "own", "1"
     app.run()
+    assert "question?" in texts(app)
     assert without_help(app.main) == []
     button(app, "Show what happens").click().run()
     assert without_help(app.main) == []

@@ -54,7 +54,9 @@ def frame(page: StreamlitPage, pages: Sequence[StreamlitPage]) -> None:
     A page that is none of ``pages`` is the first of them, by another address.
     """
     colours, path = palette(), page.url_path if page in pages else pages[0].url_path
-    st.html(f"<style>:root {{ --muted: {colours.muted}; --background: {colours.background}; }}\n{CSS}</style>")
+    st.html(
+        f"<style>:root {{ --muted: {colours.muted}; --background: {colours.background}; --line: {colours.line}; }}\n{CSS}</style>"
+    )
     session = state()
     session.page, session.pages, session.cards, session.asked, session.faults = path, pages, {}, set(), {}
     session.wait_until = time.monotonic() + Patience.seconds

@@ -1,7 +1,7 @@
 """Lessons: views in an order, each with a heading, a note and perhaps a question to be answered before the view is shown."""
 
 import re
-from pathlib import Path
+from dataclasses import replace
 from urllib.parse import urlencode
 
 import streamlit as st
@@ -23,7 +23,6 @@ from ..lesson import (
 from ..session import choices, state
 from . import links
 
-BUNDLED_LESSONS = Path(__file__).parents[2] / "lessons"
 FOCUS = st.components.v2.component(
     "resnet_viz_lesson_focus",
     html="<span></span>",
@@ -51,7 +50,7 @@ def plain(text: str) -> str:
 
 def presenter() -> bool:
     """Above the page: the running lesson's step in large type, with its question. Returns whether the view may be shown."""
-    running = state().lesson
+    running = choices().lesson
     if running is None:
         return True
     steps, step, waits = running.lesson.steps, running.now, running.waits
@@ -73,32 +72,17 @@ def presenter() -> bool:
             said = plain(step.with_unit(running.predictions[running.step])) or "nothing"
             right = f"Right: **{step.with_unit(step.right)}**. " if step.right else ""
             st.markdown(f"You said: *{said}*. {right}{step.answer}")
-        with st.container(horizontal=True):
-            if st.button(
-                "Previous",
-                icon=":material/arrow_back:",
-                disabled=running.step == 0,
-                help="The view of the step before.",
-            ):
-                go(running, running.step - 1)
-            skipping = waits and running.skipping == running.step
-            if st.button(
-                "Skip this question?" if skipping else "Next",
-                key="next_step",
-                icon=":material/arrow_forward:",
-                disabled=running.step + 1 == len(steps),
-                help="The view of the next step; a question that waits for a prediction takes a second press.",
-            ):
-                if waits and not skipping:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            lead_to_step(running, running.step - 1, "Previous", "arrow_back", "The view of the step before.")
+            if waits and running.skipping != running.step and running.step + 1 < len(steps):
+                if st.button("Next", icon=":material/arrow_forward:", help="The question waits for a prediction."):
                     running.skipping = running.step
                     st.rerun()
-                go(running, running.step + 1)
-            if st.button(
-                "This step's view again",
-                icon=":material/replay:",
-                help="Undo what you have changed since the step began.",
-            ):
-                go(running, running.step)
+            else:
+                label = "Skip this question?" if waits else "Next"
+                lead_to_step(running, running.step + 1, label, "arrow_forward", "The view of the next step.")
+            again = "Undo what you have changed since the step began."
+            lead_to_step(running, running.step, "This step's view again", "replay", again)
             st.download_button(
                 "Answer sheet",
                 answer_sheet(running),
@@ -107,9 +91,8 @@ def presenter() -> bool:
                 on_click="ignore",
                 help="Questions, your predictions and the answers as a CSV file.",
             )
-            if st.button("End the lesson", help="The view stays; the lesson's box goes."):
-                state().lesson = None
-                st.rerun()
+            view = links.query_of(state().page, replace(choices(), lesson=None))
+            lead(state().page, view, "End the lesson", "close", "The view stays; the lesson's box goes.")
             FOCUS(key="lesson_focus", data={"step": f"{running.lesson.title} {running.step}"}, width="content")
     return not waits
 
@@ -125,12 +108,25 @@ def prediction(step: Step) -> str:
     return st.text_input(PREDICTION, max_chars=500, help=f"In your own words. {HELP_OF_PREDICTION}")
 
 
-def go(running: Running, step: int) -> None:
-    """Show the view of a step."""
-    running.step = step
-    wanted = running.lesson.steps[step]
-    links.forget()
-    st.switch_page(page_named(wanted.page), query_params=wanted.query)
+def lead_to_step(running: Running, number: int, label: str, icon: str, help: str) -> None:
+    """What leads to the view of a step, counted from 0; it can be seen, but not used, where there is no such step."""
+    there = 0 <= number < len(running.lesson.steps)
+    step = running.lesson.steps[number] if there else running.now
+    lead(step.page, step.query | running.query_at(number), label, icon, help, disabled=not there)
+
+
+def lead(
+    page: str, query: links.Query, label: str, icon: str, help: str, *, key: str = "", disabled: bool = False
+) -> None:
+    """What leads to a view: a link where it is on another page, since the server's way there would leave one address too many
+    in the browser's history, that of this page with the query of that one; a button on the same page, where a link changes
+    no address."""
+    where, icon = page_named(page), f":material/{icon}:"
+    if page != state().page:
+        st.page_link(where, label=label, icon=icon, query_params=query, disabled=disabled, help=help)
+    elif st.button(label, icon=icon, disabled=disabled, help=help, key=key or None):
+        links.forget()
+        st.switch_page(where, query_params=query)
 
 
 def edit_step(step: Step) -> None:
@@ -228,7 +224,7 @@ def add_view(page: str, draft: Step) -> None:
     if draft.fault:
         st.error(draft.fault)
         return
-    view = {name: text for name, text in links.query_of(page, choices()).items() if name != "training"}  # it ends
+    view = links.query_of(page, replace(choices(), lesson=None, run=""))  # a training run ends
     draft.link = f"{page}?{urlencode(view)}"
     draft.heading = draft.heading or f"View {len(steps) + 1}"
     steps.append(draft)

@@ -4,6 +4,8 @@ A query names the network, and what else differs from what it stands for where i
 the trained weights, the settings' defaults. The opening view alone has an empty query, so that a bare
 address shows it. A query that names no network is of a link made before they all did; it meant fashion-resnet34.
 
+Beside the view it names the step of the lesson that is under way: 'lesson=plain-nets&step=2'.
+
 A query is applied when the visitor came by it (an opened link, a link to
 another page, Back, Forward); after anything else what is chosen is written into the address. ``figure`` names the card that such a
 visitor is led to, and is not written.
@@ -11,6 +13,7 @@ visitor is led to, and is not written.
 
 import re
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from typing import TypeVar
 
 import streamlit as st
@@ -19,6 +22,7 @@ from ...networks.zoo import block_names
 from ...recipes import measures
 from ..codes import blocks_code, blocks_of_code, whole_number
 from ..internals import by_history
+from ..lesson import OWN, Running, bundled_lessons
 from ..networks import networks
 from ..session import BUNDLED, ITSELF, LARGEST_SEED, NOTHING, TWIN, Choices, change_lesion, choices, state
 
@@ -45,6 +49,7 @@ def one_of(table: Mapping[str, Value]) -> Callable[[str], Value]:
     return parse
 
 
+OF_A_LESSON = ("lesson", "step")
 OF_ITS_BLOCKS = ("block", "deleted", "gate")
 OF_A_RACE = (
     ", or one of a race whose weights the server still keeps; a network from a file is in the list of those who gave it"
@@ -75,7 +80,29 @@ def query_of(page: str, chosen: Choices) -> Query:
         "training": chosen.run,
     }
     query = {name: text for name, text in parts.items() if text} | chosen.settings.get(page, {})
-    return {} if query == OPENING else query
+    return chosen.within_lesson({} if query == OPENING else query)
+
+
+def lesson_of(query: Query, faults: list[str]) -> Running | None:
+    """The lesson that a query leads into; None, and a sentence among the faults, where it is not known here (any more)."""
+    name, step = query.get("lesson", ""), query["step"]
+    recorded = state().recorded_lesson
+    lessons = bundled_lessons() | ({OWN: recorded} if recorded.steps else {})
+    if name not in lessons:
+        faults.append(
+            f"lesson = {name[:40]!r} was not used; expected {', '.join(lessons)}. A lesson of one's own is forgotten "
+            "when its page is loaded anew: open its file again on the page *Lessons*"
+        )
+        return None
+    begun = state().begun.get(name)
+    if begun is None or begun.lesson != lessons[name]:  # one's own may have been edited since
+        begun = state().begun[name] = Running(deepcopy(lessons[name]), name)
+    last = len(begun.lesson.steps)
+    if re.fullmatch(r"[1-9]\d{0,3}", step, re.ASCII) and int(step) <= last:
+        begun.step = int(step) - 1
+    else:
+        faults.append(f"step = {step[:40]!r} was not used; expected 1 to {last}")
+    return begun
 
 
 def apply(query: Query, page: str, chosen: Choices) -> list[str]:
@@ -146,7 +173,13 @@ def receive(page: str) -> list[str]:
     if (
         written_on != page
     ):  # reached without a query, or by one that says what is chosen: all of it stays, own images too
-        return take(query, page) if query and query != query_of(page, choices()) else []
+        within = query if "step" in query else choices().within_lesson(query)
+        return take(within, page) if query and within != query_of(page, choices()) else []
+    running = choices().lesson
+    if lesson_part(query) != (
+        running.query if running else {}
+    ):  # steps are gone through by links, on the same page, too
+        return take(query, page)
     return []  # what the visitor has done counts: of two quick clicks, the second still brings the query from before the first
 
 
@@ -156,9 +189,18 @@ def forget() -> None:
 
 
 def take(query: Query, page: str) -> list[str]:
-    """Apply a query."""
+    """Apply a query: the lesson that it leads into, if any, and the view."""
     state().query_written_on = page
-    return apply(query, page, choices())
+    faults: list[str] = []
+    in_lesson = lesson_part(query)
+    choices().lesson = lesson_of(in_lesson, faults) if in_lesson else None
+    view = {name: text for name, text in query.items() if name not in in_lesson}
+    return faults + apply(view, page, choices())
+
+
+def lesson_part(query: Query) -> Query:
+    """What a query says of the lesson under way. One without a step leads into none."""
+    return {name: query[name] for name in OF_A_LESSON if name in query} if "step" in query else {}
 
 
 def send(page: str) -> None:

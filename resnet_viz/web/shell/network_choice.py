@@ -57,7 +57,7 @@ def choose_network(chosen: Choices) -> tuple[NamedNetwork, NamedNetwork | None]:
             help=f"The same seed gives the same initial weights. From 0 to {LARGEST_SEED:,}.",
         )
     network = load(choosable[chosen.network], chosen.untrained)
-    running = state().lesson
+    running = chosen.lesson
     st.caption(network_line(network, told=not (running and running.waits)))
     if os.environ.get("RESNET_VIZ_UPLOADS") == "1":
         upload_weights()
