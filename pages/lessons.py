@@ -3,12 +3,17 @@
 import streamlit as st
 
 from resnet_viz.errors import InputError
+from resnet_viz.web.classes import LENGTH
 from resnet_viz.web.kit import settings
-from resnet_viz.web.lesson import LONGEST_FILE, OWN, Lesson, Running, bundled_lessons, read_lesson
-from resnet_viz.web.session import state
-from resnet_viz.web.shell.lessons import edit_step, lead
+from resnet_viz.web.lesson import LONGEST_FILE, LONGEST_TEXT, OWN, Lesson, Running, bundled_lessons, read_lesson
+from resnet_viz.web.session import classes, state
+from resnet_viz.web.shell.lessons import edit_step, lead, plain
 
 ALL = "all"
+WHAT_IS_SENT = (
+    "Go through it at your own pace. What you predict is shown to your teacher, without your name, and is forgotten when "
+    "the class ends."
+)
 WHICH = "All of them, or one alone: its address is then the link to it."
 
 
@@ -28,11 +33,27 @@ def offer(lesson: Lesson, name: str, *, notes: bool = False) -> None:
         first, query = lesson.steps[0], Running(lesson, name).query
         view, help = first.query | query, "Go to its first view."
         lead(first.page, view, "Start", "play_arrow", help, key=f"start_{name}", disabled=bool(lesson.faults))
-        if name in state().begun and st.button(
-            "Forget my predictions", key=f"forget_{name}", help="Its questions then wait for predictions again."
+        begun = state().begun.get((name, ""))
+        if (
+            begun
+            and begun.predictions
+            and st.button(
+                "Forget my predictions", key=f"forget_{name}", help="Its questions then wait for predictions again."
+            )
         ):
-            state().begun.pop(name).predictions.clear()
+            begun.predictions.clear()
             st.rerun()
+
+
+def join(code: str) -> None:
+    """The lesson of a class, for those who have its code."""
+    found = classes().find(code)
+    if found is None:
+        st.error(f"No class is open under the code {plain(code[:40])}; ask your teacher for it.")
+        return
+    first, query = found.lesson.steps[0], Running(found.lesson, found.lesson_name, found.code).query
+    st.markdown(f"**{found.lesson.title}.** {WHAT_IS_SENT}")
+    lead(first.page, first.query | query, "Begin", "play_arrow", "Go to the first view.", key="begin")
 
 
 def edit(recorded: Lesson) -> None:
@@ -41,7 +62,7 @@ def edit(recorded: Lesson) -> None:
     recorded.teacher = st.text_area(
         "Teacher's notes",
         recorded.teacher,
-        max_chars=4000,
+        max_chars=LONGEST_TEXT,
         help="Timing, usual mistakes: for the teacher, in Markdown.",
     )
     for number, step in enumerate(recorded.steps):
@@ -75,6 +96,10 @@ st.title("Which lesson today?", anchor=False)
 st.markdown("A lesson leads a class through views of this app, and asks for a prediction before it shows what happens.")
 lessons = bundled_lessons()
 names = {ALL: ALL, **{name.replace("-", " "): name for name in lessons}}
+with st.container(border=True):
+    code = settings.text("class", "Code of your class", LENGTH, "On your teacher's screen, if there is one.")
+    if code:
+        join(code)
 chosen = names[settings.one_of("lesson", "Lesson", list(names), ALL, WHICH)]
 if chosen != ALL:
     with st.container(border=True):

@@ -101,10 +101,12 @@ class Lesson:
 @dataclass
 class Running:
     """A lesson on its way. ``predictions``: by step, what was predicted; the answer to that step has been shown then.
-    ``skipping``: the step whose question is about to be left unanswered. ``name``: what an address calls the lesson."""
+    ``skipping``: the step whose question is about to be left unanswered. ``name``: what an address calls the lesson; ``code``: of
+    the class that goes through it, to whose teacher the predictions are sent, '' without one."""
 
     lesson: Lesson
     name: str = OWN
+    code: str = ""
     step: int = 0
     predictions: dict[int, str] = field(default_factory=dict)
     skipping: int | None = None
@@ -120,7 +122,7 @@ class Running:
 
     def query_at(self, step: int) -> dict[str, str]:
         """What an address says of the lesson at a step; there they are counted from 1."""
-        return {"lesson": self.name, "step": str(step + 1)}
+        return {"lesson": self.name, "step": str(step + 1), **({"class": self.code} if self.code else {})}
 
     @property
     def waits(self) -> bool:

@@ -14,6 +14,7 @@ from ..jobs.runs import Runs, start_worker
 from ..networks.zoo import Entry
 from ..recipes.shown import Shown
 from ..recipes.subject import Subject
+from .classes import Classes
 from .internals import StreamlitPage, is_here
 from .lesson import Lesson, Running, Step
 
@@ -126,7 +127,9 @@ class State:
     query_written_on: str | None = None
     looked_at: str = ""
     arrivals: int = 0
-    begun: dict[str, Running] = field(default_factory=dict)  # lessons, by name: Back may lead into one that was left
+    begun: dict[tuple[str, str], Running] = field(
+        default_factory=dict
+    )  # lessons, by name and class: Back leads into them
     recorded_lesson: Lesson = field(default_factory=Lesson)
     draft_of_step: Step = field(default_factory=lambda: Step("", "", ""))
     opened_lesson: str = ""  # the id of its file
@@ -217,3 +220,9 @@ def redo_lesion(network: str) -> None:
 def runs() -> Runs:
     """The one registry of training runs of this server."""
     return Runs(is_here, start_worker)
+
+
+@st.cache_resource(show_spinner=False)
+def classes() -> Classes:
+    """The classes that are open on this server."""
+    return Classes(is_here)

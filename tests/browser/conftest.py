@@ -150,6 +150,13 @@ def second(second_profile: Profile) -> Iterator[Page]:
     yield from second_profile.tab()
 
 
+@pytest.fixture
+def third(browser: Browser, server: Server) -> Iterator[Page]:
+    """And of one more."""
+    for profile in at_a_desk(browser, server):
+        yield from profile.tab()
+
+
 def heading(page: Page, text: str) -> None:
     expect(page.get_by_role("heading", name=text, exact=True)).to_be_visible(timeout=SOON)
 

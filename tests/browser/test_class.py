@@ -387,7 +387,7 @@ def test_a_page_is_saved_as_one_file_that_needs_no_internet(
 
 def test_a_bundled_lesson_asks_before_it_shows(server: Server, page: Page) -> None:
     opened(page, f"{server.address}/lessons")
-    page.get_by_role("link", name="Start", exact=True).nth(2).click()
+    page.get_by_role("link", name="Start", exact=True).nth(3).click()
     heading(page, "Three blocks, eight paths")
     press(page, "Next")
     heading(page, "How many paths?")
@@ -452,6 +452,78 @@ def test_reload_back_and_another_browser_find_the_step_of_a_lesson(server: Serve
     expect(page).to_have_url(re.compile("/gradient_flow[^&]*&deleted=20$"), timeout=SOON)
 
 
+def test_a_teacher_sees_what_the_class_predicts_and_nobody_else_does(
+    server: Server, page: Page, second: Page, third: Page
+) -> None:
+    questions = [
+        {"question": "How many?", "kind": "number", "unit": "%", "right": "11.3", "answer": "So many."},
+        {
+            "question": "Which?",
+            "kind": "choice",
+            "options": ["weaker", "stronger"],
+            "right": "stronger",
+            "answer": "So.",
+        },
+    ]
+    link = "about?network=fashion-resnet20"
+    steps = [{"heading": name, "note": "", "link": link} | each for name, each in zip("AB", questions, strict=True)]
+    lesson = json.dumps({"title": "t", "steps": steps}).encode()
+    opened(page, f"{server.address}/lessons")
+    page.locator("input[type=file]").set_input_files(
+        {"name": "l.json", "mimeType": "application/json", "buffer": lesson}
+    )
+    expect(page.get_by_text("A (question)")).to_be_visible(timeout=SOON)
+    page.get_by_role("link", name="Start", exact=True).last.click(timeout=SOON)
+    heading(page, "A")
+    page.get_by_role("button", name="Collect the class's predictions").click()
+    page.get_by_role("button", name="Code and link").click()
+    shared = page.locator(".st-key-lesson, [data-testid='stPopoverBody']").get_by_label("Link to this view")
+    expect(shared.last).to_have_value(re.compile(r"/lessons\?class=[2-9A-HJ-NP-Z]{5}$"), timeout=SOON)
+    address = shared.last.input_value()
+    code = address[-5:]
+    page.keyboard.press("Escape")
+    opened(second, address)
+    opened(third, f"{server.address}/lessons")
+    third.get_by_role("textbox", name="Code of your class").fill(code.lower())
+    third.keyboard.press("Enter")
+    for student, said in ((second, "5"), (third, "9.5")):
+        student.get_by_role("link", name="Begin").click(timeout=SOON)
+        heading(student, "A")
+        student.get_by_role("spinbutton", name="Your prediction").fill(said)
+        student.get_by_role("button", name="Show what happens").click()
+        expect(student.get_by_text(f"You said: {said} %. Right: 11.3 %. So many.")).to_be_visible(timeout=SOON)
+        expect(student.get_by_text(re.compile("answers? to this step"))).to_have_count(0)
+        expect(student.get_by_role("button", name="Collect the class's predictions")).to_have_count(0)
+    expect(page.get_by_text("2 answers to this step")).to_be_visible(timeout=SOON)  # by itself
+    expect(page.get_by_text("right: 11.3 %")).to_have_count(0)
+    page.get_by_text("Show its predictions").click()
+    expect(page.get_by_text("the predictions reach from 5 % to 9.5 %")).to_be_visible(timeout=SOON)
+    expect(page.locator(".st-key-lesson .js-plotly-plot .bars path")).to_have_count(2, timeout=SOON)
+    page.get_by_role("button", name="Show what happens").click()
+    expect(page.get_by_text("right: 11.3 %")).to_be_visible(timeout=SOON)
+    finished(second)
+    press(second, "Next")
+    heading(second, "B")
+    expect(second).to_have_url(re.compile(f"lesson=own&step=2&class={code}$"), timeout=SOON)
+    second.reload()
+    heading(second, "B")
+    second.get_by_text("stronger", exact=True).click()
+    second.get_by_role("button", name="Show what happens").click()
+    expect(second.get_by_text("You said: stronger. Right: stronger. So.")).to_be_visible(timeout=SOON)
+    press(page, "Next")
+    expect(page.get_by_text("1 answer to this step")).to_be_visible(timeout=SOON)
+    page.get_by_role("button", name="End the class").click()
+    expect(page.get_by_role("button", name="Collect the class's predictions")).to_be_visible(timeout=SOON)
+    finished(third)
+    press(third, "Next")
+    heading(third, "B")
+    third.get_by_text("weaker", exact=True).click()
+    third.get_by_role("button", name="Show what happens").click()
+    expect(third.get_by_text("Your class has ended: this prediction was not sent.")).to_be_visible(timeout=SOON)
+    opened(second, address)
+    expect(second.get_by_text(f"No class is open under the code {code}")).to_be_visible(timeout=SOON)
+
+
 def test_a_step_without_a_query_shows_the_defaults(server: Server, page: Page) -> None:
     steps = [
         {"heading": "A", "note": "", "link": "stage_diagram?network=fashion-resnet20"},
@@ -462,7 +534,7 @@ def test_a_step_without_a_query_shows_the_defaults(server: Server, page: Page) -
     page.locator("input[type=file]").set_input_files(
         {"name": "l.json", "mimeType": "application/json", "buffer": lesson}
     )
-    page.get_by_role("link", name="Start", exact=True).nth(3).click(timeout=SOON)
+    page.get_by_role("link", name="Start", exact=True).nth(4).click(timeout=SOON)
     expect(page.get_by_role("heading", name="fashion-resnet20: 20 layers")).to_be_visible(timeout=SOON)
     finished(page)
     expect(page.get_by_role("heading", name="A", exact=True)).to_be_focused()  # the button that led here is gone
@@ -504,7 +576,7 @@ def test_a_lesson_is_recorded_saved_reopened_and_stepped_through(
     )
     expect(second.get_by_text("no.json was not opened. This is not a lesson")).to_be_visible(timeout=SOON)
     second.locator("input[type=file]").set_input_files(file)
-    second.get_by_role("link", name="Start", exact=True).nth(3).click(timeout=SOON)
+    second.get_by_role("link", name="Start", exact=True).nth(4).click(timeout=SOON)
     heading(second, "One block")
     expect(second.get_by_text("deleted: layer1.1", exact=True)).to_be_visible(timeout=SOON)
     press(second, "Next")

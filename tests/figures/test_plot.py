@@ -34,6 +34,7 @@ from resnet_viz.figures import (
     lesion_studies,
     painters,
     paths,
+    predictions,
     race,
     shattered,
     strongest_paths,
@@ -140,6 +141,8 @@ DRAW = [
         ],
     ),
     partial(strongest_paths.paths_on_blocks, test_strongest_paths.FOUND, test_strongest_paths.BLOCKS, 1),
+    partial(predictions.number_histogram, [5.0, 7.5, 11.3], "%", 11.3),
+    partial(predictions.choice_bars, [("weaker", 3), ("stronger", 1)], "stronger"),
     partial(training.error_by_epoch, {"usual": test_degradation.SHALLOW, "other": test_degradation.DEEP}),
 ]
 

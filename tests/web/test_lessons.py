@@ -2,12 +2,17 @@
 
 import csv
 import json
+import re
 
+import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from resnet_viz.errors import InputError
-from resnet_viz.web.lesson import Lesson, Running, Step, answer_sheet, bundled_lessons, read_lesson
+from resnet_viz.experiments.degradation import family, mean_train_error
+from resnet_viz.recipes import gradient_flow, layer_deletion, path_unrolling, stage_diagram
+from resnet_viz.recipes.subject import Subject
+from resnet_viz.web.lesson import KINDS, NUMBER, Lesson, Running, Step, answer_sheet, bundled_lessons, read_lesson
 from tests.web.test_links import query
 from tests.web.test_pages import button, opened, texts, without_help
 
@@ -18,11 +23,13 @@ TITLES = {
     "gradient_flow": "reaches the first block?",
     "path_unrolling": "carry the gradient?",
     "layer_deletion": "is deleted?",
+    "degradation": "trained on?",
+    "learning_identity": "learn to do nothing?",
 }
 
 
-def test_there_are_three_with_notes_for_the_teacher() -> None:
-    assert len(BUNDLED) == 3
+def test_there_are_four_with_notes_for_the_teacher() -> None:
+    assert list(BUNDLED) == ["forty-five-minutes", "plain-nets", "gradient-highway", "ensemble"]
     for lesson in BUNDLED.values():
         assert "**Time:**" in lesson.teacher and "misconceptions" in lesson.teacher
         assert any(step.question for step in lesson.steps)
@@ -33,8 +40,9 @@ def test_there_are_three_with_notes_for_the_teacher() -> None:
     ("page", "link"),
     sorted({(step.page, step.link.partition("?")[2]) for lesson in BUNDLED.values() for step in lesson.steps}),
 )
-@pytest.mark.usefixtures("few_images")
-def test_every_view_of_a_bundled_lesson_can_be_shown(page: str, link: str) -> None:
+def test_every_view_of_a_bundled_lesson_can_be_shown(page: str, link: str, request) -> None:
+    if link:  # the opening view's image is none of the few
+        request.getfixturevalue("few_images")
     step = Step("", "", f"{page}?{link}")
     app = opened(page or "start", step.query)
     assert not app.warning
@@ -42,6 +50,35 @@ def test_every_view_of_a_bundled_lesson_can_be_shown(page: str, link: str) -> No
     assert {
         name: value if isinstance(value, str) else value[0] for name, value in app.query_params.items()
     } == step.query
+
+
+def test_the_first_lesson_takes_45_minutes_and_asks_in_every_way() -> None:
+    lesson = BUNDLED["forty-five-minutes"]
+    minutes = [int(found) for found in re.findall(r"^\d+\. .*?\((\d+) min\)", lesson.teacher, re.MULTILINE)]
+    assert len(minutes) == len(lesson.steps) == 12 and sum(minutes) == 45
+    assert {step.kind for step in lesson.steps} == set(KINDS) and all(step.question for step in lesson.steps)
+    assert set(re.findall(r"Claim (\d)", "".join(step.note for step in lesson.steps))) == set("1234567")
+
+
+def test_the_right_numbers_of_the_first_lesson_are_those_that_the_app_computes() -> None:
+    (degraded, fading, changing, dearer, below, length, deleted) = (
+        step for step in BUNDLED["forty-five-minutes"].steps if step.kind == NUMBER
+    )
+    assert degraded.right == f"{mean_train_error(family('plain')[56]):.1f}"
+    assert (
+        f"plain without BN**: fades {fading.right}-fold" in gradient_flow.untrained(Subject.of("fashion-plain34")).says
+    )
+    residual = Subject.of("fashion-resnet56")
+    blocks = residual.description.blocks
+    assert (len(blocks), changing.right) == (27, str(sum(block.shortcut != "identity" for block in blocks)))
+    cost = {row["network"]: row["multiply-adds, M"] for row in stage_diagram.family(name="imagenet").rows}
+    assert dearer.right == f"{100 * (cost['imagenet-resnet50'] / cost['imagenet-resnet34'] - 1):.0f}"
+    means = gradient_flow.statistics(Subject.of("fashion-preact56"), residual).plot().data[:2]
+    assert [str((np.asarray(each["y"]) < 0).sum()) for each in means] == [below.right, "0"]
+    paths = path_unrolling.share_by_length(Subject.of("fashion-resnet110", image=200)).title
+    assert f"{length.right} branches against 27" in paths
+    lesion = Subject.of("fashion-resnet56", deleted=[residual.blocks[12]])
+    assert layer_deletion.set_error(lesion).title == f"1,000 images: 6.4 % → {deleted.right} % error"
 
 
 def test_a_lesson_comes_back_from_its_file() -> None:
@@ -109,13 +146,15 @@ def test_what_is_no_lesson_is_refused(data: str, told: str) -> None:
 
 def test_the_answer_sheet_holds_questions_predictions_and_answers() -> None:
     steps = [Step("a", "", "about"), Step("b", "", "about", "q, 1?", "a1"), Step("c", "", "about", "q2?", "a2")]
-    rows = list(csv.DictReader(answer_sheet(Running(Lesson("L", "", steps), "own", 2, {1: 'I say "5"'})).splitlines()))
+    rows = list(
+        csv.DictReader(answer_sheet(Running(Lesson("L", "", steps), step=2, predictions={1: 'I say "5"'})).splitlines())
+    )
     assert [(row["step"], row["question"], row["prediction"], row["answer"]) for row in rows] == [
         ("2", "q, 1?", 'I say "5"', "a1"),
         ("3", "q2?", "", "a2"),
     ]
     number = Step("d", "", "about", "q3?", "a3", "number", unit="%", right="11.3")
-    (row,) = csv.DictReader(answer_sheet(Running(Lesson("L", "", [number]), "own", 0, {0: "9"})).splitlines())
+    (row,) = csv.DictReader(answer_sheet(Running(Lesson("L", "", [number]), predictions={0: "9"})).splitlines())
     assert (row["prediction"], row["right"]) == ("9 %", "11.3 %")
 
 
@@ -228,6 +267,7 @@ def test_an_address_leads_to_the_step_of_a_lesson() -> None:
         ({"lesson": "../plain-nets", "step": "1"}, "lesson = '../plain-nets' was not used; expected"),
         ({"lesson": "own", "step": "1"}, "A lesson of one's own is forgotten when its page is loaded anew"),
         ({"step": "1"}, "lesson = '' was not used"),
+        ({"lesson": "plain-nets", "step": "1", "class": "ABCDE"}, "class = 'ABCDE' is not open (any more)"),
         ({"lesson": "plain-nets"}, "this page has no setting 'lesson'"),
     ],
 )
@@ -243,3 +283,9 @@ def test_a_card_of_a_lesson_has_an_address() -> None:
     assert len(opened("lessons").header) == len(BUNDLED) + 1
     app = opened("lessons", {"lesson": "none"})
     assert "lesson = 'none' was not used" in app.warning[0].value and len(app.header) == len(BUNDLED) + 1
+
+
+def test_a_wrong_code_is_told() -> None:
+    app = opened("lessons", {"class": "a*b"})
+    assert [each.value for each in app.error] == ["No class is open under the code a\\*b; ask your teacher for it."]
+    assert without_help(app.main) == []

@@ -45,6 +45,13 @@ def number(name: str, label: str, smallest: int, largest: int, default: int, hel
     return value
 
 
+def text(name: str, label: str, longest: int, help: str) -> str:
+    """A short text."""
+    value, key, store = setting(name, "", str, str)
+    st.text_input(label, max_chars=longest, key=key, on_change=store, help=help, width=200)
+    return value
+
+
 def blocks(name: str, label: str, options: Sequence[str], default: list[str], help: str) -> list[str]:
     """Some of a network's blocks, in their order. A link says them as positions."""
 

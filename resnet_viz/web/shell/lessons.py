@@ -6,6 +6,11 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
+from ...errors import InputError
+from ...figures.predictions import choice_bars, number_histogram, numbers_sentence
+from ..classes import Class
+from ..internals import session_id
+from ..kit.drawing import Drawing
 from ..kit.parts import page_named
 from ..lesson import (
     CHOICE,
@@ -19,9 +24,11 @@ from ..lesson import (
     Running,
     Step,
     answer_sheet,
+    as_number,
 )
-from ..session import choices, state
+from ..session import choices, classes, notice, palette, state
 from . import links
+from .share import link_to, show_link
 
 FOCUS = st.components.v2.component(
     "resnet_viz_lesson_focus",
@@ -38,6 +45,11 @@ export default function ({ data }) {
   heading.focus();
 }
 """,
+)
+HELP_OF_CLASS = (
+    "Open a class: under a short code your students go through this lesson in their own browsers, and you alone see what they "
+    "predict, without names. It ends when you end it, ten minutes after you have left, or after a day; loading this page anew "
+    "is leaving."
 )
 PREDICTION = "Your prediction, before you see it"
 HELP_OF_PREDICTION = "It may stay empty, and goes into the answer sheet."
@@ -67,6 +79,7 @@ def presenter() -> bool:
                     "Show what happens", type="primary", help="Keep the prediction and show the view with the answer."
                 ):
                     running.predictions[running.step] = said
+                    send(running, said)
                     st.rerun()
         elif step.question:
             said = plain(step.with_unit(running.predictions[running.step])) or "nothing"
@@ -93,8 +106,81 @@ def presenter() -> bool:
             )
             view = links.query_of(state().page, replace(choices(), lesson=None))
             lead(state().page, view, "End the lesson", "close", "The view stays; the lesson's box goes.")
+            may_open = not running.code and not class_of(running)
+            collect = "Collect the class's predictions"
+            if may_open and st.button(collect, icon=":material/groups:", help=HELP_OF_CLASS):
+                open_class(running)
             FOCUS(key="lesson_focus", data={"step": f"{running.lesson.title} {running.step}"}, width="content")
+        if class_of(running):
+            class_panel(running)
     return not waits
+
+
+def send(running: Running, prediction: str) -> None:
+    """Tell the teacher of the class, if there is one, what was predicted."""
+    if running.code and prediction:
+        try:
+            classes().predict(running.code, session_id(), running.step, prediction)
+        except InputError as error:
+            notice(str(error))
+
+
+def class_of(running: Running) -> Class | None:
+    """The class that this visitor holds with this lesson."""
+    found = classes().of(session_id())
+    return found if found and found.lesson_name == running.name and found.lesson == running.lesson else None
+
+
+def open_class(running: Running) -> None:
+    """Open a class with this lesson."""
+    try:
+        classes().open(session_id(), running.lesson, running.name)
+    except InputError as error:
+        st.error(str(error))
+    else:
+        st.rerun()
+
+
+@st.fragment(run_every=2)
+def class_panel(running: Running) -> None:
+    """For the teacher: how the class comes in, and what it predicts at this step; drawn again by itself while the class is open."""
+    found = class_of(running)
+    if found is None:  # since the page was drawn
+        st.rerun()
+    said = classes().predictions(session_id(), running.step)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(f"Class **{found.code}**: {len(said)} {'answer' if len(said) == 1 else 'answers'} to this step")
+        with st.popover("Code and link", icon=":material/qr_code_2:", help="What the class opens, and its QR code."):
+            show_link(link_to("lessons", {"class": found.code}), "class_link")
+            st.caption("Or, on the page **Lessons**: the code.")
+        shown = st.toggle(
+            "Show its predictions", key="class_predictions", help="Off, while the class sees your screen."
+        )
+        if st.button("End the class", help="Its code and its predictions are gone then."):
+            classes().close(session_id())
+            st.rerun()
+    if shown and said:
+        show_predictions(running.now, said, revealed=not running.waits)
+
+
+def show_predictions(step: Step, said: list[str], *, revealed: bool) -> None:
+    """What a class predicts, beside what is right once that is ``revealed``."""
+    right = step.right if revealed else ""
+    if step.kind == CHOICE:
+        plot = choice_bars([(option, said.count(option)) for option in step.options], right, palette())
+        alt = ", ".join(f"{option}: {said.count(option)}" for option in step.options)
+    elif step.kind == NUMBER:
+        numbers = [value for text in said if (value := as_number(text)) is not None]
+        alt = numbers_sentence(numbers, step.unit)
+        plot = number_histogram(numbers, step.unit, as_number(right), palette())
+        st.markdown(plain(alt))
+    else:
+        st.markdown("\n".join(f"- {plain(text)}" for text in said))
+        return
+    config = {"displayModeBar": False}
+    st.plotly_chart(
+        Drawing(plot.json()), height=plot.layout["height"], theme=None, key="class_figure", config=config, alt=alt
+    )
 
 
 def prediction(step: Step) -> str:

@@ -24,7 +24,7 @@ from ..codes import blocks_code, blocks_of_code, whole_number
 from ..internals import by_history
 from ..lesson import OWN, Running, bundled_lessons
 from ..networks import networks
-from ..session import BUNDLED, ITSELF, LARGEST_SEED, NOTHING, TWIN, Choices, change_lesion, choices, state
+from ..session import BUNDLED, ITSELF, LARGEST_SEED, NOTHING, TWIN, Choices, change_lesion, choices, classes, state
 
 LONGEST_QUERY = 2000  # characters of an incoming query; a longer one is none of this app's
 # What a bare address shows. The middle block of 27 is deleted: resnet56 still says Coat (0.93 intact, 0.92), plain56 with the
@@ -49,7 +49,7 @@ def one_of(table: Mapping[str, Value]) -> Callable[[str], Value]:
     return parse
 
 
-OF_A_LESSON = ("lesson", "step")
+OF_A_LESSON = ("lesson", "step", "class")
 OF_ITS_BLOCKS = ("block", "deleted", "gate")
 OF_A_RACE = (
     ", or one of a race whose weights the server still keeps; a network from a file is in the list of those who gave it"
@@ -85,18 +85,24 @@ def query_of(page: str, chosen: Choices) -> Query:
 
 def lesson_of(query: Query, faults: list[str]) -> Running | None:
     """The lesson that a query leads into; None, and a sentence among the faults, where it is not known here (any more)."""
-    name, step = query.get("lesson", ""), query["step"]
+    name, step, code = query.get("lesson", ""), query["step"], query.get("class", "")
     recorded = state().recorded_lesson
     lessons = bundled_lessons() | ({OWN: recorded} if recorded.steps else {})
-    if name not in lessons:
+    if code and (name, code) not in state().begun:
+        if found := classes().find(code):
+            lessons[name] = found.lesson
+        else:
+            faults.append(f"class = {code[:40]!r} is not open (any more); ask your teacher for the code")
+            code = ""
+    begun = state().begun.get((name, code))
+    if begun is None and name not in lessons:
         faults.append(
             f"lesson = {name[:40]!r} was not used; expected {', '.join(lessons)}. A lesson of one's own is forgotten "
             "when its page is loaded anew: open its file again on the page *Lessons*"
         )
         return None
-    begun = state().begun.get(name)
-    if begun is None or begun.lesson != lessons[name]:  # one's own may have been edited since
-        begun = state().begun[name] = Running(deepcopy(lessons[name]), name)
+    if begun is None or (not code and begun.lesson != lessons[name]):  # one's own may have been edited since
+        begun = state().begun[name, code] = Running(deepcopy(lessons[name]), name, code)
     last = len(begun.lesson.steps)
     if re.fullmatch(r"[1-9]\d{0,3}", step, re.ASCII) and int(step) <= last:
         begun.step = int(step) - 1

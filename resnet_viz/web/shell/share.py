@@ -63,10 +63,15 @@ def qr_code(link: str) -> str:
 def share(link: str, own_image: bool) -> None:
     """The button that shows the link and its QR code."""
     with st.popover("Share", icon=":material/share:", width="stretch", help="A link to what you see, and its QR code."):
-        SHARE(key="share", data={"link": link, "code": kept(qr_code, link)})
+        show_link(link, "share")
         st.caption(
             "It restores page, network, image, deletions and settings."
             + (" **Your own image is not in it**: whoever opens it sees the bundled one." if own_image else "")
         )
-        if urlsplit(link).hostname in THIS_MACHINE:
-            st.caption("Only this machine can open it. Start the app with `make run HOST=0.0.0.0` to serve a class.")
+
+
+def show_link(link: str, key: str) -> None:
+    """A link as text and as a QR code."""
+    SHARE(key=key, data={"link": link, "code": kept(qr_code, link)})
+    if urlsplit(link).hostname in THIS_MACHINE:
+        st.caption("Only this machine can open it. Start the app with `make run HOST=0.0.0.0` to serve a class.")
