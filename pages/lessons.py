@@ -1,5 +1,7 @@
 """Which lesson today? Bundled ones with teacher's notes, one recorded here, one opened from a file."""
 
+from functools import partial
+
 import streamlit as st
 
 from resnet_viz.errors import InputError
@@ -8,11 +10,16 @@ from resnet_viz.web.kit import settings
 from resnet_viz.web.lesson import LONGEST_FILE, LONGEST_TEXT, OWN, Lesson, Running, bundled_lessons, read_lesson
 from resnet_viz.web.session import classes, state
 from resnet_viz.web.shell.lessons import edit_step, lead, plain
+from resnet_viz.web.worksheet import worksheet
 
 ALL = "all"
 WHAT_IS_SENT = (
     "Go through it at your own pace. What you predict is shown to your teacher, without your name, and is forgotten when "
     "the class ends."
+)
+SHEETS = (
+    ("Worksheet", False, "One page of HTML to print: the steps with their questions, and room to write."),
+    ("Teacher's sheet", True, "The same with the answers and the teacher's notes."),
 )
 WHICH = "All of them, or one alone: its address is then the link to it."
 
@@ -33,6 +40,17 @@ def offer(lesson: Lesson, name: str, *, notes: bool = False) -> None:
         first, query = lesson.steps[0], Running(lesson, name).query
         view, help = first.query | query, "Go to its first view."
         lead(first.page, view, "Start", "play_arrow", help, key=f"start_{name}", disabled=bool(lesson.faults))
+        for label, for_teacher, help in SHEETS:
+            st.download_button(
+                label,
+                partial(worksheet, lesson, for_teacher=for_teacher),
+                f"{name}{'-teacher' if for_teacher else ''}.html",
+                "text/html",
+                key=f"{label} {name}",
+                on_click="ignore",
+                icon=":material/print:",
+                help=help,
+            )
         begun = state().begun.get((name, ""))
         if (
             begun

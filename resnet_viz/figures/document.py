@@ -10,7 +10,7 @@ from plotly.offline import get_plotlyjs
 from ..citation import CITE
 from .palette import Palette
 
-__all__ = ["html_document", "html_figure"]
+__all__ = ["html_document", "html_figure", "html_page"]
 
 STYLE = """
 body {{ font: 16px/1.5 "Source Sans", "Source Sans 3", sans-serif; max-width: 1100px; margin: 2rem auto; padding: 0 1rem; background: {background}; color: {ink}; }}
@@ -22,12 +22,17 @@ table {{ border-collapse: collapse; }} td, th {{ border-bottom: 1px solid {line}
 
 
 def html_document(title: str, parts: Iterable[str], palette: Palette) -> str:
-    """A page of HTML fragments under a heading; plotly.js stands in it once, and at its end how to cite."""
+    """A page of HTML fragments, figures among them, under a heading; plotly.js stands in it once."""
+    return html_page(title, parts, palette, f"<script>{get_plotlyjs()}</script>")
+
+
+def html_page(title: str, parts: Iterable[str], palette: Palette, head: str = "") -> str:
+    """A page of HTML fragments under a heading, and at its end how to cite. ``head``: what its HTML head holds beside the style."""
     style = STYLE.format(background=palette.background, ink=palette.ink, line=palette.line, muted=palette.muted)
     return "\n".join(
         [
             f"<!doctype html><html lang='en'><head><meta charset='utf-8'><meta name='viewport' content='width=device-width'><title>{html.escape(title)}</title>",
-            f"<style>{style}</style><script>{get_plotlyjs()}</script></head><body><h1>{html.escape(title)}</h1>",
+            f"<style>{style}</style>{head}</head><body><h1>{html.escape(title)}</h1>",
             *parts,
             f"<footer><small>How to cite: {html.escape(CITE)}</small></footer></body></html>",
         ]

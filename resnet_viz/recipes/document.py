@@ -19,7 +19,7 @@ def answers_html(title: str, heading: str, answers: Iterable[Shown], palette: Pa
 
 def section(shown: Shown, palette: Palette) -> str:
     """One answer. No file that opens offline holds a LaTeX renderer: a formula stands there as its source."""
-    text = MarkdownIt("commonmark", {"html": False}).enable("table").render
+    text = markdown_html
     heading = f"<h2>{html.escape(shown.title)}</h2>" if shown.title else ""
     formula = f"<p><code>{html.escape(shown.formula)}</code></p>" if shown.formula else ""
     figure = html_figure(shown.plot(palette).json()) if shown.draw else ""
@@ -34,6 +34,11 @@ def section(shown: Shown, palette: Palette) -> str:
     )
     caption = f"<small>{text(shown.caption)}</small>"
     return f"<section>{heading}{formula}{text(shown.says)}{figure}{table}{pictures}{caption}{chip}{python}</section>"
+
+
+def markdown_html(text: str) -> str:
+    """Markdown as HTML; what is HTML in it is shown as it is written."""
+    return str(MarkdownIt("commonmark", {"html": False}).enable("table").render(text))
 
 
 def markdown_table(rows: Sequence[Mapping[str, Any]]) -> str:
