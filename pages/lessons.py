@@ -36,7 +36,7 @@ def offer(lesson: Lesson, name: str, *, notes: bool = False) -> None:
     if lesson.teacher:
         with st.expander("Teacher's notes", expanded=notes):
             st.markdown(lesson.teacher)
-    with st.container(horizontal=True, vertical_alignment="center"):
+    with st.container(horizontal=True, vertical_alignment="center", key=f"lead_{name}"):
         first, query = lesson.steps[0], Running(lesson, name).query
         view, help = first.query | query, "Go to its first view."
         lead(first.page, view, "Start", "play_arrow", help, key=f"start_{name}", disabled=bool(lesson.faults))
@@ -71,7 +71,8 @@ def join(code: str) -> None:
         return
     first, query = found.lesson.steps[0], Running(found.lesson, found.lesson_name, found.code).query
     st.markdown(f"**{found.lesson.title}.** {WHAT_IS_SENT}")
-    lead(first.page, first.query | query, "Begin", "play_arrow", "Go to the first view.", key="begin")
+    with st.container(key="lead_class"):
+        lead(first.page, first.query | query, "Begin", "play_arrow", "Go to the first view.", key="begin")
 
 
 def edit(recorded: Lesson) -> None:

@@ -31,7 +31,7 @@ def number_histogram(values: Sequence[float], unit: str, right: float | None, pa
         text = f"right: {right:g} {unit}".strip()
         plot.note(text, right, 1, yref="y domain", xanchor="left", yanchor="top", xshift=4)
     plot.x_axis(f"predicted, {unit}" if unit else "predicted", showgrid=False)
-    plot.y_axis("predictions", rangemode="tozero", tickformat="d", nticks=5)
+    plot.y_axis("predictions", rangemode="tozero", dtick=max(1, round(int(counts.max()) / 4)))
     return styled(plot, palette, 220)
 
 
@@ -53,7 +53,7 @@ def choice_bars(counts: Sequence[tuple[str, int]], right: str, palette: Palette)
         },
         hovertemplate="%{y}: %{x}<extra></extra>",
     )
-    plot.x_axis("predictions", rangemode="tozero", tickformat="d", nticks=5)
+    plot.x_axis("predictions", rangemode="tozero", showticklabels=False, showgrid=False)
     plot.y_axis(autorange="reversed", showgrid=False)
     return styled(plot, palette, 60 + 36 * len(counts), right=30)
 

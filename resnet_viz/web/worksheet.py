@@ -13,7 +13,7 @@ body { max-width: 180mm; }
 section { break-inside: avoid; }
 .line { border-bottom: 1px solid; height: 1.9rem; } .short { display: inline-block; width: 9rem; }
 .box { display: inline-block; width: 0.9rem; height: 0.9rem; border: 1.5px solid; margin-right: 0.6rem; vertical-align: -0.1rem; }
-.who { display: flex; gap: 1rem; } .who .line { flex: 1; } .options { list-style: none; padding: 0; } .options li { margin: 0.4rem 0; }
+.who { display: flex; gap: 1rem; align-items: end; } .who .line { flex: 1; } .options { list-style: none; padding: 0; } .options li { margin: 0.4rem 0; }
 @media print { body { margin: 0; padding: 0; font-size: 11.5pt; } }
 </style>"""
 LINES = 3  # to write a text on
