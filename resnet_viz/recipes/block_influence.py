@@ -51,7 +51,7 @@ RESPONSES = (
     "batch norm's output, in pre-activation blocks a convolution's. He et al. draw every 3×3 layer, here it is the last of each "
     "block. The factors of a batch norm set how far its channels spread, whatever comes in."
 )
-BY_DEPTH = "Black: residual; grey: plain. The deeper the network, the fuller its line. One training of each."
+BY_DEPTH = "Grey: plain; the others: residual. The deeper the network, the fuller its line. One training of each."
 DOWNHILL = (
     "Above 0, a small step along the branch lowers the loss of the image. Blocks that change the shape of the stream are left "
     "out, since their branch and the gradient have different shapes. In so many dimensions a random step would have a cosine "

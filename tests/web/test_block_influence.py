@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from resnet_viz.engine.kept import ANSWERS
 from resnet_viz.experiments import deletion
 from resnet_viz.experiments.influence import influence
 from resnet_viz.networks.zoo import NETWORKS, load
@@ -49,6 +50,7 @@ def test_the_figures_are_those_of_one_pass_over_the_set_and_of_the_sweep() -> No
 def test_a_sweep_that_was_measured_is_found(monkeypatch) -> None:
     pair = [Subject.of("fashion-resnet20"), Subject.of("fashion-plain20")]
     layer_deletion.sweep(*pair)
+    ANSWERS.forget()  # what was measured is still kept
     monkeypatch.setattr(measures, "set_in_steps", only_what_is_kept)
     assert "rank correlation" in block_influence.harm(*pair).title
 
