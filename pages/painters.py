@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from resnet_viz.experiments.painters import PARALLEL, PLANS, REINITIALISED, REPEATED, REVERSED
+from resnet_viz.experiments.painters import OWN_WEIGHTS, PARALLEL, PLANS, REINITIALISED, REPEATED, REVERSED
 from resnet_viz.recipes import painters as recipes
 from resnet_viz.web.kit import settings
 from resnet_viz.web.kit.ask import show
@@ -18,7 +18,7 @@ SOURCE = (
     "[Zhang, Bengio and Singer, 2019](https://arxiv.org/abs/1902.01996)"
 )
 CHOOSE = "The block that you choose is repeated below; when all have been reset, bars show what that costs."
-SEEDS = "How many sets of initial weights each block gets in turn: those of seed 0, 1 ..."
+SEEDS = "How many sets of random weights each block gets, beside those of seed 0, from which it was trained."
 
 
 def view(now: Visit) -> None:
@@ -26,7 +26,7 @@ def view(now: Visit) -> None:
     whole = [each.without_lesion().without_image() for each in now.subjects]
     with st.container(border=True):
         strip = st.container()
-        seeds = settings.number("seeds", "Seeds of the initial weights", 1, recipes.MOST_SEEDS, 3, SEEDS)
+        seeds = settings.number("seeds", "Seeds of random weights", 1, recipes.MOST_SEEDS, 2, SEEDS)
         with strip:
             block = choosing_strip(now, recipes.reinitialise.known(*whole, seeds=seeds), CHOOSE)
     with st.container(border=True):
@@ -41,6 +41,7 @@ def view(now: Visit) -> None:
     with st.container(border=True):
         show(recipes.reinitialise, *whole, ask_first=True, seeds=seeds)
         plan_note(PLANS[REINITIALISED])
+        plan_note(PLANS[OWN_WEIGHTS])
 
 
 view(visit())

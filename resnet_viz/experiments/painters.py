@@ -113,27 +113,37 @@ PLANS = {
 
 @dataclass(frozen=True)
 class Reset:
-    """What a network's blocks are worth with initial weights: ``initial``, a sweep for each seed; ``deleted``, the
-    sweep in which each is deleted instead. Raises ValueError without labels."""
+    """What a network's blocks are worth with initial weights, the sweep of each: ``own``, with those of seed 0, from
+    which the bundled networks were trained (re-initialised, as Zhang et al. say); ``others``, with those of other seeds
+    (re-randomised); ``deleted``, in which each block is deleted instead. Raises ValueError without labels."""
 
-    initial: tuple[Sweep, ...]
+    own: Sweep
+    others: tuple[Sweep, ...]
     deleted: Sweep
 
     @property
-    def errors(self) -> np.ndarray:
-        """The error of the set with each block reset, in per cent, float64 (seeds, blocks)."""
-        return np.stack([swept.errors for swept in self.initial])
+    def errors_of_others(self) -> np.ndarray:
+        """The error of the set with each block reset to other weights, in per cent, float64 (seeds, blocks)."""
+        return np.stack([swept.errors for swept in self.others])
 
     @property
-    def rises(self) -> np.ndarray:
-        """The rise in error with each block reset, mean over the seeds, in points, float64 (blocks,)."""
-        rises: np.ndarray = np.mean([swept.rises for swept in self.initial], axis=0)
+    def rises_of_others(self) -> np.ndarray:
+        """The rise in error with each block reset to other weights, mean over the seeds, in points, float64
+        (blocks,)."""
+        rises: np.ndarray = np.mean([swept.rises for swept in self.others], axis=0)
         return rises
 
     @property
     def worse_than_deleted(self) -> np.ndarray:
         """The median over the blocks of the rise when reset minus that when deleted, in points, float64 (seeds,)."""
-        return np.array([np.median(swept.rises - self.deleted.rises) for swept in self.initial])
+        return np.array([np.median(swept.rises - self.deleted.rises) for swept in (self.own, *self.others)])
+
+    def others_worse_than_own(self, chosen: np.ndarray) -> float:
+        """The median over the blocks of the rise when reset to other weights, mean over the seeds, minus that when
+        reset to its own, in points, over some of the images: positions, which may repeat."""
+        labels = known(self.own.labels)
+        own, *others = ((swept.predictions != labels)[:, chosen].mean(1) for swept in (self.own, *self.others))
+        return float(100 * np.median(np.mean(others, axis=0) - own))
 
 
 def runs_of_one_shape(description: Description) -> dict[str, range]:

@@ -119,13 +119,14 @@ def spaced(ticks: Sequence[int]) -> list[int]:
 
 
 def reset_errors(rows: Sequence[tuple[str, Reset, bool]], chance_pct: float, palette: Palette) -> Plot:
-    """The error with each block reset to initial weights, filled, beside that with it deleted, hollow: a panel for each
-    network. The whiskers of what is reset reach from the least to the largest error of the seeds."""
+    """The error with each block reset to the initial weights of seed 0 (filled) and of other seeds (diamonds: the
+    mean, with whiskers from the least to the largest), beside that with it deleted (hollow): a panel for each
+    network."""
     plot = grid(len(rows), vertical_gap=0.1, shared=True)
     blocks = rows[0][1].deleted.blocks
     for panel, (title, found, plain) in enumerate(rows, start=1):
         colours = [palette.plain if plain else palette.stage(block) for block in blocks]
-        errors, mean = found.errors, found.errors.mean(0)
+        errors, mean = found.errors_of_others, found.errors_of_others.mean(0)
         of_seeds = {
             "type": "data",
             "symmetric": False,
@@ -137,10 +138,11 @@ def reset_errors(rows: Sequence[tuple[str, Reset, bool]], chance_pct: float, pal
         }
         symbol = "square" if plain else "circle"
         shown = [
-            ("deleted", found.deleted.errors, palette.background, wilson_bars(found.deleted, palette)),
-            ("reset", mean, colours, of_seeds),
+            ("deleted", found.deleted.errors, symbol, palette.background, wilson_bars(found.deleted, palette)),
+            ("with weights of other seeds", mean, "diamond", colours, of_seeds),
+            ("with weights of seed 0", found.own.errors, symbol, colours, wilson_bars(found.own, palette)),
         ]
-        for what, values, fill, whiskers in shown:
+        for what, values, mark, fill, whiskers in shown:
             plot.add(
                 "scatter",
                 panel,
@@ -150,7 +152,7 @@ def reset_errors(rows: Sequence[tuple[str, Reset, bool]], chance_pct: float, pal
                 text=blocks,
                 mode="markers",
                 error_y=whiskers,
-                marker={"symbol": symbol, "size": 8, "color": fill, "line": {"color": colours, "width": 1.5}},
+                marker={"symbol": mark, "size": 8, "color": fill, "line": {"color": colours, "width": 1.5}},
                 hovertemplate=f"%{{text}} {what}: %{{y:.1f}} %<extra>{title}</extra>",
             )
         plot.y_axis(f"{title},<br>error, %", panel, **ERROR_AXIS)
@@ -174,13 +176,12 @@ def rises_sentence(lesions: Mapping[str, Lesion]) -> str:
 
 
 def reset_sentence(found: Reset) -> str:
-    """What the typical block costs when it is reset and when it is deleted, and which are worst."""
-    worst = np.argsort(-found.rises, kind="stable")[:3]
-    named = ", ".join(f"{found.deleted.blocks[i]} ({found.rises[i]:+.1f})" for i in worst)
-    kinder = int(np.sum(found.rises < found.deleted.rises))
-    better = f"{kinder} of {len(found.rises)} blocks {'is' if kinder == 1 else 'are'} better reset than deleted"
-    reset, deleted = np.median(found.rises), np.median(found.deleted.rises)
+    """What the typical block costs with initial weights and when it is deleted, and which are worst with random
+    ones."""
+    own, others, deleted = (np.median(rises) for rises in (found.own.rises, found.rises_of_others, found.deleted.rises))
+    worst = np.argsort(-found.rises_of_others, kind="stable")[:3]
+    named = ", ".join(f"{found.deleted.blocks[i]} ({found.rises_of_others[i]:+.1f})" for i in worst)
     return (
-        f"reset, the median block costs {reset:+.1f} points, deleted {deleted:+.1f}; {better}; the three worst when "
-        f"reset: {named}."
+        f"with the initial weights of seed 0 the median block costs {own:+.1f} points, with those of other seeds "
+        f"{others:+.1f}, deleted {deleted:+.1f}; the three worst with those of other seeds: {named}"
     )

@@ -9,6 +9,7 @@ from scipy import stats
 from ..experiments import deletion
 from ..experiments.deletion import Lesion, Sweep
 from ..experiments.painters import (
+    OWN_WEIGHTS,
     PARALLEL,
     PLANS,
     REINITIALISED,
@@ -33,7 +34,7 @@ from ..findings import Answer, Measurement, Question
 from . import measures
 from .shown import MEASURED, Shown, Steps, one_of, recipe, rows_of, sources
 from .subject import Subject
-from .verdict import CHANCE, CONTROL, IMAGES, RESIDUAL
+from .verdict import CHANCE, CONTROL, IMAGES, RESIDUAL, bootstrapped
 
 __all__ = ["parallel", "reinitialise", "repeat", "reverse"]
 
@@ -42,7 +43,7 @@ EVERY_STAGE = "every stage"
 TIMES = (2, 3, 4, 6, 8)  # that a block is walked in a row
 COUNTS = (2, 3, 4, 6, 8, 12, 18)  # of blocks side by side
 ADDED, AVERAGED = "added", "averaged"
-MOST_SEEDS = 5
+MOST_SEEDS = 4
 REVERSE = r"h \to f_n(\dots f_2(f_1(h))) \quad\Rightarrow\quad h \to f_1(f_2(\dots f_n(h)))"
 REPEAT = r"h \to f_i(f_i(\dots f_i(h)))"
 ADD_OR_AVERAGE = (
@@ -66,11 +67,10 @@ AT_ONCE = (
     "averaged."
 )
 WITH_INITIAL_WEIGHTS = (
-    "● the block has initial weights again, all others the trained ones: the mean over the seeds, whiskers from the "
-    "least to the largest; ○ the block is deleted, with its 95 % interval. The reset block's batch norms have the "
-    "statistics of the untrained network, calibrated as for all untrained networks here. The bundled networks were "
-    "trained from the weights of seed 0: with these a block is re-initialised, with those of another seed "
-    "re-randomised, in the words of Zhang et al."
+    "The block has initial weights again, all others the trained ones. ● or ■: those of seed 0, from which the bundled "
+    "networks were trained: it is re-initialised, as Zhang et al. say; ◆ those of other seeds, the mean, whiskers from "
+    "the least to the largest: it is re-randomised; ○ or □: it is deleted instead. Other whiskers: 95 % intervals. The "
+    "block's batch norms have the statistics of the untrained network, calibrated as for all untrained networks here."
 )
 CHANGES_SHAPE = "{block} changes the shape of the stream, or has weights on its shortcut: it cannot be walked twice. "
 NO_LABELS = "{title}: they have no labels. Choose a fashion-* network."
@@ -169,44 +169,48 @@ def parallel(*subjects: Subject) -> Steps:
 
 
 @recipe("Reset every block to initial weights")
-def reinitialise(*subjects: Subject, seeds: int = 3) -> Steps:
-    """The error of the set in each network with each block in turn set back to initial weights, beside that with the
-    block deleted; until all ``seeds``, 1 to 5, are measured, with the first of them."""
+def reinitialise(*subjects: Subject, seeds: int = 2) -> Steps:
+    """The error of the set in each network with each block in turn set back to the initial weights of seed 0, and of
+    so many other seeds, 1 to 4, beside that with the block deleted; until all are measured, with the first of the
+    others."""
     one_of("seeds", range(1, MOST_SEEDS + 1), seeds)
     images = subjects[0].images
     if refusal := refused(subjects[0], 0):
         return refusal
-    passes = len(subjects[0].blocks) / 2  # what lies before a block is shared
-    networks = [each.loaded for each in subjects]
-    deleted = yield from share_of(measures.swept_in_parts(deletion.sweep, networks, images, passes), 0, seeds + 1)
-    initial: list[list[Sweep]] = [[] for _ in subjects]
-    for seed in range(seeds):
+    deleted = yield from share_of(each_deleted(subjects), 0, seeds + 2)
+    initial: list[list[Sweep]] = []
+    for seed in range(seeds + 1):
         asked = [with_initial_weights(each, seed) for each in subjects]
-        swept = yield from share_of(measures.one_after_the_other(asked), seed + 1, seeds + 1)
-        for of_network, found in zip(initial, swept, strict=True):
-            of_network.append(found)
-        resets = [Reset(tuple(one), other) for one, other in zip(initial, deleted, strict=True)]
-        rows = rows_of(subjects, resets)
+        initial.append((yield from share_of(measures.one_after_the_other(asked), seed + 1, seeds + 2)))
+        if not seed:
+            continue
+        found = [
+            Reset(own, tuple(others), of_network)
+            for (own, *others), of_network in zip(zip(*initial, strict=True), deleted, strict=True)
+        ]
+        rows = rows_of(subjects, found)
         so_far = Shown(
             draw=partial(figures.reset_errors, rows, subjects[0].chance_pct),
-            facts=(MEASURED, f"{len(images):,} images", f"{seed + 1} of {seeds} seeds so far"),
+            facts=(MEASURED, f"{len(images):,} images", f"{seed} of {seeds} other seeds so far"),
         )
-        if seed + 1 < seeds:
+        if seed < seeds:
             yield so_far
-    first = resets[0]
-    cost, without = np.median(first.rises), np.median(first.deleted.rises)
-    says = "  \n".join(f"**{title}**: {figures.reset_sentence(found)}" for title, found, _ in rows)
+    first = found[0]
+    own, others = np.median(first.own.rises), np.median(first.rises_of_others)
+    says = "  \n".join(f"**{title}**: {figures.reset_sentence(each)}." for title, each, _ in rows)
     return Shown(
-        title=f"Reset to initial weights, the median block costs {cost:+.1f} points; deleted, {without:+.1f}",
+        title=f"With random weights, the median block costs {others:+.1f} points; with those of seed 0, {own:+.1f}",
         draw=so_far.draw,
         says=says,
         formula=RESET,
         caption=WITH_INITIAL_WEIGHTS,
         alt=says,
-        facts=(MEASURED, f"{len(images):,} images", f"{seeds} seed{'s' * (seeds > 1)}"),
+        facts=(MEASURED, f"{len(images):,} images", f"seeds 0 to {seeds}"),
         sources=sources(subjects, images),
-        bars=relative_bars(dict(zip(first.deleted.blocks, first.rises, strict=True)), "points more error", least=5),
-        bars_title="bars: rise in error when this block alone has initial weights again",
+        bars=relative_bars(
+            dict(zip(first.deleted.blocks, first.rises_of_others, strict=True)), "points more error", least=5
+        ),
+        bars_title="bars: rise in error when this block alone has random weights",
     )
 
 
@@ -282,6 +286,13 @@ def together(subject: Subject, stage: str, averaged: bool) -> Stepping[Sweep]:
     run = runs(subject, 2)[stage]
     side_by_side = counts(run)
     return measures.swept(in_parallel, subject.loaded, subject.images, len(side_by_side), run, side_by_side, averaged)
+
+
+def each_deleted(subjects: Sequence[Subject]) -> Stepping[list[Sweep]]:
+    """Each block in turn deleted, in each network, as *Layer deletion* shows it."""
+    passes = len(subjects[0].blocks) / 2  # what lies before a block is shared
+    networks = [each.loaded for each in subjects]
+    return measures.swept_in_parts(deletion.sweep, networks, subjects[0].images, passes)
 
 
 def with_initial_weights(subject: Subject, seed: int) -> Stepping[Sweep]:
@@ -365,19 +376,24 @@ def two_at_once() -> Answer:
     return *answer(measure, lambda plain, _, rise: rise > 50 if plain else rise < 5), None
 
 
+def reset_in(name: str) -> tuple[Subject, Reset]:
+    """Each block of a bundled network reset, and deleted."""
+    subject = Subject.of(name)
+    (deleted,) = finished(each_deleted([subject]))
+    own, *others = (finished(with_initial_weights(subject, seed)) for seed in SEEDS)
+    return subject, Reset(own, tuple(others), deleted)
+
+
 def reset() -> Answer:
     """Each block with initial weights, compared with its deletion."""
     measured, notes, rows = [], [], []
-    for subject in map(Subject.of, (*RESIDUAL, CONTROL)):
-        passes = len(subject.blocks) / 2
-        deleted = finished(measures.swept(deletion.sweep, subject.loaded, subject.images, passes))
-        found = Reset(tuple(finished(with_initial_weights(subject, seed)) for seed in SEEDS), deleted)
+    for subject, found in map(reset_in, (*RESIDUAL, CONTROL)):
         differences = found.worse_than_deleted
         value, interval = float(differences.mean()), stats.ttest_1samp(differences, 0).confidence_interval()
         measured.append(
             Measurement(
                 subject.entry.name,
-                "median over the blocks of the rise when reset minus when deleted, points",
+                "median rise when reset minus when deleted, mean over the seeds, points",
                 value,
                 float(interval.low),
                 float(interval.high),
@@ -385,12 +401,24 @@ def reset() -> Answer:
                 abs(value) < 10 if subject.is_plain else value > 10,
             )
         )
-        by_seed = ", ".join(f"{np.median(swept.rises):+.1f}" for swept in found.initial)
-        notes.append(
-            f"{subject.title}: {figures.reset_sentence(found)[:-1]}; medians when reset, seed by seed: {by_seed}"
-        )
+        notes.append(f"{subject.title}: {figures.reset_sentence(found)}")
         rows.append((subject.title, found, subject.is_plain))
+    notes.append("the seeds do not belong together: see the next question")
     return measured, "; ".join(notes), figures.reset_errors([rows[0], rows[-1]], CHANCE, LIGHT)
+
+
+def own_weights() -> Answer:
+    """Each block with the weights that it began with, and with others."""
+    measured, notes = [], []
+    for subject, found in map(reset_in, ("fashion-plain20", "fashion-plain32", "fashion-resnet20", "fashion-resnet32")):
+        images = len(subject.images)
+        value = found.others_worse_than_own(np.arange(images))
+        interval = bootstrapped(found.others_worse_than_own, images)
+        what = "median rise with other initial weights minus with its own, points"
+        as_expected = value > 20 if subject.is_plain else value < 5
+        measured.append(Measurement(subject.entry.name, what, value, *interval, IMAGES, as_expected))
+        notes.append(f"{subject.title}: {figures.reset_sentence(found)}")
+    return measured, "; ".join(notes), None
 
 
 QUESTIONS: tuple[Question, ...] = (
@@ -398,4 +426,5 @@ QUESTIONS: tuple[Question, ...] = (
     (PLANS[REPEATED], "painters?network=fashion-resnet56", walked_twice),
     (PLANS[PARALLEL], "painters?network=fashion-resnet56", two_at_once),
     (PLANS[REINITIALISED], "painters?network=fashion-resnet56", reset),
+    (PLANS[OWN_WEIGHTS], "painters?network=fashion-plain20", own_weights),
 )

@@ -55,21 +55,26 @@ def test_stages_keep_their_colours_and_all_together_are_ink() -> None:
     assert trace["y"].tolist() == [80, 15, 90]
 
 
-def test_whiskers_of_what_is_reset_hold_the_errors_of_all_seeds() -> None:
-    found = Reset((sweep(20, 40, 60), sweep(40, 40, 90)), sweep(12, 14, 30))
-    deleted, reset = reset_errors([("residual", found, False)], 90, LIGHT).data
-    assert reset["y"].tolist() == [30, 40, 75] and deleted["y"].tolist() == [12, 14, 30]
-    assert (reset["y"] + reset["error_y"]["array"]).tolist() == [40, 40, 90]
-    assert (reset["y"] - reset["error_y"]["arrayminus"]).tolist() == [20, 40, 60]
+RESET = Reset(sweep(11, 12, 13), (sweep(20, 40, 60), sweep(40, 10, 90)), sweep(12, 44, 30))
+
+
+def test_whiskers_of_random_weights_hold_the_errors_of_all_seeds() -> None:
+    deleted, others, own = reset_errors([("residual", RESET, False)], 90, LIGHT).data
+    assert others["y"].tolist() == [30, 25, 75] and deleted["y"].tolist() == [12, 44, 30]
+    assert own["y"].tolist() == [11, 12, 13]
+    assert (others["y"] + others["error_y"]["array"]).tolist() == [40, 40, 90]
+    assert (others["y"] - others["error_y"]["arrayminus"]).tolist() == [20, 10, 60]
+    assert len({others["marker"]["symbol"], own["marker"]["symbol"]}) == 2
 
 
 def test_what_is_reset_is_compared_with_what_is_deleted() -> None:
-    found = Reset((sweep(20, 40, 60), sweep(40, 10, 90)), sweep(12, 44, 30))
-    assert found.rises.tolist() == [20, 15, 65]
-    assert found.worse_than_deleted.tolist() == [8, 28], "medians of (8, -4, 30) and (28, -34, 60)"
-    assert reset_sentence(found) == (
-        "reset, the median block costs +20.0 points, deleted +20.0; 1 of 3 blocks is better reset than deleted; the three "
-        "worst when reset: layer2.0 (+65.0), layer1.0 (+20.0), layer1.1 (+15.0)."
+    assert RESET.rises_of_others.tolist() == [20, 15, 65]
+    assert RESET.worse_than_deleted.tolist() == [-17, 8, 28], "of (-1, -32, -17), (8, -4, 30) and (28, -34, 60)"
+    assert RESET.others_worse_than_own(np.arange(100)) == pytest.approx(19), "of (19, 13, 62)"
+    assert RESET.others_worse_than_own(np.arange(15)) == pytest.approx(100 * 2 / 15), "of the first 15 images"
+    assert reset_sentence(RESET) == (
+        "with the initial weights of seed 0 the median block costs +2.0 points, with those of other seeds +20.0, deleted "
+        "+20.0; the three worst with those of other seeds: layer2.0 (+65.0), layer1.0 (+20.0), layer1.1 (+15.0)"
     )
 
 

@@ -69,7 +69,7 @@ STUDY = Study(
 STAGES = Sweep(("layer1", "layer2", "every stage"), LABELS, SWEEP.predictions, LABELS)
 LINE = painters.Line("residual", (2, 4, 8), SWEEP)
 PLAIN_LINE = painters.Line("plain", (2, 4, 8), SWEEP, plain=True, hollow=True, beside=True)
-RESET = Reset((SWEEP, Sweep(BLOCKS, LABELS, np.stack([LABELS] * 3), LABELS)), SWEEP)
+RESET = Reset(SWEEP, (SWEEP, Sweep(BLOCKS, LABELS, np.stack([LABELS] * 3), LABELS)), SWEEP)
 RELIABILITY = Reliability(np.array([0, 3, 7]), np.array([np.nan, 0.5, 0.9]), np.array([np.nan, 0.3, 1.0]))
 SHAPE = (16, 14, 14)
 STEM, HEAD = (Part(name, "3x3 convolution, stride 2", (1, 28, 28), SHAPE, 144, 28224) for name in ("stem", "head"))
