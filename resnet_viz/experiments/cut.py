@@ -218,8 +218,9 @@ def harmless_blocks(network: ResidualNetwork, preprocessing: Preprocessing, swep
 
 
 def recorded(network: str) -> list[dict[str, Any]]:
-    """What ``resnet_viz cut NETWORK --blocks ... --heal 300 --seed N`` has printed, on one thread of a CPU: without the blocks of
-    ``harmless_blocks`` (seed 0), and for each of SEEDS without those of ``blocks_at_random``. Those that have been run."""
+    """What ``resnet_viz cut NETWORK --blocks ... --heal 300 --seed N`` has printed, on one thread of a CPU, but for the file that it
+    wrote: without the blocks of ``harmless_blocks`` (seed 0), and for each of SEEDS without those of ``blocks_at_random``. Those
+    that have been run."""
     paths = [
         CHECKPOINTS / "healed" / f"{network}-{way}.json" for way in ("least", *(f"random{seed}" for seed in SEEDS))
     ]
