@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from resnet_viz.engine.kept import Shared
 from resnet_viz.errors import InputError
 from resnet_viz.experiments.paths import sampled_path_norms
 from resnet_viz.recipes import gradient_flow, path_unrolling, strongest_paths
@@ -31,7 +32,8 @@ def test_a_run_that_would_end_behind_the_network_begins_earlier() -> None:
     assert shown.alt == "All 8 paths through layer3.0, layer3.1, layer3.2."
 
 
-def test_each_of_several_images_is_a_step() -> None:
+def test_each_of_several_images_is_a_step(monkeypatch) -> None:
+    monkeypatch.setattr(Shared, "archive", None)  # in which they are known
     subject = Subject.of("fashion-resnet20")
     eighths = [number / 8 for number in range(1, 9)]
     for steps in (

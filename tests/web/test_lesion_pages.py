@@ -64,7 +64,7 @@ def test_a_study_shows_the_numbers_that_are_done_while_it_goes_on(monkeypatch) -
     shares, numbers = [step for step in steps if not isinstance(step, Shown)], len(ten_counts(9))
     parts = np.linspace(0, 1, numbers * 2 * 3 + 1)[1:]
     assert shares == sorted(shares) and np.isclose(parts[:, None], shares).any(1).all()
-    assert len(np.unique(np.round(shares, 9))) == 3 * len(parts), "intact, and under each draw"
+    assert len(np.unique(np.round(shares, 9))) == 6 * len(parts), "intact, and under each of five draws"
     first, *_, last = [step for step in steps if isinstance(step, Shown)]
     told = [f"{number} of {numbers} numbers so far" for number in (1, numbers - 1)]
     assert told[0] in first.facts and told[1] in last.facts
