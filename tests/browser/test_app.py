@@ -154,8 +154,8 @@ def test_each_claim_shows_a_number_and_opens_on_its_figure(server: Server, page:
     heading(page, "Why can a residual network lose a layer and still see?")
     finished(page)
     expect(page.get_by_text("+4.0 points", exact=True)).to_be_visible()
-    claim = page.locator("[data-testid=stVerticalBlock]").filter(has_text="25 of 27").last
-    claim.get_by_role("link", name="Stage diagram").click()
+    expect(page.locator(".st-key-claim_5").get_by_text("25 of 27")).to_be_visible()
+    page.locator(".st-key-claim_5").get_by_role("link", name="Stage diagram").click()
     heading(page, "What is a residual network made of?")
     finished(page)
     expect(page.get_by_role("heading", name="fashion-resnet56: 56 layers in 3 stages")).to_be_in_viewport()
