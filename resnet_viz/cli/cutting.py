@@ -16,7 +16,7 @@ from ..networks import cutting, zoo
 from ..networks.description import Description, describe
 from ..networks.images import ImageSet
 from .shell import LARGEST_SEED, bar, main, show
-from .studies import images_row, load, weights_of
+from .studies import images_row, lesion_row, load, weights_of
 
 
 @main.command("cut")
@@ -100,19 +100,9 @@ def intact_row(images: ImageSet, before: np.ndarray) -> dict[str, Any]:
 
 
 def error_row(images: ImageSet, before: np.ndarray, after: np.ndarray) -> dict[str, Any]:
-    """The error and its rise over the intact network's, with the paired 95 % interval, in points; without labels only the
-    share of predictions that change."""
+    """What the cut costs; without labels only the share of predictions that change."""
     lesion = deletion.Lesion(before, after, deletion.label_array(images))
-    if lesion.labels is None:
-        return {"changed_pct": lesion.changed_pct}
-    low, high = lesion.rise_interval()
-    return {
-        "error_pct": lesion.error_pct_after,
-        "rise": lesion.rise,
-        "rise_low": low,
-        "rise_high": high,
-        "changed_pct": lesion.changed_pct,
-    }
+    return {"changed_pct": lesion.changed_pct} if lesion.labels is None else lesion_row(lesion)
 
 
 def time_row(timing: Timing) -> dict[str, Any]:

@@ -367,22 +367,23 @@ def weights_of(loaded: LoadedNetwork) -> dict[str, Any]:
 def lesion_rows(study: Study) -> list[dict[str, Any]]:
     """One row for each lesion, with the paired 95 % interval of the rise in error, in points."""
     rows = []
-    columns = zip(study.sweep.blocks, study.steps, study.amounts, study.sweep.lesions, study.sweep.rises, strict=True)
-    for name, steps, amount, lesion, rise in columns:
-        low, high = lesion.rise_interval()
-        rows.append(
-            {
-                "lesion": name,
-                "steps": int(steps),
-                "amount": float(amount),
-                "error_pct": lesion.error_pct_after,
-                "rise": float(rise),
-                "rise_low": low,
-                "rise_high": high,
-                "changed_pct": lesion.changed_pct,
-            }
-        )
+    columns = zip(study.sweep.blocks, study.steps, study.amounts, study.sweep.lesions, strict=True)
+    for name, steps, amount, lesion in columns:
+        rows.append({"lesion": name, "steps": int(steps), "amount": float(amount), **lesion_row(lesion)})
     return rows
+
+
+def lesion_row(lesion: deletion.Lesion) -> dict[str, Any]:
+    """The error and its rise over the intact network's, with the paired 95 % interval, in points. Raises ValueError without
+    labels."""
+    low, high = lesion.rise_interval()
+    return {
+        "error_pct": lesion.error_pct_after,
+        "rise": lesion.rise,
+        "rise_low": low,
+        "rise_high": high,
+        "changed_pct": lesion.changed_pct,
+    }
 
 
 def images_row(images: ImageSet) -> dict[str, Any]:

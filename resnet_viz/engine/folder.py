@@ -81,6 +81,6 @@ class Archive:
     @staticmethod
     def write(path: Path, files: Iterable[Path]) -> None:
         """Make an archive of the files of a ``Folder``; the same files make the same bytes."""
-        with ZipFile(path, "w", ZIP_DEFLATED, compresslevel=9) as archive:
+        with ZipFile(path, "w") as archive:
             for file in sorted(files):
                 archive.writestr(ZipInfo(file.name), file.read_bytes(), ZIP_DEFLATED, 9)

@@ -169,9 +169,8 @@ def rises_sentence(lesions: Mapping[str, Lesion]) -> str:
     """'layer1 +60.1 points (95 % +57.0 to +63.0), layer2 ...': the rise in error and its interval, paired by image."""
     told = []
     for name, lesion in lesions.items():
-        rise = known(lesion.error_pct_after) - known(lesion.error_pct_before)
         low, high = lesion.rise_interval()
-        told.append(f"{name} {rise:+.1f} points (95 % {low:+.1f} to {high:+.1f})")
+        told.append(f"{name} {lesion.rise:+.1f} points (95 % {low:+.1f} to {high:+.1f})")
     return ", ".join(told)
 
 

@@ -1,12 +1,10 @@
 """Which blocks matter? Four measures beside each other, how far they agree, and the images that one block matters most for."""
 
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
-import torch
 
 from ..engine.kept import kept
 from ..experiments import attribution, deletion
@@ -156,9 +154,8 @@ def most_harmed(subject: Subject, block: str = "") -> Steps:
 
 def batches(subject: Subject) -> list[ImageSet]:
     """The images in parts, with their classes; where nobody knows these, those that the network predicts."""
-    sample = subject.images.limit(IMAGES)
-    labelled = replace(sample, labels=torch.tensor(subject.labels(sample)))
-    return labelled.parts(max(1, AT_ONCE // sample.pixels[0, 0].numel()))
+    sample = subject.sample(IMAGES)
+    return sample.parts(max(1, AT_ONCE // sample.pixels[0, 0].numel()))
 
 
 def tasks(compute: Stepwise[..., Any], subject: Subject, parts: Iterable[ImageSet], *given: int) -> Tasks:

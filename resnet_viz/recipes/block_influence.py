@@ -1,11 +1,9 @@
 """How much does each block change the stream? By block, against the harm of deleting it, in size, and down the loss."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
 
 import numpy as np
-import torch
 from scipy import stats
 
 from ..experiments import deletion, influence
@@ -69,7 +67,7 @@ def change(*subjects: Subject, block: str = "") -> Steps:
 
     ``block``: the one (the first) that is told of. Raises InputError for a block that does not exist.
     """
-    subject, images = subjects[0], sample(subjects[0])
+    subject, images = subjects[0], subjects[0].sample(IMAGES)
     name = subject.block(block or subject.blocks[0])
     found = yield from measured([each.loaded for each in subjects], images)
     panels = {
@@ -100,7 +98,7 @@ def change(*subjects: Subject, block: str = "") -> Steps:
 @recipe("Delete every block in turn")
 def harm(*subjects: Subject) -> Steps:
     """The influence of each block against the rise in error over the set when that block alone is deleted, in each network."""
-    images, few = subjects[0].images, sample(subjects[0])
+    images, few = subjects[0].images, subjects[0].sample(IMAGES)
     if images.labels is None:
         return Shown(says=NO_ERROR.format(title=images.title))
     networks = [each.loaded for each in subjects]
@@ -125,7 +123,7 @@ def harm(*subjects: Subject) -> Steps:
 @recipe("Measure every response")
 def responses(*subjects: Subject) -> Steps:
     """The standard deviation of each block's response in each network, by block and sorted by size."""
-    images = sample(subjects[0])
+    images = subjects[0].sample(IMAGES)
     found = yield from measured([each.loaded for each in subjects], images)
     lines = [
         Series(each.title, tuple(each.blocks), values.response_deviation(), each.is_plain, each is not subjects[0])
@@ -174,7 +172,7 @@ def responses_by_depth() -> Steps:
 @recipe("Compare every branch with the gradient")
 def descent(*subjects: Subject) -> Steps:
     """The cosine of each branch with the negative gradient of the loss, in those of the networks that are residual."""
-    residual, images = [each for each in subjects if not each.is_plain], sample(subjects[0])
+    residual, images = [each for each in subjects if not each.is_plain], subjects[0].sample(IMAGES)
     if not residual:
         return Shown(title="A plain block takes no step", says=ONE_PLAIN)
     found = yield from measured([each.loaded for each in residual], images)
@@ -192,12 +190,6 @@ def descent(*subjects: Subject) -> Steps:
         facts=(MEASURED, counted(images), INTERVAL),
         sources=sources(residual, images),
     )
-
-
-def sample(subject: Subject) -> ImageSet:
-    """Some of the set, with the classes that the gradients are taken against."""
-    images = subject.images.limit(IMAGES)
-    return replace(images, labels=torch.tensor(subject.labels(images)))
 
 
 def measured(networks: Sequence[LoadedNetwork], images: ImageSet) -> Stepping[list[Influence]]:

@@ -95,7 +95,7 @@ def probes(*subjects: Subject) -> Steps:
     """The error of the set by the head of each network, stopped after each number of blocks, and by a linear probe of the
     stream there. Only for networks of Fashion-MNIST, of which training images are bundled."""
     images = subjects[0].images
-    if subjects[0].entry.dataset.name != FASHION_MNIST.name or images.labels is None:
+    if subjects[0].entry.dataset != FASHION_MNIST or images.labels is None:
         return Shown(title="A linear probe of each stream", says=NO_TRAINING_IMAGES)
     networks, training = [each.loaded for each in subjects], bundled_fashion("training")
     heads = yield from share_of(measures.swept_in_parts(early_stop.stop_everywhere, networks, images, PASSES), 0, 2)

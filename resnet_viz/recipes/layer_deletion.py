@@ -5,7 +5,6 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from scipy import stats
 
 from ..errors import InputError
 from ..experiments import calibration, cut, deletion, image_attribution
@@ -27,7 +26,17 @@ from ..networks.zoo import NETWORKS, NamedNetwork
 from . import measures
 from .shown import BOTH, MEASURED, Shown, Steps, beside_sentence, pictures_of, recipe, rows_of, sources
 from .subject import Subject
-from .verdict import CHANCE, CONTROL, IMAGES, RESIDUAL, bootstrapped, lesion_set, median_interval, network
+from .verdict import (
+    CHANCE,
+    CONTROL,
+    IMAGES,
+    RESIDUAL,
+    bootstrapped,
+    lesion_set,
+    mean_interval,
+    median_interval,
+    network,
+)
 
 __all__ = [
     "changed_predictions",
@@ -116,7 +125,7 @@ def set_error(*subjects: Subject) -> Steps:
         draw=partial(figures.error_bars, rows_of(subjects, lesions)),
         says=figures.rise_sentence(lesions[0]) if subject.lesioned else "",
         formula=rf"{GATED},\ g = {min(subject.gates):g}",
-        caption=A_SAMPLE if subject.entry.dataset.name == FASHION_MNIST.name and subject.entry.name in NETWORKS else "",
+        caption=A_SAMPLE if subject.entry.dataset == FASHION_MNIST and subject.entry.name in NETWORKS else "",
         alt="Error before and after, with intervals.",
         facts=(MEASURED, f"{len(images):,} images", "Wilson 95 %"),
         sources=sources(subjects, images),
@@ -442,15 +451,14 @@ def healed() -> Answer:
                 least_rise["rise"] <= HEALED,
             )
         )
-        mean = float(np.mean(random_rises))
-        low, high = stats.t.interval(0.95, len(random_rises) - 1, mean, stats.sem(random_rises))
+        mean, low, high = mean_interval(random_rises)
         measured.append(
             Measurement(
                 name,
                 f"{what}, without random blocks",
                 mean,
-                float(low),
-                float(high),
+                low,
+                high,
                 "95 %, t over 3 seeds",
                 mean > HEALED,
             )

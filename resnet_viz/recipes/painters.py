@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import numpy as np
-from scipy import stats
 
 from ..experiments import deletion
 from ..experiments.deletion import Lesion, Sweep
@@ -34,7 +33,7 @@ from ..findings import Answer, Measurement, Question
 from . import measures
 from .shown import MEASURED, Shown, Steps, one_of, recipe, rows_of, sources
 from .subject import Subject
-from .verdict import CHANCE, CONTROL, IMAGES, RESIDUAL, bootstrapped
+from .verdict import CHANCE, CONTROL, IMAGES, RESIDUAL, bootstrapped, mean_interval
 
 __all__ = ["parallel", "reinitialise", "repeat", "reverse"]
 
@@ -327,10 +326,11 @@ def answer(
     for subject in map(Subject.of, (*RESIDUAL, CONTROL)):
         asked, also = measure(subject)
         for name, lesion in asked.items():
-            rise = deletion.known(lesion.error_pct_after) - deletion.known(lesion.error_pct_before)
-            as_expected = expected(subject.is_plain, name, rise)
+            as_expected = expected(subject.is_plain, name, lesion.rise)
             what = f"{name}: rise, points"
-            measured.append(Measurement(subject.entry.name, what, rise, *lesion.rise_interval(), IMAGES, as_expected))
+            measured.append(
+                Measurement(subject.entry.name, what, lesion.rise, *lesion.rise_interval(), IMAGES, as_expected)
+            )
         notes.append(f"{subject.title}: {figures.rises_sentence(also)}")
     return measured, "; ".join(notes)
 
@@ -388,15 +388,14 @@ def reset() -> Answer:
     """Each block with initial weights, compared with its deletion."""
     measured, notes, rows = [], [], []
     for subject, found in map(reset_in, (*RESIDUAL, CONTROL)):
-        differences = found.worse_than_deleted
-        value, interval = float(differences.mean()), stats.ttest_1samp(differences, 0).confidence_interval()
+        value, low, high = mean_interval(found.worse_than_deleted)
         measured.append(
             Measurement(
                 subject.entry.name,
                 "median rise when reset minus when deleted, mean over the seeds, points",
                 value,
-                float(interval.low),
-                float(interval.high),
+                low,
+                high,
                 f"95 %, Student's t over {len(SEEDS)} seeds",
                 abs(value) < 10 if subject.is_plain else value > 10,
             )

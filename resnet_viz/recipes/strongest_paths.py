@@ -5,7 +5,6 @@ from functools import partial
 from itertools import compress
 
 import numpy as np
-from scipy import stats
 
 from ..engine.tickets import result
 from ..experiments.stepwise import Stepping, finished, share_of
@@ -27,7 +26,7 @@ from ..networks.network import block_indices
 from . import measures
 from .shown import MEASURED, Shown, Steps, recipe, sources
 from .subject import Subject
-from .verdict import batch
+from .verdict import batch, mean_interval
 
 __all__ = ["path_picture", "strongest"]
 
@@ -153,9 +152,8 @@ def strongest_found() -> Answer:
     for image, label in zip(inputs.split(1), labels.split(1), strict=True):
         right, looked_at = recall(walked, image, label)
         recalls.append(right / looked_at)
-    value, interval = float(np.mean(recalls)), stats.ttest_1samp(recalls, 0).confidence_interval()
+    value, low, high = mean_interval(recalls)
     what = "share of the 64 strongest paths that a search of width 64 finds"
-    low, high = float(interval.low), float(interval.high)
     measured = [
         Measurement("fashion-resnet20", what, value, low, high, "95 %, Student's t over 10 images", value > 0.7)
     ]

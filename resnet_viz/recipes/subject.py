@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from ..errors import InputError
 from ..figures.deletion import seen_sentence
@@ -156,6 +157,11 @@ class Subject:
     def batch(self, most: int) -> ImageSet:
         """The images of a forward and backward pass: the one image, or ``most`` of the set (a visitor's own, if several)."""
         return self.image if most == 1 else self.own or self.images.limit(most)
+
+    def sample(self, most: int) -> ImageSet:
+        """The first ``most`` of the set, labelled; where nobody knows the classes, with those that the network predicts."""
+        images = self.images.limit(most)
+        return replace(images, labels=torch.tensor(self.labels(images)))
 
     def labels(self, images: ImageSet) -> tuple[int, ...]:
         """The true classes of a set; where nobody knows them, those that the network predicts."""

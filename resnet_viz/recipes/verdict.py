@@ -61,6 +61,12 @@ def median_interval(errors: np.ndarray) -> tuple[float, float]:
     return float(interval.low), float(interval.high)
 
 
+def mean_interval(values: Sequence[float] | np.ndarray) -> tuple[float, float, float]:
+    """The mean of independent values, and its 95 % interval (Student's t)."""
+    interval = stats.ttest_1samp(values, 0).confidence_interval()
+    return float(np.mean(values)), float(interval.low), float(interval.high)
+
+
 def last_errors(races: Sequence[tuple[Race, Sequence[Record]]]) -> tuple[list[float], list[float]]:
     """The training errors of the left and the right network at the end, one for each seed."""
     left, right = zip(

@@ -5,6 +5,7 @@ import io
 import json
 import math
 from dataclasses import asdict, dataclass, field, fields
+from functools import cache
 from pathlib import Path
 from urllib.parse import parse_qsl
 
@@ -139,8 +140,9 @@ def as_number(text: str) -> float | None:
     return value if math.isfinite(value) else None
 
 
+@cache
 def bundled_lessons() -> dict[str, Lesson]:
-    """The lessons that come with the app, in their order, by the names that addresses give them."""
+    """The lessons that come with the app, in their order, by the names that addresses give them; nobody may change them."""
     files = sorted(BUNDLED_LESSONS.glob("*.json"))
     return {path.stem.partition("-")[2]: read_lesson(path.read_text(encoding="utf-8")) for path in files}
 

@@ -1,5 +1,6 @@
 """What a cut network costs and saves, how it is healed, and the file that it goes into."""
 
+import pickle
 from dataclasses import replace
 
 import numpy as np
@@ -105,6 +106,12 @@ def test_what_cannot_be_healed_is_told(loaded):
         experiment.heal(loaded.network, loaded.entry.preprocessing, unlabelled, Healing())
     with pytest.raises(InputError, match=r"must be of Fashion-MNIST.* got cifar10-resnet20"):
         experiment.training_images(NETWORKS["cifar10-resnet20"])
+
+
+def test_a_row_that_has_come_from_another_process_is_healed_on_the_same_images(loaded):
+    sent = pickle.loads(pickle.dumps(loaded.entry))
+    assert sent.dataset is not loaded.entry.dataset
+    assert experiment.training_images(sent).digest == bundled_fashion("training").digest
 
 
 def test_as_few_blocks_as_remove_the_share_are_chosen_by_least_rise(loaded):
