@@ -5,7 +5,7 @@ from functools import partial
 import streamlit as st
 
 from resnet_viz.errors import InputError
-from resnet_viz.web.classes import LENGTH
+from resnet_viz.web.classes import Classes
 from resnet_viz.web.kit import settings
 from resnet_viz.web.lesson import LONGEST_FILE, LONGEST_TEXT, OWN, Lesson, Running, bundled_lessons, read_lesson
 from resnet_viz.web.session import classes, state
@@ -116,7 +116,7 @@ st.markdown("A lesson leads a class through views of this app, and asks for a pr
 lessons = bundled_lessons()
 names = {ALL: ALL, **{name.replace("-", " "): name for name in lessons}}
 with st.container(border=True):
-    code = settings.text("class", "Code of your class", LENGTH, "On your teacher's screen, if there is one.")
+    code = settings.text("class", "Code of your class", Classes.length, "On your teacher's screen, if there is one.")
     if code:
         join(code)
 chosen = names[settings.one_of("lesson", "Lesson", list(names), ALL, WHICH)]

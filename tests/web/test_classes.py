@@ -6,6 +6,7 @@ import pytest
 
 from resnet_viz.errors import InputError
 from resnet_viz.web import classes as module
+from resnet_viz.web import meetings
 from resnet_viz.web.classes import Classes
 from resnet_viz.web.lesson import Lesson, Step
 
@@ -39,7 +40,7 @@ def test_a_code_is_short_and_holds_no_sign_that_is_taken_for_another(room: Room)
     codes = {room.classes.open("teacher", LESSON, "own").code for _ in range(200)}
     assert len(codes) > 190 and {len(code) for code in codes} == {5}
     assert not set("".join(codes)) & set("0O1I") and "".join(codes).isupper()
-    (last,) = room.classes.classes  # one class a teacher
+    (last,) = room.classes.held  # one class a teacher
     assert room.classes.find(f" {last.lower()} ") is room.classes.of("teacher")
 
 
@@ -65,21 +66,21 @@ def test_a_class_outlives_a_short_absence_of_its_teacher_but_not_a_day(room: Roo
     room.now = 5000.0
     assert room.classes.find(code)  # connected all the time
     room.here.clear()
-    room.now += module.GRACE - 1
+    room.now += meetings.GRACE - 1
     assert room.classes.find(code)
     room.here.add("teacher")
     assert room.classes.of("teacher")
     room.here.clear()
-    room.now += module.GRACE + 1
+    room.now += meetings.GRACE + 1
     assert room.classes.find(code) is None
     room.here.add("teacher")
     code = room.classes.open("teacher", LESSON, "own").code
-    room.now += module.LONGEST_LIFE + 1
+    room.now += meetings.LONGEST_LIFE + 1
     assert room.classes.find(code) is None
 
 
 def test_there_is_room_for_so_much_and_no_more(room: Room, monkeypatch) -> None:
-    monkeypatch.setattr(module, "MOST_CLASSES", 2)
+    monkeypatch.setattr(meetings, "MOST", 2)
     room.here |= {"second", "third"}
     code = room.classes.open("teacher", LESSON, "own").code
     room.classes.open("second", LESSON, "own")
