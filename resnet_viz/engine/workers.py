@@ -66,12 +66,13 @@ def reply_of(connection: Connection) -> tuple[Reply | None, int]:
 
 
 class _Open:
-    """A work that is not done: its call as it travels, where its steps are, how many seconds they have taken, since when it waits
-    for the next."""
+    """A work that is not done: its call as it travels, where its steps are, whether they have to stay there, how many seconds they
+    have taken, since when it waits for the next."""
 
     def __init__(self, work: Work, number: int, call: bytes) -> None:
         self.work, self.number, self.call = work, number, call
         self.name = work.key[0]
+        self.stays = getattr(work.call.func, "stays", False)
         self.worker: _Worker | None = None
         self.spent, self.tries = 0.0, 0
         self.waiting_since = time.monotonic()
@@ -228,9 +229,11 @@ class Workers:
                 for each in self._open.values()
                 if each.work.tickets and not (each.worker and each.worker.busy is each)
             ]
-            waiting = [each for each in idle if each.worker in (None, worker)] or idle
+            waiting = [each for each in idle if each.worker in (None, worker)] or [
+                each for each in idle if not each.stays
+            ]
             if not waiting:
-                return
+                continue
             fair = next(self._turns) % FAIR == 0
             chosen = min(waiting, key=(lambda each: each.waiting_since) if fair else self._rank)
             new = chosen.worker is not worker

@@ -78,11 +78,11 @@ class Recipe:
 
     It takes subjects and named settings, and returns a ``Shown``; what takes long yields how much is done (0 to 1), or a
     ``Shown`` of what is known so far, before it does. Its answers are kept. ``doing``: what it is that takes so long: 'Delete
-    every block in turn'.
+    every block in turn'. ``stays``: its steps keep nothing on the way, as those of a training: another process would begin anew.
     """
 
-    def __init__(self, compute: Callable[..., Shown | Steps], doing: str) -> None:
-        self.compute, self.doing = compute, doing
+    def __init__(self, compute: Callable[..., Shown | Steps], doing: str, stays: bool) -> None:
+        self.compute, self.doing, self.stays = compute, doing, stays
         self.name = f"{compute.__module__.rpartition('.')[2]}.{compute.__name__}"
         update_wrapper(self, compute)
 
@@ -170,9 +170,9 @@ class Recipe:
         return inspect.getsource(self.compute)
 
 
-def recipe(doing: str = "") -> Callable[[Callable[..., Shown | Steps]], Recipe]:
-    """Make a function a recipe; ``doing`` as in ``Recipe``."""
-    return partial(Recipe, doing=doing)
+def recipe(doing: str = "", *, stays: bool = False) -> Callable[[Callable[..., Shown | Steps]], Recipe]:
+    """Make a function a recipe; ``doing`` and ``stays`` as in ``Recipe``."""
+    return partial(Recipe, doing=doing, stays=stays)
 
 
 def one_of(name: str, options: Collection[Value], value: Value) -> Value:

@@ -80,6 +80,13 @@ def steps(path: str, number: int, seconds: float) -> Generator[float | str, None
     return "end"
 
 
+def training(path: str, number: int, seconds: float) -> Generator[float | str, None, str]:
+    return (yield from steps(path, number, seconds))
+
+
+training.stays = True  # type: ignore[attr-defined]
+
+
 def refusing(path: str) -> None:
     log(path, "refused")
     raise InputError("Depth must be one of 8, 14, 20; got 7.")
@@ -152,6 +159,17 @@ def test_long_work_goes_on_while_short_work_keeps_coming(workers, tmp_path) -> N
     assert long.done and done(long) == "end"
     for ticket in short:
         ticket.release()
+
+
+def test_what_keeps_nothing_on_the_way_is_not_begun_anew_where_another_worker_is_free(processes, tmp_path) -> None:
+    path, numbers = str(tmp_path / "log"), count()
+    long = processes.submit(partial(training, path, 40, 0.02))
+    until(lambda: long.progress > 0)
+    while not long.done:  # its worker is often busy with others, when another one is free again
+        pauses = [0.01, 0.15][: processes._start.count]
+        others = [processes.submit(partial(answer, f"{path}{next(numbers)}", pause)) for pause in pauses]
+        assert [done(ticket) for ticket in others] == ["answer"] * len(others)
+    assert done(long) == "end" and logged(path) == [f"step{number}" for number in range(40)]
 
 
 def test_what_is_refused_is_told_to_all_who_asked(workers, tmp_path) -> None:
