@@ -5,12 +5,13 @@ import streamlit as st
 from resnet_viz.experiments.calibration import PLAN
 from resnet_viz.experiments.cut import PLAN as HEALING
 from resnet_viz.experiments.lesion_studies import PLANS, SINGLE
+from resnet_viz.recipes import cut_network
 from resnet_viz.recipes import layer_deletion as recipes
 from resnet_viz.recipes.subject import Subject
 from resnet_viz.web.kit import parts, settings
 from resnet_viz.web.kit.ask import ask, show
 from resnet_viz.web.kit.card import draw
-from resnet_viz.web.kit.cut_file import cut_download
+from resnet_viz.web.kit.cut_file import cut_download, healing
 from resnet_viz.web.kit.gallery import thumbnails
 from resnet_viz.web.session import Visit, visit
 
@@ -57,10 +58,12 @@ def view(now: Visit) -> None:
             show_consequences(of_set)
     with st.container(border=True):
         show_attribution(now)
-    if recipes.can_be_cut(subject):
+    if cut_network.can_be_cut(subject):
         with st.container(border=True):
-            show(recipes.cut_network, of_set[0], ask_first=True)
+            show(cut_network.what_is_left, of_set[0], ask_first=True)
             cut_download(of_set[0])
+            if cut_network.can_be_healed(subject):
+                healing(of_set[0])
             parts.plan_note(HEALING)
 
 

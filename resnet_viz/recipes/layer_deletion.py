@@ -6,23 +6,20 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import InputError
 from ..experiments import calibration, cut, deletion, image_attribution
 from ..experiments.image_attribution import stage_ends
 from ..experiments.lesion_studies import PLANS, SINGLE, Study, single_deletions
 from ..experiments.paths import is_plain
-from ..experiments.stepwise import Stepping, share_of
+from ..experiments.stepwise import Stepping
 from ..figures import deletion as figures
 from ..figures import image_attribution as attribution
 from ..figures.bars import relative_bars
 from ..figures.importance import calibration_sentence, reliability_diagram
 from ..figures.palette import LIGHT
 from ..findings import Answer, Measurement, Question
-from ..networks import cutting
 from ..networks.datasets import FASHION_MNIST
-from ..networks.description import describe
 from ..networks.images import ImageSet
-from ..networks.zoo import NETWORKS, NamedNetwork
+from ..networks.zoo import NETWORKS
 from . import measures
 from .shown import BOTH, MEASURED, Shown, Steps, beside_sentence, pictures_of, recipe, rows_of, sources
 from .subject import Subject
@@ -41,7 +38,6 @@ from .verdict import (
 __all__ = [
     "changed_predictions",
     "class_errors",
-    "cut_network",
     "grad_cam",
     "integrated_gradients",
     "prediction",
@@ -73,13 +69,6 @@ WHERE_EVIDENCE_LIES = (
 WHICH_PIXELS = (
     "[Integrated gradients](https://arxiv.org/abs/1703.01365) of the logit from black, $b$, to the image, $x$: blue pixels "
     "raise it, red ones lower it. A black pixel gets 0, since it is no different from the baseline."
-)
-
-LEFT_OUT = (
-    "What a gate of 0 leaves out for one pass is not there any more: the branches, with their weights. Shortcuts stay where they "
-    "change the shape of the stream, and the predictions are those of the network with the gates at 0. Time: of a forward pass of "
-    "{batch} image{s} (on a CPU the processor's time), taken in turn with the intact network's; the median of {pairs} pairs, and "
-    "in brackets the least and the largest ({device})."
 )
 
 
@@ -268,85 +257,6 @@ def sweep(*subjects: Subject) -> Steps:
         bars=relative_bars(rises, "points more error", least=5) if labelled else None,
         bars_title="bars: rise in error when this block alone is deleted" if labelled else "",
     )
-
-
-@recipe("Measure what is left without the deleted blocks")
-def cut_network(subject: Subject) -> Steps:
-    """The network without its deleted blocks: its size, the time it takes and its error, beside the intact one's.
-
-    Raises InputError where no block is deleted, or none is left.
-    """
-    loaded, images, deleted = subject.loaded, subject.images, deleted_blocks(subject)
-    if not deleted:
-        raise InputError("At least one block must be deleted, with a gate of 0; got none: choose some.")
-    left = cutting.cut(loaded.network, deleted)
-    before = yield from share_of(measures.logits_in_steps(loaded, images, subject.intact), 0, 3)
-    yield 1 / 3
-    after = yield from share_of(measures.set_in_steps(cut.predict_without, loaded, images, deleted), 1, 3)
-    yield 2 / 3
-    timing = yield from share_of(measures.set_in_steps(cut.times, loaded, images, deleted), 2, 3)
-    lesion = deletion.Lesion(before.argmax(1), after, deletion.label_array(images))
-    size, size_left = subject.description, describe(left, subject.entry.preprocessing)
-    rows = [
-        counts("parameters", size.params, size_left.params),
-        counts("multiply-adds, one image", size.macs, size_left.macs),
-        row(
-            "time of a forward pass",
-            "1",
-            f"{timing.ratio:.2f} ({min(timing.ratios):.2f} to {max(timing.ratios):.2f})",
-            percent(timing.ratio),
-        ),
-    ]
-    what = "this block" if len(deleted) == 1 else "these blocks"
-    title = f"The network without {what}: {100 * (1 - size_left.macs / size.macs):.1f} % fewer multiply-adds"
-    if lesion.labels is not None:
-        low, high = lesion.rise_interval()
-        whole, rest = deletion.known(lesion.error_pct_before), deletion.known(lesion.error_pct_after)
-        change = f"{lesion.rise:+.1f} points ({low:+.1f} to {high:+.1f})"
-        rows.append(row("error", f"{whole:.1f} %", f"{rest:.1f} %", change))
-        title += f", {lesion.rise:+.1f} points of error"
-    return Shown(
-        title=title,
-        says="" if lesion.labels is not None else f"{lesion.changed_pct:.0f} % of predictions change.",
-        caption=LEFT_OUT.format(
-            batch=timing.batch_size,
-            s="s" if timing.batch_size > 1 else "",
-            pairs=len(timing.ratios),
-            device=timing.device,
-        ),
-        facts=(MEASURED, f"{len(images):,} images", *(["paired 95 %"] if lesion.labels is not None else [])),
-        sources=sources([subject], images),
-        rows=tuple(rows),
-    )
-
-
-def row(quantity: str, intact: str, left: str, change: str) -> dict[str, str]:
-    return {"quantity": quantity, "intact": intact, "cut": left, "change": change}
-
-
-def counts(quantity: str, intact: int, left: int) -> dict[str, str]:
-    return row(quantity, f"{intact:,}", f"{left:,}", percent(left / intact))
-
-
-def percent(share: float) -> str:
-    """'-12.5 %', for what is 0.875 of what it was."""
-    return f"{100 * (share - 1):+.1f} %"
-
-
-def can_be_cut(subject: Subject) -> bool:
-    """Whether some of its blocks are deleted, and one is left; weights are worth a file once they are trained."""
-    return subject.network.trained and 0 < len(deleted_blocks(subject)) < len(subject.blocks)
-
-
-def deleted_blocks(subject: Subject) -> tuple[str, ...]:
-    """The blocks whose gate is 0."""
-    return tuple(name for name, gate in zip(subject.blocks, subject.gates, strict=True) if gate == 0)
-
-
-def cut_file(network: NamedNetwork, deleted: tuple[str, ...]) -> bytes:
-    """The safetensors file of a network without some of its blocks."""
-    loaded = measures.loaded(network)
-    return cut.weights_file(loaded, cutting.cut(loaded.network, deleted), deleted)
 
 
 def study_of(name: str) -> Study:

@@ -3,7 +3,7 @@
 import io
 import json
 import time
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache, partial
 from typing import Any, TypeVar, cast
 
@@ -245,23 +245,31 @@ def reliability(loaded: LoadedNetwork, images: ImageSet, gates: Gates) -> calibr
     return calibration.reliability(probabilities, deletion.known(deletion.label_array(images)))
 
 
-def trained(
-    steps: Iterable[Result | None], length: int, most: int | None = None
-) -> Generator[float, None, list[Result]]:
-    """What a training of about so many steps records, ``most`` records at most; yields how much of it is done.
-
-    It runs on one thread, as the app's own trainings do: on another number the same steps round otherwise.
-    """
-    threads, records = torch.get_num_threads(), []
-    torch.set_num_threads(1)
+def on_one_thread(steps: Stepping[Result]) -> Stepping[Result]:
+    """Steps of a training, each on one thread, as the app's own trainings are: on another number the same steps round
+    otherwise."""
+    threads = torch.get_num_threads()
     try:
-        for done, record in enumerate(steps, start=1):
-            if record is not None:
-                records.append(record)
-            if len(records) == most:
-                break
-            yield done / length
+        while True:
             torch.set_num_threads(1)  # meanwhile something else may have been computed
+            yield next(steps)
+    except StopIteration as end:
+        return cast(Result, end.value)
     finally:
         torch.set_num_threads(threads)
+
+
+def trained(steps: Iterable[Result | None], length: int, most: int | None = None) -> Stepping[list[Result]]:
+    """What a training of about so many steps records, ``most`` records at most; yields how much of it is done."""
+    return (yield from on_one_thread(_trained(steps, length, most)))
+
+
+def _trained(steps: Iterable[Result | None], length: int, most: int | None) -> Stepping[list[Result]]:
+    records = []
+    for done, record in enumerate(steps, start=1):
+        if record is not None:
+            records.append(record)
+        if len(records) == most:
+            break
+        yield done / length
     return records

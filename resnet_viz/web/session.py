@@ -110,6 +110,7 @@ class State:
     answer waits for a press, by its recipe; ``tickets``: what is on its way, ``asked``: what this run has asked for, for which
     it may wait until ``wait_until``; ``faults``: sentences on what could not be shown, with the card that tells each; ``whole_page_again``: whether a click in a card concerns more; ``query_written_on``: the page whose address says what is chosen, None
     where the next query is to be applied whatever it is. ``looked_at``: the card that a link leads to, ``arrivals``: how many did.
+    ``healing``: the cut network that the visitor could have healed last.
     ``begun``: lessons, by name and code of the class: Back may lead into them.
     """
 
@@ -128,6 +129,7 @@ class State:
     query_written_on: str | None = None
     looked_at: str = ""
     arrivals: int = 0
+    healing: Key | None = None
     begun: dict[tuple[str, str], Running] = field(default_factory=dict)
     recorded_lesson: Lesson = field(default_factory=Lesson)
     draft_of_step: Step = field(default_factory=lambda: Step("", "", ""))

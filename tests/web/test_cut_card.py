@@ -1,10 +1,15 @@
 """The card of the network without its deleted blocks, its file, and that file as a network on every page."""
 
+from functools import partial
+
 import pytest
 
+from resnet_viz.errors import InputError
+from resnet_viz.experiments.cut import Healing
 from resnet_viz.networks import zoo
 from resnet_viz.places import CHECKPOINTS
-from resnet_viz.recipes.layer_deletion import cut_file, cut_network
+from resnet_viz.recipes import cut_network, measures
+from resnet_viz.recipes.cut_network import cut_file, healed_file, what_is_left
 from resnet_viz.recipes.subject import Subject
 from resnet_viz.web.kit.cut_file import LARGEST, made
 from resnet_viz.web.networks import local_networks
@@ -59,13 +64,13 @@ def test_a_large_network_is_cut_by_the_command_alone(monkeypatch) -> None:
 def test_what_is_downloaded_is_the_network_without_the_blocks(tmp_path) -> None:
     subject = Subject.of(NAME, deleted=DELETED)
     path = tmp_path / "mine.safetensors"
-    path.write_bytes(made(subject, DELETED))
+    path.write_bytes(made(partial(cut_file, subject.network, DELETED)))
     assert path.read_bytes() == cut_file(subject.network, DELETED)
     (row,), _ = zoo.local_entries(path)
     cut = Subject.of(path)
     assert cut.network.weights == row.provenance == f"cut from {NAME}: layer1.2, layer2.0"
     assert cut.probabilities[0] == pytest.approx(subject.probabilities[1], abs=1e-6)
-    again = cut_network(Subject.of(path, deleted=["layer1.1"]))
+    again = what_is_left(Subject.of(path, deleted=["layer1.1"]))
     assert again.rows[0]["intact"] == "250,810"
 
 
@@ -83,3 +88,40 @@ def test_a_cut_network_opens_on_every_page(monkeypatch, tmp_path) -> None:
     app = opened("stage_diagram", {"network": f"{NAME}:mine", "block": "2"})
     assert "layer2.1" in texts(app)
     local_networks.cache_clear()
+
+
+def test_what_is_left_can_be_healed_and_taken_home(monkeypatch, tmp_path) -> None:
+    monkeypatch.setattr(cut_network, "HEALING", Healing(steps=3))
+    app = opened("layer_deletion", LINK | {"beside": "nothing"})
+    next(each for each in app.button if each.label.startswith("Heal it")).click().run()
+    subject = Subject.of(NAME, deleted=DELETED)
+    table = next(each.value for each in app.dataframe if "network" in each.value)
+    assert list(table["network"]) == ["intact", "cut", "cut and healed"]
+    assert "Healed: " in texts(app) and "3 steps of 64 of the 4,000 bundled training images" in texts(app)
+    assert "Download what is healed" in [each.label for each in app.get("download_button")]
+    path = tmp_path / "healed.safetensors"
+    path.write_bytes(made(partial(healed_file, subject.network, subject.images, DELETED)))
+    healed = Subject.of(path)
+    assert healed.network.weights == f"cut from {NAME}: layer1.2, layer2.0; healed by 3 steps"
+    wrong = measures.predictions(healed.loaded, healed.images, healed.intact) != healed.images.labels.numpy()
+    assert table["error"][2] == f"{100 * wrong.mean():.1f} %"
+    app.button(key="delete_layer3").click().run()  # other blocks are not healed before they are asked for
+    assert "Healed: " not in texts(app) and [each for each in app.button if each.label.startswith("Heal it")]
+
+
+def test_healing_is_refused_without_blocks_to_heal_or_images_to_train_on() -> None:
+    with pytest.raises(InputError, match="At least one block must be deleted"):
+        cut_network.healed(Subject.of(NAME))
+    with pytest.raises(InputError, match="must be of Fashion-MNIST"):
+        cut_network.healed(Subject.of("cifar10-resnet20", untrained=0, deleted=["layer1.0"]))
+
+
+def test_what_a_deletion_saves_and_costs_is_counted() -> None:
+    found = cut_network.removal(Subject.of(NAME, deleted=DELETED))
+    left = cut_network.what_is_left(Subject.of(NAME, deleted=DELETED))
+    assert isinstance(found, cut_network.Removal)
+    assert found.title in left.title and f"{found.removed_pct:.1f} % fewer" in found.title
+    assert left.rows[1]["change"] == f"{-found.removed_pct:+.1f} %"
+    assert left.rows[3]["change"].startswith(f"{found.rise:+.1f} points (")
+    with pytest.raises(InputError, match="At least one block must be deleted"):
+        cut_network.removal(Subject.of(NAME))

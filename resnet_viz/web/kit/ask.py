@@ -34,7 +34,7 @@ def ask(recipe: Recipe, *subjects: Subject, ask_first: bool = False, **settings:
     with place:
         cancelled = state().cancelled
         if cancelled.get(recipe.name):
-            st.caption("Cancelled; what was done is kept.")
+            st.caption("Cancelled." if recipe.stays else "Cancelled; what was done is kept.")
         if cancelled.get(recipe.name, ask_first):
             if not st.button(recipe.doing, type="primary", help="It takes a while; a bar shows how far it is."):
                 return None
@@ -57,9 +57,13 @@ def show(
     words: bool = True,
     ask_first: bool = False,
     on_select: Callable[[], None] | None = None,
+    below: Callable[[Shown], None] | None = None,
     **settings: Any,
 ) -> None:
-    """A card: ask a recipe, and draw what it answers (``key``, ``words``, ``on_select`` as in ``draw``), now or when it is there."""
+    """A card: ask a recipe, and draw what it answers (``key``, ``words``, ``on_select`` as in ``draw``), now or when it is there.
+
+    ``below``: draws what stands below the answer, and is redrawn with it alone.
+    """
 
     def select() -> None:
         assert on_select
@@ -79,6 +83,8 @@ def show(
         else:
             if shown:
                 draw(shown, key, words=words, on_select=select if on_select else None)
+                if below:
+                    below(shown)
 
     card()
 
@@ -121,7 +127,7 @@ def on_its_way(recipe: Recipe, asked: Asked) -> None:
             key=f"cancel {recipe.name} {asked.key[1].hex()}",  # a page may ask a recipe of two networks
             on_click=cancel,
             args=(recipe, asked),
-            help="Stop here; what is done is kept.",
+            help="Stop here." if recipe.stays else "Stop here; what is done is kept.",
         )
         one_moment("", height)
     else:
