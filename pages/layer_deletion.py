@@ -14,6 +14,7 @@ from resnet_viz.web.kit.card import draw
 from resnet_viz.web.kit.cut_file import cut_download, healing
 from resnet_viz.web.kit.gallery import thumbnails
 from resnet_viz.web.session import Visit, visit
+from resnet_viz.web.shell.contest import can_be_contested, contest_card, contest_here, offer_contest, place_of_contest
 
 OF_PLAIN = "Click a block: its layers are skipped, and the signal is handed on as it is."
 OF_RESIDUAL = "Click a block: its branch is skipped, and the signal takes the shortcut alone."
@@ -38,6 +39,8 @@ def view(now: Visit) -> None:
             if seen:
                 st.markdown(f"**{seen.title}**")
         parts.deleting_strip(now, sweep)
+    contest = contest_here()
+    place = place_of_contest() if contest else None
     left, right = st.columns([1, 1.5])
     with left.container(border=True):
         if seen:
@@ -46,6 +49,9 @@ def view(now: Visit) -> None:
         error = ask(recipes.set_error, *of_set)
         if error:
             draw(error)
+    if contest and place:  # below the strip, for who deletes looks here; asked when the error is known
+        with place:
+            contest_card(contest, of_set[0], measured=error is not None)
     with st.container(border=True):
         if sweep := ask(recipes.sweep, *whole, ask_first=not labelled):
             draw(sweep)
@@ -65,6 +71,9 @@ def view(now: Visit) -> None:
             if cut_network.can_be_healed(subject):
                 healing(of_set[0])
             parts.plan_note(HEALING)
+    if not contest and can_be_contested(subject):
+        with st.container(border=True):
+            offer_contest(subject)
 
 
 def show_consequences(of_set: list[Subject]) -> None:

@@ -6,9 +6,11 @@ import streamlit as st
 
 from resnet_viz.errors import InputError
 from resnet_viz.web.classes import Classes
+from resnet_viz.web.contests import Contests
 from resnet_viz.web.kit import settings
 from resnet_viz.web.lesson import LONGEST_FILE, LONGEST_TEXT, OWN, Lesson, Running, bundled_lessons, read_lesson
-from resnet_viz.web.session import classes, state
+from resnet_viz.web.session import classes, contests, state
+from resnet_viz.web.shell.contest import query_of_contest, rule
 from resnet_viz.web.shell.lessons import edit_step, lead, plain
 from resnet_viz.web.worksheet import worksheet
 
@@ -64,10 +66,15 @@ def offer(lesson: Lesson, name: str, *, notes: bool = False) -> None:
 
 
 def join(code: str) -> None:
-    """The lesson of a class, for those who have its code."""
+    """The lesson of a class or the network of a contest, for those who have its code."""
+    if contest := contests().find(code):
+        st.markdown(f"**A contest.** {rule(contest)}")
+        with st.container(key="lead_contest"):
+            lead("layer_deletion", query_of_contest(contest), "Take part", "play_arrow", "Go to its network.")
+        return
     found = classes().find(code)
     if found is None:
-        st.error(f"No class is open under the code {plain(code[:40])}; ask your teacher for it.")
+        st.error(f"No class or contest is open under the code {plain(code[:40])}; ask your teacher for it.")
         return
     first, query = found.lesson.steps[0], Running(found.lesson, found.lesson_name, found.code).query
     st.markdown(f"**{found.lesson.title}.** {WHAT_IS_SENT}")
@@ -116,7 +123,8 @@ st.markdown("A lesson leads a class through views of this app, and asks for a pr
 lessons = bundled_lessons()
 names = {ALL: ALL, **{name.replace("-", " "): name for name in lessons}}
 with st.container(border=True):
-    code = settings.text("class", "Code of your class", Classes.length, "On your teacher's screen, if there is one.")
+    longest = max(Classes.length, Contests.length)
+    code = settings.text("class", "Code of your class", longest, "Of a class or a contest: on your teacher's screen.")
     if code:
         join(code)
 chosen = names[settings.one_of("lesson", "Lesson", list(names), ALL, WHICH)]

@@ -67,7 +67,7 @@ def show_findings() -> None:
         page, _, query = row["view"].partition("?")
         with st.expander(f"{row['question']} {BADGES[row['as expected']]}"):
             st.markdown(row["answer"])
-            view = choices().within_lesson(dict(parse_qsl(query)))
+            view = choices().within(dict(parse_qsl(query)))
             st.page_link(page_named(page), icon=":material/arrow_forward:", query_params=view)
     chip(*found.facts)
 

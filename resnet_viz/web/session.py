@@ -15,6 +15,7 @@ from ..networks.zoo import Entry
 from ..recipes.shown import Shown
 from ..recipes.subject import Subject
 from .classes import Classes
+from .contests import Contests
 from .internals import StreamlitPage, is_here
 from .lesson import Lesson, Running, Step
 
@@ -43,7 +44,8 @@ class Choices:
     visitor said those show, by the digest of their pixels. ``settings``: for each page what was set
     to something else than its default, as a link says it; ``unread``: those that came with a link and that the page has
     not asked for yet. ``sequence``: how often the block looked at has changed. ``run``: the id of a training
-    run, or ''. ``taken``: how often networks were taken along from a run. ``lesson``: the one under way."""
+    run, or ''. ``taken``: how often networks were taken along from a run. ``lesson``: the one under way. ``contest``: the code of
+    the one that this visitor is in, or ''."""
 
     network: str = "fashion-resnet56"
     beside: str = TWIN
@@ -61,10 +63,17 @@ class Choices:
     run: str = ""
     taken: int = 0
     lesson: Running | None = None
+    contest: str = ""
 
-    def within_lesson(self, query: Mapping[str, str]) -> dict[str, str]:
-        """The query of a view that is to be seen while the lesson goes on."""
-        return {**query, **(self.lesson.query if self.lesson else {})}
+    @property
+    def contest_query(self) -> dict[str, str]:
+        """What an address says of the contest."""
+        return {"contest": self.contest} if self.contest else {}
+
+    def within(self, query: Mapping[str, str]) -> dict[str, str]:
+        """The query of a view that is to be seen while lesson and contest go on; one with a step of a lesson keeps to that."""
+        lesson = self.lesson.query if self.lesson and "step" not in query else {}
+        return {**self.contest_query, **query, **lesson}
 
     def lesion(self, network: str) -> Lesion:
         return self.lesions.setdefault(network, Lesion())
@@ -227,3 +236,9 @@ def runs() -> Runs:
 def classes() -> Classes:
     """The classes that are open on this server."""
     return Classes(is_here)
+
+
+@st.cache_resource(show_spinner=False)
+def contests() -> Contests:
+    """The contests that are open on this server."""
+    return Contests(is_here)

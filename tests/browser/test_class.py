@@ -521,7 +521,7 @@ def test_a_teacher_sees_what_the_class_predicts_and_nobody_else_does(
     third.get_by_role("button", name="Show what happens").click()
     expect(third.get_by_text("Your class has ended: this prediction was not sent.")).to_be_visible(timeout=SOON)
     opened(second, address)
-    expect(second.get_by_text(f"No class is open under the code {code}")).to_be_visible(timeout=SOON)
+    expect(second.get_by_text(f"No class or contest is open under the code {code}")).to_be_visible(timeout=SOON)
 
 
 def test_a_step_without_a_query_shows_the_defaults(server: Server, page: Page) -> None:

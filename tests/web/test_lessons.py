@@ -287,5 +287,7 @@ def test_a_card_of_a_lesson_has_an_address() -> None:
 
 def test_a_wrong_code_is_told() -> None:
     app = opened("lessons", {"class": "a*b"})
-    assert [each.value for each in app.error] == ["No class is open under the code a\\*b; ask your teacher for it."]
+    assert [each.value for each in app.error] == [
+        "No class or contest is open under the code a\\*b; ask your teacher for it."
+    ]
     assert without_help(app.main) == []

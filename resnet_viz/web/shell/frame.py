@@ -15,7 +15,7 @@ from ..internals import StreamlitPage, session_id
 from ..kit import races
 from ..kit.ask import come_back, leave_the_rest, one_moment
 from ..session import Patience, Visit, choices, notice, palette, runs, state
-from . import links
+from . import contest, links
 from .export import export_button
 from .lessons import presenter, recorder
 from .network_choice import choose_network
@@ -64,6 +64,7 @@ def frame(page: StreamlitPage, pages: Sequence[StreamlitPage]) -> None:
     for fault in links.receive(path):
         notice(f"The link could not be used as it is: {fault}.")
     follow_run()
+    contest.follow()
     told = st.empty()
     try:
         with st.sidebar:

@@ -26,6 +26,7 @@ from ..lesson import (
     answer_sheet,
     as_number,
 )
+from ..meetings import HOW_IT_ENDS
 from ..session import choices, classes, notice, palette, state
 from . import links
 from .share import link_to, show_link
@@ -48,8 +49,7 @@ export default function ({ data }) {
 )
 HELP_OF_CLASS = (
     "Open a class: under a short code your students go through this lesson in their own browsers, and you alone see what they "
-    "predict, without names. It ends when you end it, ten minutes after you have left, or after a day; loading this page anew "
-    "is leaving."
+    f"predict, without names. {HOW_IT_ENDS}"
 )
 PREDICTION = "Your prediction, before you see it"
 HELP_OF_PREDICTION = "It may stay empty, and goes into the answer sheet."
@@ -212,7 +212,7 @@ def lead(
         st.page_link(where, label=label, icon=icon, query_params=query, disabled=disabled, help=help)
     elif st.button(label, icon=icon, disabled=disabled, help=help, key=key or None):
         links.forget()
-        st.switch_page(where, query_params=query)
+        st.switch_page(where, query_params=choices().contest_query | query)
 
 
 def edit_step(step: Step) -> None:
@@ -310,7 +310,7 @@ def add_view(page: str, draft: Step) -> None:
     if draft.fault:
         st.error(draft.fault)
         return
-    view = links.query_of(page, replace(choices(), lesson=None, run=""))  # a training run ends
+    view = links.query_of(page, replace(choices(), lesson=None, contest="", run=""))  # a training run ends
     draft.link = f"{page}?{urlencode(view)}"
     draft.heading = draft.heading or f"View {len(steps) + 1}"
     steps.append(draft)

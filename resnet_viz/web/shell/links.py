@@ -4,7 +4,8 @@ A query names the network, and what else differs from what it stands for where i
 the trained weights, the settings' defaults. The opening view alone has an empty query, so that a bare
 address shows it. A query that names no network is of a link made before they all did; it meant fashion-resnet34.
 
-Beside the view it names the step of the lesson that is under way: 'lesson=plain-nets&step=2'.
+Beside the view it names the step of the lesson that is under way: 'lesson=plain-nets&step=2'; and the contest that the visitor
+is in: 'contest=K7Q2MA'.
 
 A query is applied when the visitor came by it (an opened link, a link to
 another page, Back, Forward); after anything else what is chosen is written into the address. ``figure`` names the card that such a
@@ -24,7 +25,19 @@ from ..codes import blocks_code, blocks_of_code, whole_number
 from ..internals import by_history
 from ..lesson import OWN, Running, bundled_lessons
 from ..networks import networks
-from ..session import BUNDLED, ITSELF, LARGEST_SEED, NOTHING, TWIN, Choices, change_lesion, choices, classes, state
+from ..session import (
+    BUNDLED,
+    ITSELF,
+    LARGEST_SEED,
+    NOTHING,
+    TWIN,
+    Choices,
+    change_lesion,
+    choices,
+    classes,
+    contests,
+    state,
+)
 
 LONGEST_QUERY = 2000  # characters of an incoming query; a longer one is none of this app's
 # What a bare address shows. The middle block of 27 is deleted: resnet56 still says Coat (0.93 intact, 0.92), plain56 with the
@@ -80,7 +93,7 @@ def query_of(page: str, chosen: Choices) -> Query:
         "training": chosen.run,
     }
     query = {name: text for name, text in parts.items() if text} | chosen.settings.get(page, {})
-    return chosen.within_lesson({} if query == OPENING else query)
+    return chosen.within({} if query == OPENING else query)
 
 
 def lesson_of(query: Query, faults: list[str]) -> Running | None:
@@ -179,7 +192,7 @@ def receive(page: str) -> list[str]:
     if (
         written_on != page
     ):  # reached without a query, or by one that says what is chosen: all of it stays, own images too
-        within = query if "step" in query else choices().within_lesson(query)
+        within = choices().within(query)
         return take(within, page) if query and within != query_of(page, choices()) else []
     running = choices().lesson
     if lesson_part(query) != (
@@ -195,13 +208,22 @@ def forget() -> None:
 
 
 def take(query: Query, page: str) -> list[str]:
-    """Apply a query: the lesson that it leads into, if any, and the view."""
+    """Apply a query: the lesson and the contest that it leads into, if any, and the view."""
     state().query_written_on = page
     faults: list[str] = []
     in_lesson = lesson_part(query)
     choices().lesson = lesson_of(in_lesson, faults) if in_lesson else None
-    view = {name: text for name, text in query.items() if name not in in_lesson}
+    choices().contest = contest_of(query["contest"], faults) if "contest" in query else ""
+    view = {name: text for name, text in query.items() if name not in {*in_lesson, "contest"}}
     return faults + apply(view, page, choices())
+
+
+def contest_of(code: str, faults: list[str]) -> str:
+    """The code of an open contest as it was given; '', and a sentence among the faults, where it is none."""
+    if found := contests().find(code):
+        return found.code
+    faults.append(f"contest = {code[:40]!r} is not open (any more); ask your teacher for the code")
+    return ""
 
 
 def lesson_part(query: Query) -> Query:
