@@ -194,6 +194,16 @@ def test_a_contest_that_ends_is_left(of_the_app: Contests) -> None:
     assert "contest" not in app.query_params and f"Contest {code}" not in texts(app)
 
 
+@pytest.mark.usefixtures("few_images")
+def test_a_contest_goes_on_through_the_steps_of_a_lesson(of_the_app: Contests) -> None:
+    code = of_the_app.open("teacher", NETWORK, 2.0).code
+    app = opened("early_stop", {"contest": code, "network": NETWORK, "lesson": "plain-nets", "step": "3"})
+    links = [each.proto.query_string for each in app.sidebar.get("page_link")]
+    assert links and all(f"contest={code}" in each and "lesson=plain-nets&step=3" in each for each in links)
+    button(app, "End the lesson").click().run()
+    assert app.query_params["contest"] == code and "lesson" not in app.query_params
+
+
 @pytest.mark.usefixtures("of_the_app")
 def test_an_address_of_no_contest_is_told() -> None:
     app = opened("about", {"network": NETWORK, "contest": "<b>" * 30})

@@ -63,10 +63,10 @@ def query_of_contest(contest: Contest) -> Query:
 
 def rule(contest: Contest) -> str:
     """What is to be done, in a sentence."""
-    images = len(measures.images(zoo.entry_of(contest.network)))
+    images = measures.images(zoo.entry_of(contest.network))
     return (
-        f"Remove the most multiply-adds of {contest.network} by deleting blocks, while its error on the {images:,} bundled "
-        f"images rises by at most {contest.most_rise:g} points."
+        f"Remove the most multiply-adds of {contest.network} by deleting blocks, while its error on the {images.title} rises by at "
+        f"most {contest.most_rise:g} points."
     )
 
 
@@ -168,7 +168,7 @@ def table(code: str) -> None:
     contest, session = contests().find(code), session_id()
     if contest is None:  # since the page was drawn
         st.rerun()
-    entries = {each.nickname: each for each in contests().ranking(code)}
+    entries = contests().ranking(code)
     rows = [
         {
             "nickname": each.nickname,
@@ -177,7 +177,7 @@ def table(code: str) -> None:
             "rise": f"{each.rise:+.1f}",
             "own": each.session == session,
         }
-        for each in entries.values()
+        for each in entries
     ]
     teaches = contest.teacher == session
     pressed = TABLE(
@@ -186,11 +186,12 @@ def table(code: str) -> None:
         on_open_change=lambda: None,
         on_remove_change=lambda: None,
     )
-    if pressed.open in entries:
-        delete_in(contest, entries[pressed.open].deleted)
-    if teaches and pressed.remove in entries:
-        contests().remove(session, pressed.remove)
-        st.rerun()
+    for each in entries:
+        if each.nickname == pressed.open:
+            delete_in(contest, each.deleted)
+        if each.nickname == pressed.remove and teaches:
+            contests().remove(session, each.nickname)
+            st.rerun()
     if teaches and st.button("End the contest", help="Its code and its table are gone then."):
         contests().close(session)
         choices().contest = ""
