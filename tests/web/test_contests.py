@@ -198,8 +198,8 @@ def test_a_contest_that_ends_is_left(of_the_app: Contests) -> None:
 def test_a_contest_goes_on_through_the_steps_of_a_lesson(of_the_app: Contests) -> None:
     code = of_the_app.open("teacher", NETWORK, 2.0).code
     app = opened("early_stop", {"contest": code, "network": NETWORK, "lesson": "plain-nets", "step": "3"})
-    links = [each.proto.query_string for each in app.sidebar.get("page_link")]
-    assert links and all(f"contest={code}" in each and "lesson=plain-nets&step=3" in each for each in links)
+    links = [each.proto.query_string for each in app.get("page_link")]
+    assert links and all(f"contest={code}" in each and "lesson=plain-nets&step=" in each for each in links)
     button(app, "End the lesson").click().run()
     assert app.query_params["contest"] == code and "lesson" not in app.query_params
 

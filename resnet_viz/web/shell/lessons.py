@@ -207,12 +207,12 @@ def lead(
     """What leads to a view: a link where it is on another page, since the server's way there would leave one address too many
     in the browser's history, that of this page with the query of that one; a button on the same page, where a link changes
     no address."""
-    where, icon = page_named(page), f":material/{icon}:"
+    where, icon, query = page_named(page), f":material/{icon}:", choices().contest_query | query
     if page != state().page:
         st.page_link(where, label=label, icon=icon, query_params=query, disabled=disabled, help=help)
     elif st.button(label, icon=icon, disabled=disabled, help=help, key=key or None):
         links.forget()
-        st.switch_page(where, query_params=choices().contest_query | query)
+        st.switch_page(where, query_params=query)
 
 
 def edit_step(step: Step) -> None:
