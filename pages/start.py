@@ -48,10 +48,11 @@ def show_first_look(now: Visit) -> None:
 def show_claims() -> None:
     claims = recipes.claims()
     st.header(claims.title, anchor=False)
+    st.markdown(claims.says)
     for row in claims.rows:
         page, _, query = row["view"].partition("?")
         with st.container(border=True, key=f"claim_{row['claim'][2]}"):
-            number, said, link_to = st.columns([1.2, 4, 1.2], vertical_alignment="center")
+            number, said, link_to = st.columns([1.2, 3.8, 1.4], vertical_alignment="center")
             number.markdown(f"### {row['number']}")
             said.markdown(row["claim"])
             said.caption(f"{row['says']} :gray-badge[{row['facts']}]")

@@ -111,13 +111,14 @@ def stage_axis(plot: Plot, blocks: Sequence[str]) -> None:
 
 
 def log_axis(values: Sequence[int] | np.ndarray) -> dict[str, Any]:
-    """A log axis with about five ticks: at whole decades, or at 1, 2, 5 where there are few; all in one size and written
-    out, where Plotly writes 0.5 as a small 5."""
+    """A log axis with about five ticks: at whole decades, at 1, 2, 5 where there are few, or at every digit within half of one;
+    all in one size and written out, where Plotly writes 0.5 as a small 5."""
     positive = [float(value) for value in np.ravel(values) if 0 < value < np.inf] or [1.0]
     low, high = np.floor(np.log10(min(positive))), np.ceil(np.log10(max(positive)))
     step = max(1, np.ceil((high - low) / 5))
-    steps = (1, 2, 5) if np.log10(max(positive) / min(positive)) < 2 else (1,)
-    ticks = [digit * 10.0 ** float(exponent) for exponent in np.arange(low, high + 1, step) for digit in steps]
+    decades = np.log10(max(positive) / min(positive))
+    digits = range(1, 10) if decades < 0.5 else (1, 2, 5) if decades < 2 else (1,)
+    ticks = [digit * 10.0 ** float(exponent) for exponent in np.arange(low, high + 1, step) for digit in digits]
     return {
         "type": "log",
         "tickvals": ticks,
