@@ -7,17 +7,20 @@ import streamlit as st
 from resnet_viz.errors import InputError
 from resnet_viz.web.classes import Classes
 from resnet_viz.web.contests import Contests
+from resnet_viz.web.internals import session_id
 from resnet_viz.web.kit import settings
+from resnet_viz.web.kit.parts import plain
 from resnet_viz.web.lesson import LONGEST_FILE, LONGEST_TEXT, OWN, Lesson, Running, bundled_lessons, read_lesson
 from resnet_viz.web.session import classes, contests, state
+from resnet_viz.web.shell.classroom import joined
 from resnet_viz.web.shell.contest import query_of_contest, rule
-from resnet_viz.web.shell.lessons import edit_step, lead, plain
+from resnet_viz.web.shell.lessons import edit_step, lead
 from resnet_viz.web.worksheet import worksheet
 
 ALL = "all"
 WHAT_IS_SENT = (
-    "Go through it at your own pace. What you predict is shown to your teacher, without your name, and is forgotten when "
-    "the class ends."
+    "Your teacher says when to go on, and shows what happens. What you predict is shown to your teacher, without your name, and is "
+    "forgotten when the class ends."
 )
 SHEETS = (
     ("Worksheet", False, "One page of HTML to print: the steps with their questions, and room to write."),
@@ -65,21 +68,64 @@ def offer(lesson: Lesson, name: str, *, notes: bool = False) -> None:
             st.rerun()
 
 
-def join(code: str) -> None:
-    """The lesson of a class or the network of a contest, for those who have its code."""
+def join(code: str) -> bool:
+    """The lesson of a class or the network of a contest, for those who have its code. Returns whether a class is gone through:
+    its answers are not to be had then."""
     if contest := contests().find(code):
         st.markdown(f"**A contest.** {rule(contest)}")
         with st.container(key="lead_contest"):
             lead("layer_deletion", query_of_contest(contest), "Take part", "play_arrow", "Go to its network.")
-        return
+        return False
     found = classes().find(code)
     if found is None:
         st.error(f"No class or contest is open under the code {plain(code[:40])}; ask your teacher for it.")
-        return
-    first, query = found.lesson.steps[0], Running(found.lesson, found.lesson_name, found.code).query
+        return False
+    running = state().begun.get((found.lesson_name, found.code)) or Running(found.lesson, found.lesson_name, found.code)
     st.markdown(f"**{found.lesson.title}.** {WHAT_IS_SENT}")
     with st.container(key="lead_class"):
-        lead(first.page, first.query | query, "Begin", "play_arrow", "Go to the first view.", key="begin")
+        view = running.now.query | running.query
+        lead(running.now.page, view, "Begin", "play_arrow", "Go to the first view, or on where you were.", key="begin")
+    return found.teacher != session_id()
+
+
+def open_lessons() -> None:
+    """The bundled lessons, and one's own."""
+    chosen = names[settings.one_of("lesson", "Lesson", list(names), ALL, WHICH)]
+    if chosen != ALL:
+        with st.container(border=True):
+            offer(lessons[chosen], chosen, notes=True)
+    else:
+        places = [place for _ in range(0, len(lessons), 2) for place in st.columns(2)]
+        for place, (name, lesson) in zip(places, lessons.items(), strict=False):
+            with place.container(border=True, height="stretch"):
+                offer(lesson, name)
+    with st.container(border=True):
+        own_lesson()
+
+
+def own_lesson() -> None:
+    """The lesson that this visitor records, or opens from a file."""
+    st.header("Your own", anchor=False)
+    recorded = state().recorded_lesson
+    file = st.file_uploader(
+        "Open a lesson that was saved as a file",
+        type="json",
+        key="lesson_file",
+        help="It replaces the lesson that you are recording.",
+    )
+    if file is not None and state().opened_lesson != file.file_id:
+        try:
+            if file.size > LONGEST_FILE:
+                raise InputError(f"The file has {file.size:,} bytes; a lesson has at most {LONGEST_FILE:,}.")
+            state().recorded_lesson = recorded = read_lesson(file.getvalue().decode())
+            state().opened_lesson = file.file_id
+        except (InputError, UnicodeDecodeError) as error:
+            st.error(f"{file.name} was not opened. {error}")
+    if recorded.steps:
+        edit(recorded)
+        offer(recorded, OWN)
+    else:
+        st.caption("Nothing recorded yet: on any page, press **Record a lesson** in the sidebar and add what you see.")
 
 
 def edit(recorded: Lesson) -> None:
@@ -125,36 +171,9 @@ names = {ALL: ALL, **{name.replace("-", " "): name for name in lessons}}
 with st.container(border=True):
     longest = max(Classes.length, Contests.length)
     code = settings.text("class", "Code of your class", longest, "Of a class or a contest: on your teacher's screen.")
-    if code:
-        join(code)
-chosen = names[settings.one_of("lesson", "Lesson", list(names), ALL, WHICH)]
-if chosen != ALL:
-    with st.container(border=True):
-        offer(lessons[chosen], chosen, notes=True)
+    own = next((running.code for running in state().begun.values() if joined(running)), "")
+    in_class = join(code or own) if code or own else False
+if in_class or own:
+    settings.unseen("lesson")
 else:
-    places = [place for _ in range(0, len(lessons), 2) for place in st.columns(2)]
-    for place, (name, lesson) in zip(places, lessons.items(), strict=False):
-        with place.container(border=True, height="stretch"):
-            offer(lesson, name)
-with st.container(border=True):
-    st.header("Your own", anchor=False)
-    recorded = state().recorded_lesson
-    file = st.file_uploader(
-        "Open a lesson that was saved as a file",
-        type="json",
-        key="lesson_file",
-        help="It replaces the lesson that you are recording.",
-    )
-    if file is not None and state().opened_lesson != file.file_id:
-        try:
-            if file.size > LONGEST_FILE:
-                raise InputError(f"The file has {file.size:,} bytes; a lesson has at most {LONGEST_FILE:,}.")
-            state().recorded_lesson = recorded = read_lesson(file.getvalue().decode())
-            state().opened_lesson = file.file_id
-        except (InputError, UnicodeDecodeError) as error:
-            st.error(f"{file.name} was not opened. {error}")
-    if recorded.steps:
-        edit(recorded)
-        offer(recorded, OWN)
-    else:
-        st.caption("Nothing recorded yet: on any page, press **Record a lesson** in the sidebar and add what you see.")
+    open_lessons()

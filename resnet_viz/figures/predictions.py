@@ -1,38 +1,64 @@
-"""How the predictions of a class look: a histogram of numbers, a bar for each option of a choice, and what they say."""
+"""How the predictions of a class look: a dot for each number, a bar for each option of a choice, and what they say."""
 
 from collections.abc import Sequence
 
 import numpy as np
 
-from .palette import Palette, short_number, styled
+from .palette import Palette, log_axis, short_number, styled
 from .plot import Plot
 
-__all__ = ["choice_bars", "number_histogram", "numbers_sentence"]
+__all__ = ["choice_bars", "number_dots", "numbers_sentence", "with_unit"]
 
-MOST_BINS = 12
+COLUMNS = 48  # beside one another in a figure
+DECADES = 2  # from which on the axis is logarithmic
+ROW, REST = 16, 76  # pixels of a dot's row, and of what stands around them
+FEWEST_ROWS, MOST_ROWS = 4, 16
 
 
-def number_histogram(values: Sequence[float], unit: str, right: float | None, palette: Palette) -> Plot:
-    """How many predicted about as much; a line at what is ``right``, once that may be seen."""
-    counts, edges = np.histogram(values, min(MOST_BINS, max(1, len(set(values)))))
+def number_dots(values: Sequence[float], unit: str, right: float | None, palette: Palette) -> Plot:
+    """A dot for each prediction, those of about the same number above one another; a line at what is ``right``, once that may
+    be seen. Positive numbers of several orders of magnitude stand on a log axis."""
+    known = [*values, *([] if right is None else [right])]
+    low, high = min(known), max(known)
+    log = low > 0 and high / low >= 10**DECADES
+    place = np.log10 if log else np.asarray
+    first, last = place([low, high])
+    width = (last - first) / COLUMNS
+    rows: list[int] = []
+    column = -np.inf  # where the column that is being filled began
+    for at in place(sorted(values)):
+        fits = bool(rows) and at - column <= width
+        rows.append(rows[-1] + 1 if fits else 1)
+        column = column if fits else at
     plot = Plot()
     plot.add(
-        "bar",
-        x=(edges[:-1] + edges[1:]) / 2,
-        y=counts,
-        width=np.diff(edges) * 0.95,
+        "scatter",
+        mode="markers",
+        x=sorted(values),
+        y=rows,
         name="predictions",
-        marker={"color": palette.stages[3]},
-        customdata=np.stack([edges[:-1], edges[1:]], axis=1).tolist(),
-        hovertemplate="%{customdata[0]:.4g} to %{customdata[1]:.4g}: %{y}<extra></extra>",
+        cliponaxis=False,
+        marker={"size": 11, "color": palette.stages[3]},
+        hovertemplate="%{x:.4g}<extra></extra>",
     )
+    top = max(FEWEST_ROWS, *rows)
     if right is not None:
         plot.vertical_line(right, line={"color": palette.ink, "width": 2, "dash": "dash"})
-        text = f"right: {right:g} {unit}".strip()
-        plot.note(text, right, 1, yref="y domain", xanchor="left", yanchor="top", xshift=4)
-    plot.x_axis(f"predicted, {unit}" if unit else "predicted", showgrid=False)
-    plot.y_axis("predictions", rangemode="tozero", dtick=max(1, round(int(counts.max()) / 4)))
-    return styled(plot, palette, 220)
+        late = place(right) > (first + last) / 2
+        at = float(place(right))  # as a note's place is said on a log axis
+        plot.note(
+            f"right: {with_unit(f'{right:g}', unit)}",
+            at,
+            1,
+            yref="y domain",
+            xanchor="right" if late else "left",
+            yanchor="bottom",
+        )
+    margin = max(width, 1e-9 * max(1.0, abs(low), abs(high))) * 2
+    scale = log_axis(np.asarray(known)) if log else {}
+    plot.x_axis(f"predicted, {unit}" if unit else "predicted", range=[first - margin, last + margin], **scale)
+    plot.y_axis(range=[0, top + 0.7], visible=False)
+    return styled(plot, palette, REST + ROW * min(top, MOST_ROWS), top=26)
 
 
 def choice_bars(counts: Sequence[tuple[str, int]], right: str, palette: Palette) -> Plot:
@@ -60,5 +86,10 @@ def choice_bars(counts: Sequence[tuple[str, int]], right: str, palette: Palette)
 
 def numbers_sentence(values: Sequence[float], unit: str) -> str:
     """The median of the predictions, and how far they reach."""
-    low, median, high = (f"{short_number(each)} {unit}".strip() for each in np.quantile(values, [0, 0.5, 1]))
+    low, median, high = (with_unit(short_number(each), unit) for each in np.quantile(values, [0, 0.5, 1]))
     return f"Half of the class predicts {median} or less; the predictions reach from {low} to {high}."
+
+
+def with_unit(number: str, unit: str) -> str:
+    """'11.3 %', '144-fold', '27'."""
+    return f"{number}{unit}" if unit.startswith("-") else f"{number} {unit}".strip()

@@ -4,6 +4,8 @@ import csv
 import io
 import json
 import math
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from functools import cache
 from pathlib import Path
@@ -11,6 +13,7 @@ from urllib.parse import parse_qsl
 
 from ..contents import CONTENTS
 from ..errors import InputError
+from ..figures.predictions import with_unit
 
 BUNDLED_LESSONS = Path(__file__).parents[1] / "lessons"
 PAGES = ["" if name == "start" else name for name in CONTENTS]  # as their addresses say them
@@ -45,11 +48,21 @@ class Step:
 
     @property
     def query(self) -> dict[str, str]:
+        """What its address says; without the figure, which an address loses on arrival."""
+        return {name: text for name, text in self._said.items() if name != "figure"}
+
+    @property
+    def figure(self) -> str:
+        """The card that its view is to lead to, '' where it is the top of the page."""
+        return self._said.get("figure", "")
+
+    @property
+    def _said(self) -> dict[str, str]:
         return dict(parse_qsl(self.link.partition("?")[2]))
 
     def with_unit(self, text: str) -> str:
-        """A prediction, or what is right, as it is read: '11.3 %'."""
-        return f"{text} {self.unit}" if text and self.unit and self.kind == NUMBER else text
+        """A prediction, or what is right, as it is read: '11.3 %', '144-fold'."""
+        return with_unit(text, self.unit) if text and self.kind == NUMBER else text
 
     @property
     def fault(self) -> str:
@@ -103,11 +116,13 @@ class Lesson:
 class Running:
     """A lesson on its way. ``predictions``: by step, what was predicted; the answer to that step has been shown then.
     ``skipping``: the step whose question is about to be left unanswered. ``name``: what an address calls the lesson; ``code``: of
-    the class that goes through it, to whose teacher the predictions are sent, '' without one."""
+    the class that goes through it, to whose teacher the predictions are sent, '' without one; ``secret``: of the class that this
+    visitor teaches, '' without one."""
 
     lesson: Lesson
     name: str = OWN
     code: str = ""
+    secret: str = ""
     step: int = 0
     predictions: dict[int, str] = field(default_factory=dict)
     skipping: int | None = None
@@ -123,12 +138,8 @@ class Running:
 
     def query_at(self, step: int) -> dict[str, str]:
         """What an address says of the lesson at a step; there they are counted from 1."""
-        return {"lesson": self.name, "step": str(step + 1), **({"class": self.code} if self.code else {})}
-
-    @property
-    def waits(self) -> bool:
-        """Whether this step has a question that has not been answered yet."""
-        return bool(self.now.question) and self.step not in self.predictions
+        known = {"lesson": self.name, "step": str(step + 1), "class": self.code, "teach": self.secret}
+        return {name: text for name, text in known.items() if text}
 
 
 def as_number(text: str) -> float | None:
@@ -177,21 +188,27 @@ def read_lesson(text: str) -> Lesson:
     return lesson
 
 
-def answer_sheet(running: Running) -> str:
-    """Questions, predictions and answers as CSV."""
+def in_a_cell(text: str) -> str:
+    """A text of others for a spreadsheet: what is no number is not taken for a formula."""
+    return f"'{text}" if text.startswith(tuple("=+-@\t\r")) and as_number(text) is None else text
+
+
+def without_emphasis(text: str) -> str:
+    """Markdown without its asterisks."""
+    return re.sub(r"(?<!\w)(\*+)(\S|\S.*?\S)\1(?!\w)", r"\2", text)
+
+
+def answer_sheet(lesson: Lesson, predictions: Mapping[int, Sequence[str]]) -> str:
+    """Questions, predictions and answers as CSV: a row for each prediction, or one where nothing was predicted.
+
+    ``predictions``: by step.
+    """
     text = io.StringIO()
     rows = csv.writer(text)
     rows.writerow(["lesson", "step", "question", "prediction", "right", "answer"])
-    for number, step in enumerate(running.lesson.steps):
-        if step.question:
-            rows.writerow(
-                [
-                    running.lesson.title,
-                    number + 1,
-                    step.question,
-                    step.with_unit(running.predictions.get(number, "")),
-                    step.with_unit(step.right),
-                    step.answer,
-                ]
-            )
+    for number, step in enumerate(lesson.steps):
+        for said in predictions.get(number) or [""] if step.question else ():
+            numbers = [step.with_unit(in_a_cell(text)) for text in (said, step.right)]
+            question, answer = (in_a_cell(without_emphasis(text)) for text in (step.question, step.answer))
+            rows.writerow([in_a_cell(lesson.title), number + 1, question, *numbers, answer])
     return text.getvalue()

@@ -13,9 +13,7 @@ SIGNS = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"  # without 0 and O, 1 and I, which ar
 MOST = 50  # of a kind
 GRACE = 600.0  # seconds that a meeting outlives its teacher's connection
 LONGEST_LIFE = 24 * 3600.0  # seconds
-HOW_IT_ENDS = (
-    "It ends when you end it, ten minutes after you have left, or after a day; loading this page anew is leaving."
-)
+HOW_IT_ENDS = "It ends when you end it, ten minutes after you have left, or after a day."
 
 
 @dataclass

@@ -16,7 +16,7 @@ def test_a_class_holds_a_contest(server: Server, page: Page, second: Page, third
     expect(page.get_by_role("heading", name="Contest")).to_be_in_viewport(timeout=SOON)
     expect(page.get_by_text("Nobody has entered yet.")).to_be_visible(timeout=SOON)
     page.get_by_role("button", name="Code and link").click()
-    shared = page.locator("[data-testid='stPopoverBody']").get_by_label("Link to this view")
+    shared = page.get_by_role("dialog").get_by_label("Link to this view")
     expect(shared).to_have_value(re.compile(r"contest=[2-9A-HJ-NP-Z]{6}&network=fashion-resnet20"), timeout=SOON)
     address = shared.input_value()
     page.keyboard.press("Escape")

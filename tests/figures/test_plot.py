@@ -141,7 +141,7 @@ DRAW = [
         ],
     ),
     partial(strongest_paths.paths_on_blocks, test_strongest_paths.FOUND, test_strongest_paths.BLOCKS, 1),
-    partial(predictions.number_histogram, [5.0, 7.5, 11.3], "%", 11.3),
+    partial(predictions.number_dots, [5.0, 7.5, 11.3], "%", 11.3),
     partial(predictions.choice_bars, [("weaker", 3), ("stronger", 1)], "stronger"),
     partial(training.error_by_epoch, {"usual": test_degradation.SHALLOW, "other": test_degradation.DEEP}),
 ]

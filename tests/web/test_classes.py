@@ -79,6 +79,47 @@ def test_a_class_outlives_a_short_absence_of_its_teacher_but_not_a_day(room: Roo
     assert room.classes.find(code) is None
 
 
+def test_who_has_the_secret_takes_the_class_over(room: Room) -> None:
+    opened = room.classes.open("teacher", LESSON, "own")
+    room.classes.predict(opened.code, "a", 0, "5")
+    room.here = {"anew"}
+    for wrong in ("", opened.secret[:-1], "ü" * 32, opened.code):
+        assert room.classes.take_over(wrong, "anew") is None
+    assert room.classes.of("anew") is None and opened.secret not in repr(opened)
+    of_its_own = room.classes.open("anew", LESSON, "own").code
+    assert room.classes.take_over(opened.secret, "anew") is opened
+    assert room.classes.predictions("anew", 0) == ["5"] and room.classes.predictions("teacher", 0) == []
+    assert room.classes.find(of_its_own) is None  # one class a teacher
+    assert room.classes.take_over(opened.secret, "anew") is room.classes.of("anew") is opened
+    room.now += meetings.GRACE + 1
+    assert room.classes.find(opened.code)  # with the new session, not with the first
+    room.classes.close("anew")
+    assert room.classes.take_over(opened.secret, "anew") is None
+
+
+def test_what_is_revealed_is_predicted_no_more(room: Room) -> None:
+    opened = room.classes.open("teacher", LESSON, "own")
+    room.classes.predict(opened.code, "a", 0, "5")
+    room.classes.reveal("a", 0)
+    assert not opened.revealed
+    room.classes.reveal("teacher", 0)
+    with pytest.raises(InputError, match="Your teacher has shown what happens: this prediction was not sent"):
+        room.classes.predict(opened.code, "a", 0, "6")
+    room.classes.predict(opened.code, "a", 1, "7")
+    assert opened.revealed == {0} and room.classes.predictions("teacher", 0) == ["5"]
+
+
+def test_who_has_joined_is_counted_as_long_as_connected(room: Room) -> None:
+    code = room.classes.open("teacher", LESSON, "own").code
+    room.here |= {"a", "b"}
+    for session in "aabb":
+        room.classes.join(code, session)
+    room.classes.join("AAAAA", "a")
+    assert room.classes.joined("teacher") == 2 and room.classes.joined("a") == 0
+    room.here.remove("b")
+    assert room.classes.joined("teacher") == 1
+
+
 def test_there_is_room_for_so_much_and_no_more(room: Room, monkeypatch) -> None:
     monkeypatch.setattr(meetings, "MOST", 2)
     room.here |= {"second", "third"}

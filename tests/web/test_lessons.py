@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -12,7 +13,9 @@ from resnet_viz.errors import InputError
 from resnet_viz.experiments.degradation import family, mean_train_error
 from resnet_viz.recipes import gradient_flow, layer_deletion, path_unrolling, stage_diagram
 from resnet_viz.recipes.subject import Subject
+from resnet_viz.web.classes import Classes
 from resnet_viz.web.lesson import KINDS, NUMBER, Lesson, Running, Step, answer_sheet, bundled_lessons, read_lesson
+from resnet_viz.web.session import classes
 from tests.web.test_links import query
 from tests.web.test_pages import button, opened, texts, without_help
 
@@ -146,16 +149,24 @@ def test_what_is_no_lesson_is_refused(data: str, told: str) -> None:
 
 def test_the_answer_sheet_holds_questions_predictions_and_answers() -> None:
     steps = [Step("a", "", "about"), Step("b", "", "about", "q, 1?", "a1"), Step("c", "", "about", "q2?", "a2")]
-    rows = list(
-        csv.DictReader(answer_sheet(Running(Lesson("L", "", steps), step=2, predictions={1: 'I say "5"'})).splitlines())
-    )
+    rows = list(csv.DictReader(answer_sheet(Lesson("L", "", steps), {1: ['I say "5"']}).splitlines()))
     assert [(row["step"], row["question"], row["prediction"], row["answer"]) for row in rows] == [
         ("2", "q, 1?", 'I say "5"', "a1"),
         ("3", "q2?", "", "a2"),
     ]
     number = Step("d", "", "about", "q3?", "a3", "number", unit="%", right="11.3")
-    (row,) = csv.DictReader(answer_sheet(Running(Lesson("L", "", [number]), predictions={0: "9"})).splitlines())
-    assert (row["prediction"], row["right"]) == ("9 %", "11.3 %")
+    sheet = answer_sheet(Lesson("L", "", [number]), {0: ["-9", "=1+1"]})
+    assert [(row["prediction"], row["right"]) for row in csv.DictReader(sheet.splitlines())] == [
+        ("-9 %", "11.3 %"),
+        ("'=1+1 %", "11.3 %"),  # no formula
+    ]
+
+
+def test_the_answer_sheet_has_no_asterisks() -> None:
+    step = Step("a", "", "about", "Does **it** take *all kinds*?", "Of 2 * 3 * 4 *one*: 5*x*y.")
+    (row,) = csv.DictReader(answer_sheet(Lesson("L", "", [step]), {0: ["2*3*4"]}).splitlines())
+    assert (row["question"], row["prediction"]) == ("Does it take all kinds?", "2*3*4")
+    assert row["answer"] == "Of 2 * 3 * 4 one: 5*x*y."
 
 
 @pytest.mark.usefixtures("few_images")
@@ -283,6 +294,87 @@ def test_a_card_of_a_lesson_has_an_address() -> None:
     assert len(opened("lessons").header) == len(BUNDLED) + 1
     app = opened("lessons", {"lesson": "none"})
     assert "lesson = 'none' was not used" in app.warning[0].value and len(app.header) == len(BUNDLED) + 1
+
+
+@pytest.fixture
+def of_the_app() -> Iterator[Classes]:
+    """The app's classes, none of them open."""
+    for each in classes().held.values():
+        classes().close(each.teacher)
+    yield classes()
+
+
+ASKED = Step("A step", "", "", "How much?", "So much.", "number", unit="%", right="11.3")
+
+
+def test_a_student_sends_and_sees_what_happens_when_the_teacher_shows_it(of_the_app: Classes) -> None:
+    code = of_the_app.open("teacher", Lesson("L", "", [ASKED, ASKED]), "own").code
+    app = opened("about", {"network": "fashion-resnet20", "lesson": "own", "step": "1", "class": code})
+    assert f"L · step 1 of 2 · class {code}" in texts(app) and "Nothing sent yet." in texts(app)
+    assert of_the_app.joined("teacher") == 1
+    button(app, "Send").click().run()
+    assert [each.value for each in app.error] == ["Your prediction is empty: nothing was sent."]
+    for said in (7.5, 8.0):
+        app.number_input[-1].set_value(said)
+        button(app, "Send").click().run()
+        assert f"Sent: **{said:g} %**." in texts(app) and "So much." not in texts(app) and not app.error
+    assert of_the_app.predictions("teacher", 0) == ["8"]
+    of_the_app.reveal("teacher", 0)
+    app.run()
+    assert "You said: *8 %*. Right: **11.3 %**. So much." in texts(app)
+    button(app, "Next").click().run()
+    of_the_app.close("teacher")
+    app.run()
+    assert "your class has ended: what you predict is no longer sent" in texts(app)
+    button(app, "Show what happens").click().run()
+    assert "You said: *nothing*. Right: **11.3 %**." in texts(app)
+
+
+def test_a_class_is_held_by_who_opens_it_and_by_its_address(of_the_app: Classes) -> None:
+    app = running(Step("A step", "", "", "How much?", "So much."), ASKED)
+    button(app, "Collect the class's predictions").click().run()
+    (opened_class,) = of_the_app.held.values()
+    assert query(app)["teach"] == opened_class.secret
+    assert f"Class **{opened_class.code}**: 0 joined, 0 answers to this step" in texts(app)
+    assert opened_class.secret not in app.session_state["state"].visit.link
+    button(app, "Show what happens").click().run()
+    assert "So much." in texts(app) and "You said" not in texts(app)  # the class is asked
+    assert opened_class.revealed == {0}
+    opened_class.teacher = "another window"
+    app.run()
+    assert "This window no longer holds the class" in app.warning[0].value and "teach" not in query(app)
+    anew = {"network": "fashion-resnet20", "lesson": "own", "step": "2", "teach": opened_class.secret}
+    app = opened("about", anew)  # its lesson comes from the class: this session has recorded none
+    assert "L · step 2 of 2" in texts(app) and f"Class **{opened_class.code}**" in texts(app) and not app.warning
+    of_the_app.close(opened_class.teacher)
+    app = opened("about", anew)
+    assert "the class that it holds has ended" in app.warning[0].value and "teach" not in query(app)
+
+
+def test_who_has_joined_a_class_is_offered_no_notes_and_no_other_lessons(of_the_app: Classes) -> None:
+    code = of_the_app.open("teacher", BUNDLED["ensemble"], "ensemble").code
+    app = opened("lessons", {"class": code})
+    assert "Your teacher says when to go on" in texts(app) and not app.header
+    assert not app.expander and not app.main.get("download_button")
+    state = app.session_state["state"]
+    state.begun["ensemble", code] = Running(BUNDLED["ensemble"], "ensemble", code, step=2)
+    for typed in ("", "WRONG"):
+        app.text_input[0].set_value(typed).run()
+        assert not app.header and not app.exception
+    app.text_input[0].set_value("").run()
+    (link,) = (each.proto.query_string for each in app.get("page_link") if each.proto.label == "Begin")
+    assert link.endswith(f"lesson=ensemble&step=3&class={code}")
+    of_the_app.close("teacher")
+    app.run()
+    assert len(app.header) == len(BUNDLED) + 1
+
+
+def test_a_step_leads_to_its_figure_which_its_address_does_not_name() -> None:
+    step = Step("A step", "", "?network=fashion-resnet20&figure=glossary", "How much?", "So much.")
+    assert step.query == {"network": "fashion-resnet20"} and step.figure == "glossary"
+    app = running(step)
+    state = app.session_state["state"]
+    assert state.looked_at == "glossary" and "figure" not in query(app)
 
 
 def test_a_wrong_code_is_told() -> None:

@@ -1,5 +1,7 @@
 """The pieces that pages are made of: the title that asks, the network on top, long computations that can be left."""
 
+import re
+
 import numpy as np
 import streamlit as st
 
@@ -19,6 +21,11 @@ VEIT = "[Veit, Wilber and Belongie, 2016](https://arxiv.org/abs/1605.06431)"
 def page_named(name: str) -> StreamlitPage:
     """A page to link to. (A link to its file would look the file up at every rerun.)"""
     return next(page for page in state().pages if page.url_path == name)
+
+
+def plain(text: str) -> str:
+    """A visitor's words without what Markdown would make of them."""
+    return re.sub(r"([\\`*_{}\[\]()#+!|<>$:~-])", r"\\\1", text)
 
 
 def question(visit: Visit | None, title: str, what_to_do: str, source: str) -> None:

@@ -16,11 +16,11 @@ from ..contests import LARGEST_RISE, LONGEST_NICKNAME, Contest, Entry
 from ..internals import session_id
 from ..kit.ask import one_moment, show
 from ..kit.card import LOOKED_AT
+from ..kit.parts import plain
 from ..meetings import HOW_IT_ENDS
 from ..session import NOTHING, change_lesion, choices, contests, notice, state
-from .lessons import plain
 from .links import Query
-from .share import link_to, show_link
+from .share import code_and_link, link_to
 
 HERE = Path(__file__).parent
 TABLE = st.components.v2.component(
@@ -91,7 +91,11 @@ def offer_contest(subject: Subject) -> None:
             width=260,
             help="In percentage points over the intact network. From 0 to 100.",
         )
-        if st.button("Open a contest", icon=":material/trophy:", help=f"You get a code and a link. {HOW_IT_ENDS}"):
+        if st.button(
+            "Open a contest",
+            icon=":material/trophy:",
+            help=f"You get a code and a link. {HOW_IT_ENDS} Loading this page anew is leaving.",
+        ):
             try:
                 choices().contest = contests().open(session_id(), subject.entry.name, most_rise).code
             except InputError as error:
@@ -111,9 +115,7 @@ def contest_card(contest: Contest, subject: Subject, measured: bool) -> None:
     twice at once."""
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         st.header(f"Contest {contest.code}", anchor=False, width="content")
-        with st.popover("Code and link", icon=":material/qr_code_2:", help="What others open, and its QR code."):
-            show_link(link_to("layer_deletion", query_of_contest(contest)), "contest_link")
-            st.caption("Or, on the page **Lessons**: the code.")
+        code_and_link(contest.code, link_to("layer_deletion", query_of_contest(contest)))
     st.markdown(rule(contest))
     own, everybody = st.columns([1, 1.5])
     with own:

@@ -15,7 +15,7 @@ from ..internals import StreamlitPage, session_id
 from ..kit import races
 from ..kit.ask import come_back, leave_the_rest, one_moment
 from ..session import Patience, Visit, choices, notice, palette, runs, state
-from . import contest, links
+from . import classroom, contest, links
 from .export import export_button
 from .lessons import presenter, recorder
 from .network_choice import choose_network
@@ -65,6 +65,7 @@ def frame(page: StreamlitPage, pages: Sequence[StreamlitPage]) -> None:
         notice(f"The link could not be used as it is: {fault}.")
     follow_run()
     contest.follow()
+    classroom.follow()
     told = st.empty()
     try:
         with st.sidebar:
@@ -79,10 +80,10 @@ def frame(page: StreamlitPage, pages: Sequence[StreamlitPage]) -> None:
         one_moment()
         return
     show_notices(told)
-    if session.looked_at:
-        LEAD(key="lead", data={"arrival": session.arrivals}, width="content")
     if not presenter():
         return
+    if session.looked_at:
+        LEAD(key="lead", data={"arrival": session.arrivals}, width="content")
     try:
         page.run()
     except InputError as error:  # two settings that do not go together, say: the page can be set otherwise
@@ -137,7 +138,7 @@ def sidebar(path: str) -> Visit:
     subject = replace(subject, own=own, position=position)
     if not subject.label_is_true:
         st.caption(f"This image has no label: the predicted class, {subject.class_name}, stands in for it.")
-    link = link_to(path, links.query_of(path, chosen))
+    link = link_to(path, links.for_others(links.query_of(path, chosen)))
     share(link, position is None)
     st.caption(engine().device)
     return Visit(subject, replace(subject, network=compared) if compared else None, palette(), link)

@@ -1,17 +1,12 @@
 """Lessons: views in an order, each with a heading, a note and perhaps a question to be answered before the view is shown."""
 
-import re
 from dataclasses import replace
 from urllib.parse import urlencode
 
 import streamlit as st
 
-from ...errors import InputError
-from ...figures.predictions import choice_bars, number_histogram, numbers_sentence
-from ..classes import Class
 from ..internals import session_id
-from ..kit.drawing import Drawing
-from ..kit.parts import page_named
+from ..kit.parts import page_named, plain
 from ..lesson import (
     CHOICE,
     KINDS,
@@ -23,13 +18,11 @@ from ..lesson import (
     NUMBER,
     Running,
     Step,
-    answer_sheet,
     as_number,
 )
-from ..meetings import HOW_IT_ENDS
-from ..session import choices, classes, notice, palette, state
-from . import links
-from .share import link_to, show_link
+from ..session import choices, classes, state
+from . import classroom, links
+from .share import code_and_link, link_to
 
 FOCUS = st.components.v2.component(
     "resnet_viz_lesson_focus",
@@ -47,17 +40,9 @@ export default function ({ data }) {
 }
 """,
 )
-HELP_OF_CLASS = (
-    "Open a class: under a short code your students go through this lesson in their own browsers, and you alone see what they "
-    f"predict, without names. {HOW_IT_ENDS}"
-)
 PREDICTION = "Your prediction, before you see it"
 HELP_OF_PREDICTION = "It may stay empty, and goes into the answer sheet."
-
-
-def plain(text: str) -> str:
-    """A visitor's words without what Markdown would make of them."""
-    return re.sub(r"([\\`*_{}\[\]()#+!|<>$:~-])", r"\\\1", text)
+HELP_OF_SENT = "Your teacher sees it, without your name. It goes into your answer sheet, too."
 
 
 def presenter() -> bool:
@@ -65,140 +50,111 @@ def presenter() -> bool:
     running = choices().lesson
     if running is None:
         return True
-    steps, step, waits = running.lesson.steps, running.now, running.waits
+    steps, step, waits = running.lesson.steps, running.now, classroom.waits(running)
+    held = classroom.held(running)
     with st.container(border=True, key="lesson"):
-        st.caption(f"{running.lesson.title} · step {running.step + 1} of {len(steps)}")
+        st.caption(
+            f"{running.lesson.title} · step {running.step + 1} of {len(steps)}{classroom.standing(running)}",
+        )
         st.header(step.heading, anchor=False)
         st.markdown(step.note)
         if step.question:
             st.markdown(f"**{step.question}**")
         if waits:
-            with st.form(f"prediction_{running.step}", border=False):
-                said = prediction(step)
-                if st.form_submit_button(
-                    "Show what happens", type="primary", help="Keep the prediction and show the view with the answer."
-                ):
-                    running.predictions[running.step] = said
-                    send(running, said)
-                    st.rerun()
+            ask(running)
         elif step.question:
-            said = plain(step.with_unit(running.predictions[running.step])) or "nothing"
-            right = f"Right: **{step.with_unit(step.right)}**. " if step.right else ""
-            st.markdown(f"You said: *{said}*. {right}{step.answer}")
+            answer(running)
         with st.container(horizontal=True, vertical_alignment="center"):
             lead_to_step(running, running.step - 1, "Previous", "arrow_back", "The view of the step before.")
-            if waits and running.skipping != running.step and running.step + 1 < len(steps):
+            unanswered = waits and running.step not in running.predictions
+            if unanswered and running.skipping != running.step and running.step + 1 < len(steps):
                 if st.button("Next", icon=":material/arrow_forward:", help="The question waits for a prediction."):
                     running.skipping = running.step
                     st.rerun()
             else:
-                label = "Skip this question?" if waits else "Next"
+                label = "Skip this question?" if unanswered else "Next"
                 lead_to_step(running, running.step + 1, label, "arrow_forward", "The view of the next step.")
             again = "Undo what you have changed since the step began."
             lead_to_step(running, running.step, "This step's view again", "replay", again)
+            said = "the predictions of your class, without names," if held else "your predictions"
             st.download_button(
                 "Answer sheet",
-                answer_sheet(running),
+                classroom.sheet(running),
                 "answers.csv",
                 "text/csv",
                 on_click="ignore",
-                help="Questions, your predictions and the answers as a CSV file.",
+                help=f"Questions, {said} and the answers as a CSV file.",
             )
             view = links.query_of(state().page, replace(choices(), lesson=None))
             lead(state().page, view, "End the lesson", "close", "The view stays; the lesson's box goes.")
-            may_open = not running.code and not class_of(running)
             collect = "Collect the class's predictions"
-            if may_open and st.button(collect, icon=":material/groups:", help=HELP_OF_CLASS):
-                open_class(running)
+            if held:
+                code_and_link(held.code, link_to("lessons", {"class": held.code}))
+            elif not classroom.joined(running) and st.button(
+                collect, icon=":material/groups:", help=classroom.HELP_OF_CLASS
+            ):
+                classroom.open_class(running)
             FOCUS(key="lesson_focus", data={"step": f"{running.lesson.title} {running.step}"}, width="content")
-        if class_of(running):
-            class_panel(running)
+        if held:
+            classroom.class_panel(running)
     return not waits
 
 
-def send(running: Running, prediction: str) -> None:
-    """Tell the teacher of the class, if there is one, what was predicted."""
-    if running.code and prediction:
-        try:
-            classes().predict(running.code, session_id(), running.step, prediction)
-        except InputError as error:
-            notice(str(error))
-
-
-def class_of(running: Running) -> Class | None:
-    """The class that this visitor holds with this lesson."""
-    found = classes().of(session_id())
-    return found if found and found.lesson_name == running.name and found.lesson == running.lesson else None
-
-
-def open_class(running: Running) -> None:
-    """Open a class with this lesson."""
-    try:
-        classes().open(session_id(), running.lesson, running.name)
-    except InputError as error:
-        st.error(str(error))
-    else:
+def ask(running: Running) -> None:
+    """The control that this step's question is answered with, and what sends the prediction to a teacher or shows the answer."""
+    step, number, student = running.now, running.step, classroom.joined(running) is not None
+    with st.form(f"prediction_{number}", border=False):
+        said = prediction(step, running.predictions.get(number, ""), HELP_OF_SENT if student else HELP_OF_PREDICTION)
+        if student:
+            pressed = st.form_submit_button("Send", type="primary", help="To your teacher, without your name.")
+        else:
+            show = "Keep the prediction and show the view with the answer."
+            pressed = st.form_submit_button("Show what happens", type="primary", help=show)
+    if pressed and student:
+        classroom.send(running, said)
+    elif pressed:
+        running.predictions[number] = said
+        classes().reveal(session_id(), number)
         st.rerun()
+    if student:
+        classroom.wait_for_teacher(running)
 
 
-@st.fragment(run_every=2)
-def class_panel(running: Running) -> None:
-    """For the teacher: how the class comes in, and what it predicts at this step; drawn again by itself while the class is open."""
-    found = class_of(running)
-    if found is None:  # since the page was drawn
-        st.rerun()
-    said = classes().predictions(session_id(), running.step)
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown(f"Class **{found.code}**: {len(said)} {'answer' if len(said) == 1 else 'answers'} to this step")
-        with st.popover("Code and link", icon=":material/qr_code_2:", help="What the class opens, and its QR code."):
-            show_link(link_to("lessons", {"class": found.code}), "class_link")
-            st.caption("Or, on the page **Lessons**: the code.")
-        shown = st.toggle(
-            "Show its predictions", key="class_predictions", help="Off, while the class sees your screen."
-        )
-        if st.button("End the class", help="Its code and its predictions are gone then."):
-            classes().close(session_id())
-            st.rerun()
-    if shown and said:
-        show_predictions(running.now, said, revealed=not running.waits)
+def answer(running: Running) -> None:
+    """What was predicted, what is right, and why."""
+    step, said = running.now, running.predictions.get(running.step, "")
+    parts = [step.answer]
+    if step.right:
+        parts.insert(0, f"Right: {ended(step.with_unit(step.right), '**')}")
+    if said or not classroom.held(running):  # there the class is asked, not its teacher
+        parts.insert(0, f"You said: {ended(plain(step.with_unit(said)) or 'nothing', '*')}")
+    st.markdown(" ".join(parts))
 
 
-def show_predictions(step: Step, said: list[str], *, revealed: bool) -> None:
-    """What a class predicts, beside what is right once that is ``revealed``."""
-    right = step.right if revealed else ""
+def ended(said: str, mark: str) -> str:
+    """What was said, between marks, as the end of a sentence."""
+    return f"{mark}{said}{mark}" + ("" if said.endswith((".", "!", "?")) else ".")
+
+
+def prediction(step: Step, said: str, help: str) -> str:
+    """The control that a question is answered with, as it was answered before; '' where nothing is said."""
     if step.kind == CHOICE:
-        plot = choice_bars([(option, said.count(option)) for option in step.options], right, palette())
-        alt = ", ".join(f"{option}: {said.count(option)}" for option in step.options)
-    elif step.kind == NUMBER:
-        numbers = [value for text in said if (value := as_number(text)) is not None]
-        alt = numbers_sentence(numbers, step.unit)
-        plot = number_histogram(numbers, step.unit, as_number(right), palette())
-        st.markdown(plain(alt))
-    else:
-        st.markdown("\n".join(f"- {plain(text)}" for text in said))
-        return
-    config = {"displayModeBar": False}
-    st.plotly_chart(
-        Drawing(plot.json()), height=plot.layout["height"], theme=None, key="class_figure", config=config, alt=alt
-    )
-
-
-def prediction(step: Step) -> str:
-    """The control that a question is answered with; '' where nothing has been said."""
-    if step.kind == CHOICE:
-        return st.radio(PREDICTION, step.options, index=None, help=HELP_OF_PREDICTION) or ""
+        before = step.options.index(said) if said in step.options else None
+        return st.radio(PREDICTION, step.options, before, help=help) or ""
     if step.kind == NUMBER:
         label = PREDICTION + (f", in {plain(step.unit)}" if step.unit else "")
-        value = st.number_input(label, value=None, step=1.0, format="%g", width=320, help=HELP_OF_PREDICTION)
+        value = st.number_input(label, value=as_number(said), step=1.0, format="%g", width=320, help=help)
         return "" if value is None else f"{value:.10g}"
-    return st.text_input(PREDICTION, max_chars=500, help=f"In your own words. {HELP_OF_PREDICTION}")
+    return st.text_input(PREDICTION, said, max_chars=500, help=f"In your own words. {help}")
 
 
 def lead_to_step(running: Running, number: int, label: str, icon: str, help: str) -> None:
     """What leads to the view of a step, counted from 0; it can be seen, but not used, where there is no such step."""
     there = 0 <= number < len(running.lesson.steps)
     step = running.lesson.steps[number] if there else running.now
-    lead(step.page, step.query | running.query_at(number), label, icon, help, disabled=not there)
+    held = classroom.held(running)  # perhaps since after the address of this view
+    query = step.query | replace(running, secret=held.secret if held else "").query_at(number)
+    lead(step.page, query, label, icon, help, disabled=not there)
 
 
 def lead(

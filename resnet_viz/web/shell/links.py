@@ -4,8 +4,8 @@ A query names the network, and what else differs from what it stands for where i
 the trained weights, the settings' defaults. The opening view alone has an empty query, so that a bare
 address shows it. A query that names no network is of a link made before they all did; it meant fashion-resnet34.
 
-Beside the view it names the step of the lesson that is under way: 'lesson=plain-nets&step=2'; and the contest that the visitor
-is in: 'contest=K7Q2MA'.
+Beside the view it names the step of the lesson that is under way: 'lesson=plain-nets&step=2', for who teaches a class with
+its secret ('teach=...'), which no link for others has; and the contest that the visitor is in: 'contest=K7Q2MA'.
 
 A query is applied when the visitor came by it (an opened link, a link to
 another page, Back, Forward); after anything else what is chosen is written into the address. ``figure`` names the card that such a
@@ -22,7 +22,7 @@ import streamlit as st
 from ...networks.zoo import block_names
 from ...recipes import measures
 from ..codes import blocks_code, blocks_of_code, whole_number
-from ..internals import by_history
+from ..internals import by_history, session_id
 from ..lesson import OWN, Running, bundled_lessons
 from ..networks import networks
 from ..session import (
@@ -62,7 +62,8 @@ def one_of(table: Mapping[str, Value]) -> Callable[[str], Value]:
     return parse
 
 
-OF_A_LESSON = ("lesson", "step", "class")
+SECRET = "teach"
+OF_A_LESSON = ("lesson", "step", "class", SECRET)
 OF_ITS_BLOCKS = ("block", "deleted", "gate")
 OF_A_RACE = (
     ", or one of a race whose weights the server still keeps; a network from a file is in the list of those who gave it"
@@ -98,9 +99,16 @@ def query_of(page: str, chosen: Choices) -> Query:
 
 def lesson_of(query: Query, faults: list[str]) -> Running | None:
     """The lesson that a query leads into; None, and a sentence among the faults, where it is not known here (any more)."""
-    name, step, code = query.get("lesson", ""), query["step"], query.get("class", "")
+    name, step, code, secret = query.get("lesson", ""), query["step"], query.get("class", ""), query.get(SECRET, "")
     recorded = state().recorded_lesson
     lessons = bundled_lessons() | ({OWN: recorded} if recorded.steps else {})
+    if secret:
+        if taught := classes().take_over(secret, session_id()):
+            name, code = taught.lesson_name, ""
+            lessons[name] = taught.lesson
+        else:
+            faults.append("the class that it holds has ended, and its predictions are gone")
+            secret = ""
     if code and (name, code) not in state().begun:
         if found := classes().find(code):
             lessons[name] = found.lesson
@@ -116,7 +124,7 @@ def lesson_of(query: Query, faults: list[str]) -> Running | None:
         return None
     if begun is None or (not code and begun.lesson != lessons[name]):  # one's own may have been edited since
         begun = state().begun[name, code] = Running(deepcopy(lessons[name]), name, code)
-    last = len(begun.lesson.steps)
+    begun.secret, last = secret, len(begun.lesson.steps)
     if re.fullmatch(r"[1-9]\d{0,3}", step, re.ASCII) and int(step) <= last:
         begun.step = int(step) - 1
     else:
@@ -195,9 +203,8 @@ def receive(page: str) -> list[str]:
         within = choices().within(query)
         return take(within, page) if query and within != query_of(page, choices()) else []
     running = choices().lesson
-    if lesson_part(query) != (
-        running.query if running else {}
-    ):  # steps are gone through by links, on the same page, too
+    # Steps are gone through by links, on the same page, too; a class may have been opened since.
+    if for_others(lesson_part(query)) != (for_others(running.query) if running else {}):
         return take(query, page)
     return []  # what the visitor has done counts: of two quick clicks, the second still brings the query from before the first
 
@@ -215,7 +222,10 @@ def take(query: Query, page: str) -> list[str]:
     choices().lesson = lesson_of(in_lesson, faults) if in_lesson else None
     choices().contest = contest_of(query["contest"], faults) if "contest" in query else ""
     view = {name: text for name, text in query.items() if name not in {*in_lesson, "contest"}}
-    return faults + apply(view, page, choices())
+    faults += apply(view, page, choices())
+    if (led := choices().lesson) and "figure" not in view:
+        state().look_at(led.now.figure)
+    return faults
 
 
 def contest_of(code: str, faults: list[str]) -> str:
@@ -229,6 +239,11 @@ def contest_of(code: str, faults: list[str]) -> str:
 def lesson_part(query: Query) -> Query:
     """What a query says of the lesson under way. One without a step leads into none."""
     return {name: query[name] for name in OF_A_LESSON if name in query} if "step" in query else {}
+
+
+def for_others(query: Query) -> Query:
+    """A query without what only this visitor may have."""
+    return {name: text for name, text in query.items() if name != SECRET}
 
 
 def send(page: str) -> None:

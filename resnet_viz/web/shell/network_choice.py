@@ -13,6 +13,7 @@ from ...recipes import measures
 from ...recipes.about import network_line
 from ..networks import add_weights, local_networks, networks
 from ..session import ITSELF, LARGEST_SEED, NOTHING, TWIN, Choices, choices, state
+from .classroom import waits
 
 UNTRAINED, TRAINED = "untrained", "trained"
 
@@ -58,7 +59,7 @@ def choose_network(chosen: Choices) -> tuple[NamedNetwork, NamedNetwork | None]:
         )
     network = load(choosable[chosen.network], chosen.untrained)
     running = chosen.lesson
-    st.caption(network_line(network, told=not (running and running.waits)))
+    st.caption(network_line(network, told=not (running and waits(running))))
     if os.environ.get("RESNET_VIZ_UPLOADS") == "1":
         upload_weights()
     return network, beside(chosen, network)

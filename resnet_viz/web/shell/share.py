@@ -12,19 +12,24 @@ from .links import Query
 THIS_MACHINE = ("localhost", "127.0.0.1")
 SHARE = st.components.v2.component(
     "resnet_viz_share",
-    html="<label>Link to this view<input readonly></label><button>Copy</button><div class='code'></div>",
+    html="<div class='share'><div class='code'></div><div class='words'><label>Link to this view<input readonly></label>"
+    "<button>Copy</button></div></div>",
     css="""
+.share { display: flex; flex-wrap: wrap; gap: 16px; }
+.words { flex: 1 1 240px; }
 label { display: block; font-size: 13px; color: var(--st-text-color); }
 input { width: 100%; box-sizing: border-box; margin: 4px 0 8px; padding: 7px 9px; font: 13px monospace; color: var(--st-text-color);
   background: var(--st-secondary-background-color); border: 1px solid var(--st-border-color); border-radius: 7px; }
 button { font: 500 13px var(--st-font, sans-serif); padding: 5px 14px; border-radius: 7px; border: 1px solid var(--st-border-color);
   color: var(--st-text-color); background: none; cursor: pointer; }
-.code { background: white; margin-top: 10px; padding: 6px; width: 180px; border-radius: 7px; line-height: 0; }
+.code { background: white; width: 180px; max-width: 100%; border-radius: 7px; line-height: 0; }
+.large .code { width: min(60vh, 26rem); }  /* for the last row */
 .code svg { width: 100%; height: auto; }
 """,
     js="""
 export default function ({ data, parentElement }) {
-  const [input, button, code] = ["input", "button", ".code"].map((name) => parentElement.querySelector(name));
+  const [input, button, code, all] = ["input", "button", ".code", ".share"].map((name) => parentElement.querySelector(name));
+  all.classList.toggle("large", data.large);
   if (input.value !== data.link) {
     input.value = data.link;
     code.innerHTML = data.code;
@@ -56,7 +61,7 @@ def reachable(host: str) -> str:
 
 def qr_code(link: str) -> str:
     return segno.make(link, error="L", micro=False, mask=3).svg_inline(
-        scale=4, border=2
+        border=2, omitsize=True
     )  # to weigh all eight masks takes 3 times as long
 
 
@@ -70,8 +75,20 @@ def share(link: str, own_image: bool) -> None:
         )
 
 
-def show_link(link: str, key: str) -> None:
+def code_and_link(code: str, link: str) -> None:
+    """The button that shows a class what it is to open, on the projector."""
+    if st.button("Code and link", icon=":material/qr_code_2:", help="What the class opens, and its QR code."):
+
+        @st.dialog("Join", width="large")
+        def show() -> None:
+            show_link(link, "code_link", large=True)
+            st.header(f"Or, on the page Lessons: {code}", anchor=False)
+
+        show()
+
+
+def show_link(link: str, key: str, *, large: bool = False) -> None:
     """A link as text and as a QR code."""
-    SHARE(key=key, data={"link": link, "code": kept(qr_code, link)})
+    SHARE(key=key, data={"link": link, "code": kept(qr_code, link), "large": large})
     if urlsplit(link).hostname in THIS_MACHINE:
         st.caption("Only this machine can open it. Start the app with `make run HOST=0.0.0.0` to serve a class.")
