@@ -34,7 +34,7 @@ def offer(lesson: Lesson, name: str, *, notes: bool = False) -> None:
     st.header(lesson.title, anchor=False)
     st.markdown(
         "\n".join(
-            f"{number}. {step.heading}{' *(question)*' if step.question else ''}"
+            f"{number}. {step.heading}{step.minutes_text}{' *(question)*' if step.question else ''}"
             for number, step in enumerate(lesson.steps, start=1)
         )
     )

@@ -21,6 +21,7 @@ OWN = "own"  # stands in an address for the lesson that a visitor has recorded o
 
 LONGEST_FILE, MOST_STEPS, LONGEST_TEXT = 1_000_000, 100, 4_000
 MOST_OPTIONS, LONGEST_OPTION, LONGEST_UNIT = 8, 200, 20
+MOST_MINUTES = 600
 TEXT, NUMBER, CHOICE = KINDS = ("text", "number", "choice")
 
 
@@ -29,7 +30,7 @@ class Step:
     """``link``: the view, as 'page?query'. Where there is a ``question``, the view and ``answer`` wait for a prediction.
 
     ``kind``: what the question asks for, one of KINDS. ``right``: the number, without its ``unit``, or the one of the
-    ``options``; '' for a text, and where no one number is right.
+    ``options``; '' for a text, and where no one number is right. ``minutes``: that its teacher should plan, 0 where that is open.
     """
 
     heading: str
@@ -41,6 +42,7 @@ class Step:
     options: list[str] = field(default_factory=list)
     unit: str = ""
     right: str = ""
+    minutes: int = 0
 
     @property
     def page(self) -> str:
@@ -65,6 +67,11 @@ class Step:
         return with_unit(text, self.unit) if text and self.kind == NUMBER else text
 
     @property
+    def minutes_text(self) -> str:
+        """' (4 min)', to follow its heading for a teacher; '' where that is open."""
+        return f" ({self.minutes} min)" if self.minutes else ""
+
+    @property
     def fault(self) -> str:
         """Why its question cannot be asked; '' where it can, or there is none."""
         if self.kind not in KINDS:
@@ -85,7 +92,7 @@ class Step:
 
 
 ALWAYS = ("heading", "note", "link")
-TEXTS = [each.name for each in fields(Step) if each.name != "options"]
+TEXTS = [each.name for each in fields(Step) if each.name not in ("options", "minutes")]
 EMPTY = Step("", "", "")
 
 
@@ -174,6 +181,8 @@ def read_lesson(text: str) -> Lesson:
             raise TypeError("title, notes and steps must be text")
         if not all(isinstance(step.options, list) for step in lesson.steps):
             raise TypeError("options must be a list")
+        if not all(isinstance(step.minutes, int) and 0 <= step.minutes <= MOST_MINUTES for step in lesson.steps):
+            raise TypeError(f"minutes must be 0 to {MOST_MINUTES}")
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise InputError(f"This is not a lesson ({error}); open a JSON file that was saved here.") from error
     if not 1 <= len(lesson.steps) <= MOST_STEPS or max(map(len, texts)) > LONGEST_TEXT:

@@ -4,8 +4,8 @@ import csv
 import json
 import re
 from collections.abc import Iterator
+from importlib import import_module
 
-import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -44,7 +44,7 @@ def test_there_are_four_with_notes_for_the_teacher() -> None:
     sorted({(step.page, step.link.partition("?")[2]) for lesson in BUNDLED.values() for step in lesson.steps}),
 )
 def test_every_view_of_a_bundled_lesson_can_be_shown(page: str, link: str, request) -> None:
-    if link:  # the opening view's image is none of the few
+    if link and "image=447" not in link:  # the opening image is none of the few
         request.getfixturevalue("few_images")
     step = Step("", "", f"{page}?{link}")
     app = opened(page or "start", step.query)
@@ -57,14 +57,20 @@ def test_every_view_of_a_bundled_lesson_can_be_shown(page: str, link: str, reque
 
 def test_the_first_lesson_takes_45_minutes_and_asks_in_every_way() -> None:
     lesson = BUNDLED["forty-five-minutes"]
-    minutes = [int(found) for found in re.findall(r"^\d+\. .*?\((\d+) min\)", lesson.teacher, re.MULTILINE)]
-    assert len(minutes) == len(lesson.steps) == 12 and sum(minutes) == 45
+    joining = 3
+    in_one_lesson = [step for step in lesson.steps if not step.heading.endswith("(double lesson)")]
+    assert joining + sum(step.minutes for step in in_one_lesson) == 45
+    assert [n for n, step in enumerate(lesson.steps, start=1) if step not in in_one_lesson] == [6, 8, 9]
+    told = re.findall(r"^(\d+)\. \*\*(.*)\.?\*\*", lesson.teacher, re.MULTILINE)
+    assert [(int(n), heading.rstrip(".?")) for n, heading in told] == [
+        (n, step.heading.removesuffix(" (double lesson)").rstrip("?")) for n, step in enumerate(lesson.steps, start=1)
+    ]
     assert {step.kind for step in lesson.steps} == set(KINDS) and all(step.question for step in lesson.steps)
     assert set(re.findall(r"Claim (\d)", "".join(step.note for step in lesson.steps))) == set("1234567")
 
 
 def test_the_right_numbers_of_the_first_lesson_are_those_that_the_app_computes() -> None:
-    (degraded, fading, changing, dearer, below, length, deleted) = (
+    (degraded, fading, changing, dearer, zeros, length, deleted) = (
         step for step in BUNDLED["forty-five-minutes"].steps if step.kind == NUMBER
     )
     assert degraded.right == f"{mean_train_error(family('plain')[56]):.1f}"
@@ -76,12 +82,23 @@ def test_the_right_numbers_of_the_first_lesson_are_those_that_the_app_computes()
     assert (len(blocks), changing.right) == (27, str(sum(block.shortcut != "identity" for block in blocks)))
     cost = {row["network"]: row["multiply-adds, M"] for row in stage_diagram.family(name="imagenet").rows}
     assert dearer.right == f"{100 * (cost['imagenet-resnet50'] / cost['imagenet-resnet34'] - 1):.0f}"
-    means = gradient_flow.statistics(Subject.of("fashion-preact56"), residual).plot().data[:2]
-    assert [str((np.asarray(each["y"]) < 0).sum()) for each in means] == [below.right, "0"]
-    paths = path_unrolling.share_by_length(Subject.of("fashion-resnet110", image=200)).title
+    stream = gradient_flow.statistics(Subject.of("fashion-preact56"), residual).says
+    assert f"**fashion-preact56** 0.0 %; **fashion-resnet56** {zeros.right} %" in stream
+    paths = path_unrolling.share_by_length(Subject.of("fashion-resnet110", image=447)).title
     assert f"{length.right} branches against 27" in paths
     lesion = Subject.of("fashion-resnet56", deleted=[residual.blocks[12]])
     assert layer_deletion.set_error(lesion).title == f"1,000 images: 6.4 % → {deleted.right} % error"
+    first = Subject.of("fashion-resnet56", image=447, deleted=["layer1.0"])
+    assert layer_deletion.prediction(first).title == "This image: Coat → Pullover (probability 0.53)"
+    assert layer_deletion.set_error(first).title == "1,000 images: 6.4 % → 41.8 % error"
+
+
+def test_the_first_lesson_keeps_its_image_and_leads_to_figures() -> None:
+    steps = BUNDLED["forty-five-minutes"].steps
+    assert {step.query.get("image", "447") for step in steps} == {"447"}
+    for step in (each for each in steps if each.page):
+        assert step.query["image"] == "447"
+        assert step.figure in import_module(f"resnet_viz.recipes.{step.page}").__all__
 
 
 def test_a_lesson_comes_back_from_its_file() -> None:
@@ -138,6 +155,8 @@ def asking(**question: object) -> str:
         (asking(kind="choice", options=["a", 5], right="a"), "must be text"),
         (asking(kind="number", right="many"), "The right answer must be a number, such as 11.3; got 'many'"),
         (asking(kind="number", right="nan"), "must be a number, such as 11.3; got 'nan'"),
+        (asking(minutes="4"), "minutes must be 0 to 600"),
+        (asking(minutes=-1), "minutes must be 0 to 600"),
         (asking(kind="number", unit="%" * 30), "A unit must have at most 20 characters; got 30"),
     ],
 )

@@ -9,7 +9,17 @@ from resnet_viz.web.lesson import Lesson, Step, bundled_lessons
 from resnet_viz.web.worksheet import worksheet
 
 STEPS = [
-    Step("A heading", "A *note*.", "about", "How <b>much</b>?", "Because of that.", "number", unit="%", right="11.3"),
+    Step(
+        "A heading",
+        "A *note*.",
+        "about",
+        "How <b>much</b>?",
+        "Because of that.",
+        "number",
+        unit="%",
+        right="11.3",
+        minutes=4,
+    ),
     Step("Another", "", "about", "Which?", "So it is.", "choice", ["this <one>", "that one"], right="that one"),
     Step("A third", "", "about", "Why?", "For a reason."),
     Step("No question", "", "about"),
@@ -38,6 +48,7 @@ def test_the_teacher_gets_answers_and_notes() -> None:
     sheet = worksheet(LESSON, for_teacher=True)
     for told in ("<strong>Time:</strong>", "11.3 %", "Because of that.", "that one", "So it is.", "For a reason."):
         assert told in sheet
+    assert "1. A heading (4 min)" in sheet and "(4 min)" not in worksheet(LESSON)
     assert "class='line" not in sheet.partition("</head>")[2]
 
 

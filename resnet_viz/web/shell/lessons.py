@@ -145,7 +145,7 @@ def prediction(step: Step, said: str, help: str) -> str:
         label = PREDICTION + (f", in {plain(step.unit)}" if step.unit else "")
         value = st.number_input(label, value=as_number(said), step=1.0, format="%g", width=320, help=help)
         return "" if value is None else f"{value:.10g}"
-    return st.text_input(PREDICTION, said, max_chars=500, help=f"In your own words. {help}")
+    return st.text_input("Your answer, before you see more", said, max_chars=500, help=f"In your own words. {help}")
 
 
 def lead_to_step(running: Running, number: int, label: str, icon: str, help: str) -> None:
