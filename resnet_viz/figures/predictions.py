@@ -54,9 +54,11 @@ def number_dots(values: Sequence[float], unit: str, right: float | None, palette
             xanchor="right" if late else "left",
             yanchor="bottom",
         )
-    margin = max(width, 1e-9 * max(1.0, abs(low), abs(high))) * 2
+    margin = 2 * width or 0.1 * max(1.0, abs(last))
     scale = log_axis(np.asarray(known)) if log else {}
-    plot.x_axis(f"predicted, {unit}" if unit else "predicted", range=[first - margin, last + margin], **scale)
+    plot.x_axis(
+        f"predicted, {unit}" if unit else "predicted", showgrid=False, range=[first - margin, last + margin], **scale
+    )
     plot.y_axis(range=[0, top + 0.7], visible=False)
     return styled(plot, palette, REST + ROW * min(top, MOST_ROWS), top=26)
 

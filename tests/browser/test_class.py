@@ -465,8 +465,11 @@ def test_a_teacher_sees_what_the_class_predicts_and_nobody_else_does(
             "answer": "So.",
         },
     ]
-    link = "about?network=fashion-resnet20"
-    steps = [{"heading": name, "note": "", "link": link} | each for name, each in zip("AB", questions, strict=True)]
+    links = ("degradation?network=fashion-resnet20&figure=errors_by_depth", "about?network=fashion-resnet20")
+    steps = [
+        {"heading": name, "note": "", "link": link} | each
+        for name, link, each in zip("AB", links, questions, strict=True)
+    ]
     lesson = json.dumps({"title": "t", "steps": steps}).encode()
     opened(page, f"{server.address}/lessons")
     page.locator("input[type=file]").set_input_files(
@@ -510,6 +513,12 @@ def test_a_teacher_sees_what_the_class_predicts_and_nobody_else_does(
     expect(page.get_by_text("You said")).to_have_count(0)
     for student, said in ((second, "5"), (third, "9.5")):  # by themselves
         expect(student.get_by_text(f"You said: {said} %. Right: 11.3 %. So many.")).to_be_visible(timeout=SOON)
+        figure = student.get_by_role("heading", name="It is not overfitting")
+        expect(figure).to_be_in_viewport(timeout=SOON)  # far below
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Answer sheet").click()
+    rows = list(csv.DictReader(Path(download.value.path()).read_text().splitlines()))
+    assert [row["prediction"] for row in rows] == ["5 %", "9.5 %", ""]  # of the class, and of nobody yet
     page.get_by_role("button", name="Share").click()
     link = page.locator("[data-testid='stPopoverBody']").get_by_label("Link to this view")
     expect(link).to_have_value(re.compile("lesson=own&step=1$"), timeout=SOON)  # without the teacher's secret

@@ -16,12 +16,15 @@ def test_every_number_is_a_dot_of_its_own_where_it_belongs(values: list[float]) 
     (dots,) = number_dots(values, "%", None, LIGHT).figure().data
     assert list(dots.x) == sorted(values)
     assert len(set(zip(dots.x, dots.y, strict=True))) == len(values)
-    apart = (max(values) - min(values)) / 50
-    for (x, y), (after, above) in pairwise(zip(dots.x, dots.y, strict=True)):  # beside one another only with room
-        assert above == y + 1 or (above == 1 and after - x > 0)
-    assert all(
-        right - left > apart for left, right in pairwise(x for x, y in zip(dots.x, dots.y, strict=True) if y == 1)
-    )
+    columns: list[list[float]] = []
+    for x, y in zip(dots.x, dots.y, strict=True):
+        if y == 1:
+            columns.append([])
+        columns[-1].append(x)
+        assert len(columns[-1]) == y
+    room = (max(values) - min(values)) / 48
+    assert all(column[-1] - column[0] <= room for column in columns)
+    assert all(after[0] - before[0] > room for before, after in pairwise(columns))
 
 
 def test_numbers_of_several_orders_of_magnitude_stand_on_a_log_axis() -> None:

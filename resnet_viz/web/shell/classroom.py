@@ -142,6 +142,8 @@ def show_predictions(step: Step, said: list[str], *, revealed: bool) -> None:
         alt = ", ".join(f"{option}: {said.count(option)}" for option in step.options)
     elif step.kind == NUMBER:
         numbers = [value for text in said if (value := as_number(text)) is not None]
+        if not numbers:
+            return
         alt = numbers_sentence(numbers, step.unit)
         plot = number_dots(numbers, step.unit, as_number(right), palette())
         st.markdown(plain(alt))

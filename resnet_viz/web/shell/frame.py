@@ -35,7 +35,7 @@ export default function ({ data }) {
   const timer = setInterval(() => {
     const card = document.querySelector(".st-key-looked_at");
     card?.scrollIntoView({ block: "start" });
-    if (card) left = Math.min(left, 12);
+    if (card && !document.querySelector(".on-its-way")) left = Math.min(left, 12);
     if (--left <= 0) stop();
   }, 250);
   const stop = () => clearInterval(timer);

@@ -82,7 +82,8 @@ def code_and_link(code: str, link: str) -> None:
         @st.dialog("Join", width="large")
         def show() -> None:
             show_link(link, "code_link", large=True)
-            st.header(f"Or, on the page Lessons: {code}", anchor=False)
+            st.markdown("Or, on the page **Lessons**, the code:")
+            st.title(code, anchor=False)
 
         show()
 
