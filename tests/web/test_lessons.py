@@ -345,6 +345,7 @@ def test_a_student_sends_and_sees_what_happens_when_the_teacher_shows_it(of_the_
     of_the_app.close("teacher")
     app.run()
     assert "your class has ended: what you predict is no longer sent" in texts(app)
+    assert not [each for each in app.button if each.label == "Collect the class's predictions"]
     button(app, "Show what happens").click().run()
     assert "You said: *nothing*. Right: **11.3 %**." in texts(app)
 

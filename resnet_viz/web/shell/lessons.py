@@ -90,9 +90,7 @@ def presenter() -> bool:
             collect = "Collect the class's predictions"
             if held:
                 code_and_link(held.code, link_to("lessons", {"class": held.code}))
-            elif not classroom.joined(running) and st.button(
-                collect, icon=":material/groups:", help=classroom.HELP_OF_CLASS
-            ):
+            elif not running.code and st.button(collect, icon=":material/groups:", help=classroom.HELP_OF_CLASS):
                 classroom.open_class(running)
             FOCUS(key="lesson_focus", data={"step": f"{running.lesson.title} {running.step}"}, width="content")
         if held:
