@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 import streamlit as st
@@ -22,6 +22,7 @@ LARGEST_SEED = 9999
 BUNDLED = "bundled"
 TWIN, ITSELF, NOTHING = "its twin", "itself, untrained", "nothing"
 UNDO_STEPS = 100
+PRESENTER = "presenter"  # as an address says it
 
 
 @dataclass
@@ -43,7 +44,8 @@ class Choices:
     visitor said those show, by the digest of their pixels. ``settings``: for each page what was set
     to something else than its default, as a link says it; ``unread``: those that came with a link and that the page has
     not asked for yet. ``sequence``: how often the block looked at has changed. ``run``: the id of a training
-    run, or ''. ``taken``: how often networks were taken along from a run. ``lesson``: the one under way."""
+    run, or ''. ``taken``: how often networks were taken along from a run. ``lesson``: the one under way. ``presenter``: whether
+    the app is shown by a projector."""
 
     network: str = "fashion-resnet56"
     beside: str = TWIN
@@ -61,10 +63,16 @@ class Choices:
     run: str = ""
     taken: int = 0
     lesson: Running | None = None
+    presenter: bool = False
 
-    def within_lesson(self, query: Mapping[str, str]) -> dict[str, str]:
-        """The query of a view that is to be seen while the lesson goes on."""
-        return {**query, **(self.lesson.query if self.lesson else {})}
+    @property
+    def on_screen(self) -> dict[str, str]:
+        """What an address says of the presenter view."""
+        return {"view": PRESENTER} if self.presenter else {}
+
+    def carried_to(self, query: Mapping[str, str]) -> dict[str, str]:
+        """The query of a view that is to be seen while the lesson goes on, and on the same screen."""
+        return {**query, **(self.lesson.query if self.lesson else {}), **self.on_screen}
 
     def lesion(self, network: str) -> Lesion:
         return self.lesions.setdefault(network, Lesion())
@@ -110,13 +118,15 @@ class State:
     answer waits for a press, by its recipe; ``tickets``: what is on its way, ``asked``: what this run has asked for, for which
     it may wait until ``wait_until``; ``faults``: sentences on what could not be shown, with the card that tells each; ``whole_page_again``: whether a click in a card concerns more; ``query_written_on``: the page whose address says what is chosen, None
     where the next query is to be applied whatever it is. ``looked_at``: the card that a link leads to, ``arrivals``: how many did.
-    ``begun``: lessons, by name and code of the class: Back may lead into them.
+    ``begun``: lessons, by name and code of the class: Back may lead into them. ``bar``: of the presenter view, which takes what
+    pages fold away; None outside of it.
     """
 
     choices: Choices = field(default_factory=Choices)
     page: str = ""
     pages: Sequence[StreamlitPage] = ()
     visit: Visit | None = None
+    bar: st.delta_generator.DeltaGenerator | None = None
     cards: dict[str, Shown] = field(default_factory=dict)
     notices: dict[str, float] = field(default_factory=dict)
     cancelled: dict[str, bool] = field(default_factory=dict)
@@ -186,8 +196,9 @@ def notice(sentence: str) -> None:
 
 
 def palette() -> Palette:
-    """The colours of the theme that the visitor sees."""
-    return DARK if st.context.theme.type == "dark" else LIGHT
+    """The colours of the theme that the visitor sees, and the sizes of the view."""
+    colours = DARK if st.context.theme.type == "dark" else LIGHT
+    return replace(colours, projector=choices().presenter)
 
 
 def change_lesion(network: str, blocks: Iterable[str], sequence: int | None = None) -> None:
