@@ -14,7 +14,16 @@ from .experiments.training import replace
 from .networks.zoo import NETWORKS
 from .places import CHECKPOINTS
 from .progress import Progress, no_progress
-from .recipes import block_importance, early_stop, layer_deletion, lesion_studies, path_unrolling
+from .recipes import (
+    block_importance,
+    block_influence,
+    early_stop,
+    layer_deletion,
+    lesion_studies,
+    painters,
+    path_unrolling,
+    shattered_gradients,
+)
 from .recipes.subject import Subject
 
 __all__ = ["bundled", "first_views", "precompute"]
@@ -38,7 +47,15 @@ def first_views(network: str) -> Iterator[Call]:
     yield partial(block_importance.importance, subject)
     yield partial(block_importance.shapley_values, subject)
     yield partial(block_importance.most_harmed, subject)
+    yield partial(block_importance.agreement, subject)
+    for measured in (block_influence.change, block_influence.harm, block_influence.responses, block_influence.descent):
+        yield partial(measured, subject)
     yield partial(early_stop.error_by_stop, subject)
+    yield partial(early_stop.probes, subject)
+    yield partial(painters.reverse, subject)
+    yield partial(painters.repeat, subject, block=subject.blocks[0])
+    yield partial(painters.parallel, subject)
+    yield partial(shattered_gradients.cosines, subject.without_image().untrained(0))
     for images in (1, SEVERAL):
         yield partial(path_unrolling.share_by_length, subject, images=images)
         yield partial(path_unrolling.count_times_norm, subject, images=images)

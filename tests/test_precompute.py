@@ -9,7 +9,15 @@ import pytest
 
 from resnet_viz.engine.kept import ANSWERS, PRECOMPUTED, RESULTS, Shared
 from resnet_viz.precompute import bundled, first_views
-from resnet_viz.recipes import block_importance, early_stop, layer_deletion, lesion_studies, path_unrolling
+from resnet_viz.recipes import (
+    block_importance,
+    block_influence,
+    early_stop,
+    layer_deletion,
+    lesion_studies,
+    painters,
+    path_unrolling,
+)
 from resnet_viz.recipes.shown import Shown
 from resnet_viz.recipes.subject import Subject
 
@@ -39,6 +47,8 @@ def test_it_is_what_is_measured_here(monkeypatch) -> None:
         *(partial(lesion_studies.study, subject, kind=kind, draws=draws) for kind in lesion_studies.COMPUTE),
         partial(block_importance.importance, subject),
         partial(early_stop.error_by_stop, subject),
+        partial(painters.reverse, subject),
+        partial(block_influence.responses, subject),
         partial(path_unrolling.share_by_length, subject),
     ]
     precomputed = [view() for view in views]
@@ -74,4 +84,4 @@ def test_a_lesion_is_measured_at_once() -> None:
 
 
 def test_the_file_is_small() -> None:
-    assert PRECOMPUTED.stat().st_size < 12e6
+    assert PRECOMPUTED.stat().st_size < 20e6

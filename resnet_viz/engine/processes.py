@@ -11,12 +11,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
+from typing import ClassVar
 
 import torch
 
 from ..networks.device import describe_device
 from .folder import Folder
-from .worker import HELLO, Hello, work
+from .kept import Shared
+from .worker import Hello, work
 from .workers import Start
 
 __all__ = ["FOLDER_LIMIT", "InProcesses", "InThread", "start_for"]
@@ -40,7 +42,9 @@ class Process:
 
 class InProcesses:
     """On Linux a nursery imports everything once and forks a worker, in a twentieth of a second, whenever one is wanted; with a
-    card, and on macOS, there is one worker, started afresh when it ends."""
+    card, and on macOS, there is one worker, started afresh when it ends. ``nursery``: the one of this server, if it forks."""
+
+    nursery: ClassVar["InProcesses | None"] = None
 
     def __init__(self, modules: str, folder: str) -> None:
         self._modules, self._folder = modules, folder
@@ -48,6 +52,8 @@ class InProcesses:
         self._begin()
         self.device, self.threads = self._hello.device, self._hello.threads
         self.count = min(MOST, max(2, self.threads)) if self._hello.forks else 1
+        if self._hello.forks:
+            InProcesses.nursery = self
 
     def _begin(self) -> None:
         """Start the process that all others come from."""
@@ -62,27 +68,40 @@ class InProcesses:
 
     def __call__(self) -> Process:
         """A worker. Raises OSError or EOFError where none can be started."""
+        if self._hello.forks:
+            return self.fork(f"{work.__module__}.{work.__qualname__}")
         with self._lock:
-            if self._closed:
-                raise EOFError("the app is ending")
-            if self._process.poll() is not None:
+            self._check()
+            if not self._new:
+                self._process.wait()
                 self._begin()
-            if not self._hello.forks:
-                if not self._new:
-                    self._process.wait()
-                    self._begin()
-                self._new = False
-                return Process(self._connection, self._process.pid)
+            self._new = False
+            return Process(self._connection, self._process.pid)
+
+    def fork(self, function: str) -> Process:
+        """A process that calls a function, by its full name, with a connection to this one, and ends with it. It shares the memory
+        of what the nursery has imported. Raises OSError or EOFError where none can be started."""
+        with self._lock:
+            self._check()
             with socket.socket(fileno=os.dup(self._connection.fileno())) as control:
-                control.send(HELLO)
+                control.send(function.encode())
                 said, numbers, _, _ = socket.recv_fds(control, 32, 1)
             if not numbers:
                 raise EOFError("the process that starts workers has ended")
             return Process(Connection(numbers[0]), int(said))
 
+    def _check(self) -> None:
+        """Start the process again that all others come from, if it has ended."""
+        if self._closed:
+            raise EOFError("the app is ending")
+        if self._process.poll() is not None:
+            self._begin()
+
     def close(self) -> None:
         """End all of them."""
         self._closed = True
+        if InProcesses.nursery is self:
+            InProcesses.nursery = None
         self._process.terminate()
 
 
@@ -103,12 +122,12 @@ class InThread:
 
     def __init__(self, folder: str) -> None:
         self.threads = torch.get_num_threads()
-        self._folder = Folder(folder, FOLDER_LIMIT)
+        Shared.folder = Folder(folder, FOLDER_LIMIT)
         self.device = describe_device()
 
     def __call__(self) -> Thread:
         ours, theirs = Pipe()
-        threading.Thread(target=work, args=[theirs, self._folder], daemon=True, name="worker").start()
+        threading.Thread(target=work, args=[theirs], daemon=True, name="worker").start()
         return Thread(ours)
 
     def close(self) -> None:

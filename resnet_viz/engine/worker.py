@@ -18,11 +18,12 @@ import torch
 from ..errors import InputError
 from ..networks.device import describe_device, device
 from ..networks.images import ImageSet
+from . import heap
 from .folder import Folder
 from .kept import ANSWERS, RESULTS, Shared
 from .tickets import HERE, Call, InPlace, steps_of
 
-__all__ = ["HELLO", "Hello", "Order", "Reply", "dumps", "loads", "main", "nursery", "work"]
+__all__ = ["Hello", "Order", "Reply", "dumps", "loads", "main", "nursery", "work"]
 
 NICE = 5  # the app draws pages meanwhile
 KEPT = 48 * 2**20  # bytes of measurements in a worker; what took long lies in the folder, too
@@ -37,7 +38,7 @@ class Hello(NamedTuple):
     forks: bool
 
 
-HELLO = b"worker"
+LONGEST_NAME = 100  # bytes, of a function
 
 
 class Order(NamedTuple):
@@ -100,10 +101,9 @@ class _Receiver(pickle.Unpickler):
         return self.images[name]
 
 
-def work(connection: Connection, folder: Folder) -> None:
+def work(connection: Connection) -> None:
     """Do as told until the other end is closed. A step that raises ends its call alone."""
     HERE.set(InPlace())
-    Shared.folder = folder
     running: dict[int, Generator[Any, None, Any]] = {}
     images: dict[str, ImageSet] = {}
     try:
@@ -112,7 +112,10 @@ def work(connection: Connection, folder: Folder) -> None:
             for number in order.dropped:
                 if number in running:
                     running.pop(number).close()
-            connection.send_bytes(pickle.dumps(reply_to(order, running, images), protocol=5))
+            reply = reply_to(order, running, images)
+            connection.send_bytes(pickle.dumps(reply, protocol=5))
+            if reply.done or reply.fault:
+                heap.give_back()
     except (EOFError, OSError):  # the app has gone
         return
 
@@ -165,21 +168,24 @@ def main(number: int, path: str, limit: int, modules: str) -> None:
         os.nice(NICE)
         nursery(connection, folder)
     else:
-        work(connection, folder)
+        Shared.folder = folder
+        work(connection)
 
 
 def nursery(connection: Connection, folder: Folder) -> None:
-    """Fork a worker whenever it is asked for, and send its process id with the connection to it."""
+    """Fork a process for each function that is named, and send its process id with the connection that the function is given."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # so that those that die are buried
+    Shared.folder = folder
     control = socket.socket(fileno=os.dup(connection.fileno()))
-    while control.recv(len(HELLO)):
+    while name := control.recv(LONGEST_NAME).decode():
         ours, theirs = socket.socketpair()
         if (process := os.fork()) == 0:
             connection.close()
             control.close()
             ours.close()
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            work(Connection(theirs.detach()), folder)
+            module, _, function = name.rpartition(".")
+            getattr(import_module(module), function)(Connection(theirs.detach()))
             os._exit(0)
         theirs.close()
         socket.send_fds(control, [str(process).encode()], [ours.fileno()])

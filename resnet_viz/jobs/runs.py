@@ -14,8 +14,9 @@ from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from typing import Any, Generic, TypeVar
 
+from ..engine.processes import InProcesses
 from ..errors import InputError
-from .worker import GO_ON, PAUSE, STOP, Job, Order, Said
+from .worker import GO_ON, PAUSE, STOP, Job, Order, Said, main
 
 __all__ = ["ENDED", "LONGEST_PAUSE", "PAUSED", "RUNNING", "WAITING", "JobType", "Run", "Runs", "start_worker"]
 
@@ -138,11 +139,11 @@ class Runs:
         wait = FIRST_WAIT
         while True:
             started, heard = time.monotonic(), False
-            connection = self.connect()
-            with self.lock:
-                self.connection = connection
-                self.begin_next()
             try:
+                connection = self.connect()
+                with self.lock:
+                    self.connection = connection
+                    self.begin_next()
                 while True:
                     said = connection.recv() if connection.poll(0.5) else None
                     if heard := heard or said is not None or time.monotonic() - started > STARTED:
@@ -192,10 +193,12 @@ class Runs:
 
 
 def start_worker() -> Connection:
-    """Start a process that trains, and return the connection to it."""
+    """Start a process that trains, and return the connection to it. Raises OSError or EOFError where none can be started."""
+    if InProcesses.nursery:
+        return InProcesses.nursery.fork(f"{main.__module__}.{main.__qualname__}").connection
     ours, theirs = Pipe()
     number = theirs.fileno()
-    program = f"from resnet_viz.jobs.worker import main; main({number})"
+    program = f"from multiprocessing.connection import Connection; from {main.__module__} import main; main(Connection({number}))"
     process = subprocess.Popen([sys.executable, "-c", program], pass_fds=[number])
     theirs.close()
     atexit.register(process.terminate)

@@ -20,6 +20,9 @@ from ..experiments.race import Race, Racing, Samples, samples
 __all__ = ["GO_ON", "PAUSE", "STOP", "Job", "Said", "main"]
 
 
+NICE = 10  # workers, for whom visitors wait, are less so
+
+
 class Order(StrEnum):
     """What a worker may be told between two steps of its job."""
 
@@ -43,12 +46,12 @@ class Said:
     fault: str = ""
 
 
-def main(number: int) -> None:
-    """Work for the app at the other end of an open connection, at a low priority and on one thread, so that no click waits for this."""
+def main(connection: Connection) -> None:
+    """Work for the app at the other end of a connection, at a low priority and on one thread, so that no click waits for this."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is meant for the app, whose end ends the connection
-    os.nice(10)
+    os.setpriority(os.PRIO_PROCESS, 0, NICE)
     torch.set_num_threads(1)
-    work(Connection(number))
+    work(connection)
 
 
 def work(connection: Connection) -> None:

@@ -42,10 +42,11 @@ FORMULAS = {  # by what the gradient is taken with respect to; z is the sum, bef
         r"\frac{\partial L}{\partial \theta} = \frac{\partial L}{\partial z}\,\frac{\partial F}{\partial \theta}"
     ),
 }
+ZEROS = "share of zeros"
 PANELS = {
     "mean": "stream_mean",
     "deviation": "stream_deviation",
-    "share of zeros": "stream_zeros",
+    ZEROS: "stream_zeros",
     "|F(x)| / |x|": "branch_to_stream",
 }
 WITHOUT_BATCH_NORM = (
@@ -170,9 +171,11 @@ def statistics(*subjects: Subject, images: int = BATCH) -> Steps:
         for title, field in PANELS.items()
     ]
     batch = subjects[0].batch(images)
+    zeros = "; ".join(f"**{line.name}** {100 * np.median(line.values):.1f} %" for line in dict(panels)[ZEROS])
     return Shown(
         title="What the stream carries",
         draw=partial(figures.stream_statistics, panels),
+        says=f"Zeros in the stream, median of the blocks: {zeros}.",
         formula=r"\lVert F(x) \rVert / \lVert x \rVert",
         caption=f"{figures.names_at_markers(panels[0][1])} {LITTLE_CHANGED}",
         alt=STATISTICS,

@@ -1,5 +1,6 @@
 """What is a residual network made of? The stages, every block, what is inside one, and the family that it belongs to."""
 
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -24,6 +25,7 @@ ARCS = "Solid arcs: identity shortcuts, the stream as it is. Dotted arcs: the sh
 FIRST_PREACTIVATION = (
     " · the first block has no batch norm and ReLU of its own before its first convolution: the stem ends in them"
 )
+MULTIPLY_ADDS = "multiply-adds, M"
 CHANNELS = "The first 16 channels for this image. "
 LOST = "A plain block has no shortcut: what the branch drops is lost."
 RECOMPUTED = (
@@ -102,10 +104,23 @@ def family(name: str = FAMILIES[0]) -> Steps:
         yield len(rows) / len(entries)
     return Shown(
         title="The family",
+        says=bottleneck_sentence(rows),
         rows=tuple(rows),
         caption=RECOMPUTED,
         facts=(f"{COMPUTED}s",),
         sources=(f"the networks {name}-*",),
+    )
+
+
+def bottleneck_sentence(rows: Sequence[Mapping[str, Any]]) -> str:
+    """What a third layer in each block costs, where a family has both kinds; else ''."""
+    by_layers = {row["layers"]: row for row in rows if "resnet" in row["network"]}
+    if not {34, 50} <= by_layers.keys():
+        return ""
+    basic, bottleneck = (by_layers[layers][MULTIPLY_ADDS] for layers in (34, 50))
+    return (
+        f"ResNet-50 has as many blocks as ResNet-34, bottlenecks of three layers in place of two: {100 * (bottleneck / basic - 1):+.0f} % "
+        "multiply-adds."
     )
 
 
@@ -152,7 +167,7 @@ def row_of(entry: Entry) -> dict[str, Any]:
         "parameters": facts.params,
         "in convolutions": facts.convolution_params,
         "in head": facts.head.params,
-        "multiply-adds, M": round(facts.macs / 1e6, 1),
+        MULTIPLY_ADDS: round(facts.macs / 1e6, 1),
         "error, %": trained["test_error_pct"] if trained else entry.published_error_pct,
         "source": entry.provenance,
     }

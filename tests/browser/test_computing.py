@@ -19,7 +19,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="there the app f
 
 
 def computing(server: Server) -> list[int]:
-    """The server's workers: their parent, the nursery, has the same command line."""
+    """What the nursery has forked, to compute and to train; it has the same command line."""
     found = [
         each
         for each in processes_of(server.process.pid)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 from functools import partial
 from itertools import count
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
@@ -255,6 +256,18 @@ def test_a_nursery_that_is_killed_is_started_again(processes, tmp_path) -> None:
     processes._start._process.kill()
     assert done(processes.submit(partial(dying, str(tmp_path / "log"), 1))) == "alive"
     until(lambda: len(processes._workers) == processes._start.count)
+
+
+def echo(connection: Connection) -> None:
+    connection.send((os.getpid(), connection.recv()))
+
+
+def test_a_nursery_forks_a_process_for_a_function_that_is_named(processes) -> None:
+    forked = processes._start.fork(f"{__name__}.{echo.__name__}")
+    forked.connection.send("hello")
+    assert forked.connection.recv() == (forked.id, "hello")
+    with pytest.raises(EOFError):
+        forked.connection.recv()
 
 
 def test_a_worker_that_cannot_start_is_tried_again_and_that_is_said(tmp_path) -> None:

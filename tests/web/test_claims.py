@@ -17,11 +17,11 @@ def test_each_claim_has_its_number_and_the_view_of_a_figure_that_exists() -> Non
     assert [row["claim"][2] for row in rows] == list("1234567")
     assert [row["number"] for row in rows] == [
         "+4.0 points",
-        "95,000 times smaller",
+        "95,000 times closer",
         "+0.81",
         "+12 %",
         "25 of 27",
-        "28 % → 0 %",
+        "27.6 % → 0 %",
         "7.1, not 27",
     ]
     for row in rows:
@@ -35,7 +35,7 @@ def test_the_numbers_are_those_of_the_report_with_their_intervals() -> None:
     measured = {(each.network, each.what): each for found in findings.bundled() for each in found.measurements}
     training = measured["plain56 against plain20", "training error, points"]
     says = [row["says"] for row in start.claims().rows]
-    assert f"({training.low:.1f} to {training.high:.1f}; {training.bracket})" in says[0]
+    assert f"({training.low:+.1f} to {training.high:+.1f}; {training.bracket})" in says[0]
     assert "(0.78 to 0.85; 95 %, Welch over 3 seeds)" in says[2] and "(6.7 to 7.6; 95 %, images)" in says[6]
     deep, shallow = (description_of_row(NETWORKS[f"imagenet-resnet{depth}"]).macs for depth in (50, 34))
     assert f"{100 * (deep / shallow - 1):+.0f} %" == "+12 %", "the same share as in the small networks"

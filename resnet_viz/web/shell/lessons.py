@@ -60,7 +60,7 @@ def plain(text: str) -> str:
     return re.sub(r"([\\`*_{}\[\]()#+!|<>$:~-])", r"\\\1", text)
 
 
-def presenter() -> bool:
+def lesson_box() -> bool:
     """Above the page: the running lesson's step in large type, with its question. Returns whether the view may be shown."""
     running = choices().lesson
     if running is None:
@@ -207,7 +207,8 @@ def lead(
     """What leads to a view: a link where it is on another page, since the server's way there would leave one address too many
     in the browser's history, that of this page with the query of that one; a button on the same page, where a link changes
     no address."""
-    where, icon, query = page_named(page), f":material/{icon}:", choices().contest_query | query
+    where, icon = page_named(page), f":material/{icon}:"
+    query = choices().contest_query | query | choices().on_screen
     if page != state().page:
         st.page_link(where, label=label, icon=icon, query_params=query, disabled=disabled, help=help)
     elif st.button(label, icon=icon, disabled=disabled, help=help, key=key or None):
@@ -310,7 +311,10 @@ def add_view(page: str, draft: Step) -> None:
     if draft.fault:
         st.error(draft.fault)
         return
-    view = links.query_of(page, replace(choices(), lesson=None, contest="", run=""))  # a training run ends
+    view = links.query_of(
+        page,
+        replace(choices(), lesson=None, contest="", run="", presenter=False),  # a training run ends
+    )
     draft.link = f"{page}?{urlencode(view)}"
     draft.heading = draft.heading or f"View {len(steps) + 1}"
     steps.append(draft)

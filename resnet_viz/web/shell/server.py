@@ -1,6 +1,5 @@
 """The server: what is ready before its port opens, and how the browser's scripts are sent."""
 
-import ctypes
 import gc
 import gzip
 import mimetypes
@@ -18,6 +17,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ... import recipes
+from ...engine import heap
 from ...engine.folder import Folder
 from ...engine.processes import FOLDER_LIMIT, start_for
 from ...engine.tickets import use
@@ -28,7 +28,6 @@ from ..session import Patience, patience
 OBJECTS_BETWEEN_COLLECTIONS = 50_000, 5, 5  # about a rerun's worth; the whole after 25 times as many
 BETWEEN_THREADS = 0.001  # seconds; a forward pass beside four busy threads: 0.05 s, where 0.35 s at the usual 0.005
 PATIENCE = 0.1  # seconds that a run of a page waits for answers, all in all
-M_ARENA_MAX = -8  # of glibc's malloc.h
 YEAR = 365 * 24 * 3600
 
 
@@ -38,7 +37,7 @@ async def ready(_: st.App) -> AsyncIterator[None]:
     compute end with the server.
     """
     started = time.monotonic()
-    share_memory()
+    heap.share()
     with TemporaryDirectory(prefix="resnet_viz-") as folder:
         modules = ",".join(f"{recipes.__name__}.{each}" for each in recipes.MODULES)
         workers = Workers(start_for(modules, folder), Folder(folder, FOLDER_LIMIT), patience)
@@ -50,15 +49,6 @@ async def ready(_: st.App) -> AsyncIterator[None]:
         print(f"  Ready after {time.monotonic() - started:.1f} s.", flush=True)
         yield
         workers.close()
-
-
-def share_memory() -> None:
-    """Let all threads allocate from two heaps: with glibc's eight a core, what one visitor's run has freed is no use to the
-    next one's, and memory grows. Other systems' libraries have no such setting."""
-    if sys.platform == "linux":
-        mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-        if mallopt:
-            mallopt(M_ARENA_MAX, 2)
 
 
 def settle() -> None:

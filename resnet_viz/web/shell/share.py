@@ -14,10 +14,10 @@ SHARE = st.components.v2.component(
     "resnet_viz_share",
     html="<label>Link to this view<input readonly></label><button>Copy</button><div class='code'></div>",
     css="""
-label { display: block; font-size: 13px; color: var(--st-text-color); }
-input { width: 100%; box-sizing: border-box; margin: 4px 0 8px; padding: 7px 9px; font: 13px monospace; color: var(--st-text-color);
+label { display: block; font-size: 0.875rem; color: var(--st-text-color); }
+input { width: 100%; box-sizing: border-box; margin: 4px 0 8px; padding: 7px 9px; font: 0.875rem monospace; color: var(--st-text-color);
   background: var(--st-secondary-background-color); border: 1px solid var(--st-border-color); border-radius: 7px; }
-button { font: 500 13px var(--st-font, sans-serif); padding: 5px 14px; border-radius: 7px; border: 1px solid var(--st-border-color);
+button { font: 500 0.875rem var(--st-font, sans-serif); padding: 5px 14px; border-radius: 7px; border: 1px solid var(--st-border-color);
   color: var(--st-text-color); background: none; cursor: pointer; }
 .code { background: white; margin-top: 10px; padding: 6px; width: 180px; border-radius: 7px; line-height: 0; }
 .code svg { width: 100%; height: auto; }
