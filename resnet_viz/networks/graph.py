@@ -12,6 +12,7 @@ from collections.abc import Callable, Container, Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass
 from functools import partial
+from threading import Lock, get_ident
 from typing import Any, cast
 
 import networkx
@@ -28,6 +29,7 @@ __all__ = ["Anatomy", "GraphBlock", "on_every_way", "title"]
 SUMS = (operator.add, operator.iadd, torch.add)
 IN_PLACE = {operator.iadd: operator.add, operator.isub: operator.sub, operator.imul: operator.mul}
 MOST_LEAVES = 100
+ONE_AT_A_TIME = Lock()
 MODEL = "model."  # before all that is found in it
 FOUND = ("call_module", "get_attr")
 FUNCTIONS = {functional.relu: nn.ReLU, torch.relu: nn.ReLU, functional.gelu: nn.GELU, functional.silu: nn.SiLU}
@@ -100,6 +102,7 @@ class Tracer(fx.Tracer):
     def __init__(self, leaves: dict[int, nn.Module], decisions: list[bool]) -> None:
         super().__init__()
         self.leaves, self.decisions = leaves, iter(decisions)
+        self.thread = get_ident()
         self.failed: nn.Module | None = None
         self.undecided: fx.Node | None = None
 
@@ -108,11 +111,16 @@ class Tracer(fx.Tracer):
         return whole or id(m) in self.leaves or super().is_leaf_module(m, module_qualified_name)
 
     def call_module(self, m: nn.Module, forward: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+        if get_ident() != self.thread:  # torch.fx stands in for every module's call meanwhile, whoever makes it
+            return forward(*args, **kwargs)
         try:
             return super().call_module(m, forward, args, kwargs)
         except Exception:
             self.failed = self.failed or m
             raise
+
+    def getattr(self, attr: str, attr_val: Any, parameter_proxy_cache: dict[str, Any]) -> Any:
+        return attr_val if get_ident() != self.thread else super().getattr(attr, attr_val, parameter_proxy_cache)
 
     def to_bool(self, obj: fx.Proxy) -> bool:
         for decision in self.decisions:
@@ -131,7 +139,8 @@ def traced(model: nn.Module, images: Tensor) -> tuple[fx.GraphModule, bool]:
     while True:
         tracer = Tracer(leaves, decisions)
         try:
-            graph = tracer.trace(Called(model))
+            with ONE_AT_A_TIME:
+                graph = tracer.trace(Called(model))
             overwriting_nothing(graph)
             return fx.GraphModule(tracer.root, graph), bool(decisions)
         except Exception as error:

@@ -3,9 +3,11 @@
 import subprocess
 import sys
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
 from itertools import product
 from pathlib import Path
+from threading import Event
 
 import numpy as np
 import pytest
@@ -482,6 +484,24 @@ def test_on_the_meta_device_shapes_are_known():
     assert description.layers == 50
     assert description.params == 28_088_024  # Hu et al. 2018 give 28.1 million
     assert description.head.out_shape == (1000,)
+
+
+def test_other_threads_call_their_modules_meanwhile():
+    model, other, images = TheirNetwork(), TheirNetwork().eval(), torch.randn(2, 3, 32, 32)
+    expected, done = other(images), Event()
+
+    def call() -> bool:
+        equal = True
+        while not done.is_set():
+            equal &= torch.equal(other(images), expected)
+        return equal
+
+    with ThreadPoolExecutor(3) as pool:
+        calling = pool.submit(call)
+        adapted = [each.result() for each in [pool.submit(adapt, model) for _ in range(8)]]
+        done.set()
+    assert calling.result()
+    assert all(torch.equal(each(images), adapted[0](images)) for each in adapted)
 
 
 # Any other network, its layers handed to blocks.
