@@ -9,7 +9,7 @@ from resnet_viz.recipes import block_importance as recipes
 from resnet_viz.recipes.subject import Subject
 from resnet_viz.web.kit import settings
 from resnet_viz.web.kit.ask import ask, show
-from resnet_viz.web.kit.parts import choosing_strip, plan_note, question
+from resnet_viz.web.kit.parts import choosing_strip, plan_note, question, secondary
 from resnet_viz.web.session import LARGEST_SEED, Visit, visit
 
 FOUR = "Four measures of how much a block matters, the fourth at the press of a button, and how far they agree."
@@ -36,11 +36,12 @@ def view(now: Visit) -> None:
 def show_measures(whole: list[Subject], block: str) -> None:
     """The measures and how far they agree; Shapley values, which take long, are added when they are asked for."""
     seed: dict[str, Any] = {}  # exact values need none
-    if not recipes.is_exact(whole[0]):
-        label = "Seed of the permutations"
-        seed["seed"] = settings.number("shapley_seed", label, 0, LARGEST_SEED, 0, SEED, slider=False)
-    asked = settings.flag("shapley")  # stands in the link, so that a reload shows them again
-    known = ask(recipes.shapley_values, whole[0], ask_first=not asked, **seed)
+    with secondary("Shapley values"):
+        if not recipes.is_exact(whole[0]):
+            label = "Seed of the permutations"
+            seed["seed"] = settings.number("shapley_seed", label, 0, LARGEST_SEED, 0, SEED, slider=False)
+        asked = settings.flag("shapley")  # stands in the link, so that a reload shows them again
+        known = ask(recipes.shapley_values, whole[0], ask_first=not asked, **seed)
     settings.set_flag("shapley", known is not None)
     added = {"shapley": True, **seed} if known else {}
     show(recipes.importance, *whole, block=block, **added)

@@ -76,7 +76,7 @@ def show_deepened() -> None:
     show(recipes.containment, layers=int(layers))
     rate = settings.one_of("rate", "Learning rate", ["0.05", "0.01"], "0.05", help=RATE)
     show(recipes.deepened, learning_rate=float(rate))
-    race = choices().within(RACE | {"left_depth": layers, "right_depth": layers})
+    race = choices().carried_to(RACE | {"left_depth": layers, "right_depth": layers})
     st.page_link(page_named("live_training"), label="Race them now", icon=":material/arrow_forward:", query_params=race)
     plan_note(deepening.PLAN)
 

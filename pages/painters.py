@@ -6,7 +6,7 @@ from resnet_viz.experiments.painters import OWN_WEIGHTS, PARALLEL, PLANS, REINIT
 from resnet_viz.recipes import painters as recipes
 from resnet_viz.web.kit import settings
 from resnet_viz.web.kit.ask import show
-from resnet_viz.web.kit.parts import choosing_strip, plan_note, question
+from resnet_viz.web.kit.parts import choosing_strip, plan_note, question, secondary
 from resnet_viz.web.session import Visit, visit
 
 WHAT_TO_DO = (
@@ -26,7 +26,8 @@ def view(now: Visit) -> None:
     whole = [each.without_lesion().without_image() for each in now.subjects]
     with st.container(border=True):
         strip = st.container()
-        seeds = settings.number("seeds", "Seeds of random weights", 1, recipes.MOST_SEEDS, 2, SEEDS)
+        with secondary("Settings"):
+            seeds = settings.number("seeds", "Seeds of random weights", 1, recipes.MOST_SEEDS, 2, SEEDS)
         with strip:
             block = choosing_strip(now, recipes.reinitialise.known(*whole, seeds=seeds), CHOOSE)
     with st.container(border=True):

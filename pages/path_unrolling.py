@@ -36,7 +36,7 @@ def view(now: Visit) -> None:
 
 def show_lengths(now: Visit, subject: Subject) -> None:
     """The exact gradient by path length, and single paths beside it."""
-    with st.container(horizontal=True, vertical_alignment="bottom"):
+    with parts.secondary("Settings"), st.container(horizontal=True, vertical_alignment="bottom"):
         images = settings.images_of_pass(now, BATCH, several=False)
         samples = settings.number("samples", "Sampled paths for each length", 1, 20, 5, SAMPLES)
         seed = settings.number(

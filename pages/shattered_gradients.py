@@ -20,7 +20,7 @@ def view(now: Visit) -> None:
     parts.question(now, "Do gradients shatter with depth?", WHAT_TO_DO, SOURCE)
     subjects = [each.without_lesion().without_image() for each in now.subjects]
     position, last = subjects[0].position or 0, len(now.subject.images) - 1
-    with st.container(horizontal=True):
+    with parts.secondary("Settings"), st.container(horizontal=True):
         first = settings.number("first", "The line's one end", 0, last, position, ONE_END, slider=False)
         other = settings.number("other", "The line's other end", 0, last, 0, ONE_END, slider=False)
         seed = settings.number("line_seed", "Seed of the untrained networks", 0, LARGEST_SEED, 0, SEED, slider=False)

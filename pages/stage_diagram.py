@@ -8,7 +8,7 @@ from resnet_viz.recipes.subject import Subject
 from resnet_viz.web.kit import settings
 from resnet_viz.web.kit.ask import ask, show
 from resnet_viz.web.kit.card import chip, draw
-from resnet_viz.web.kit.parts import HE_2015, choosing_strip, question
+from resnet_viz.web.kit.parts import HE_2015, choosing_strip, question, secondary
 from resnet_viz.web.session import Visit, choices, visit
 
 OF_PLAIN = "Choose a block to open it. There is no shortcut: what a layer drops is lost.", f"the control of {HE_2015}"
@@ -26,7 +26,8 @@ def view(now: Visit) -> None:
         block = choosing_strip(now, ask(recipes.stages, subject))
     with st.container(border=True):
         title = st.container()
-        highlight = settings.one_of("highlight", "Highlight", recipes.HIGHLIGHTS, "blocks", HIGHLIGHT)
+        with secondary("Settings"):
+            highlight = settings.one_of("highlight", "Highlight", recipes.HIGHLIGHTS, "blocks", HIGHLIGHT)
         if stages := ask(recipes.stages, subject, highlight=highlight, block=block):
             title.header(stages.title, anchor=False)
             draw(stages, words=False, on_select=open_clicked)

@@ -8,7 +8,7 @@ from resnet_viz.recipes import start as recipes
 from resnet_viz.web.kit.ask import ask
 from resnet_viz.web.kit.card import chip, draw
 from resnet_viz.web.kit.gallery import thumbnails
-from resnet_viz.web.kit.parts import deleting_strip, page_named, untrained_note
+from resnet_viz.web.kit.parts import deleting_strip, page_named, secondary, untrained_note
 from resnet_viz.web.session import Visit, choices, visit
 from resnet_viz.web.shell import links
 
@@ -22,7 +22,8 @@ BADGES = {True: ":green-badge[as expected]", False: ":orange-badge[not as expect
 
 def view(now: Visit) -> None:
     st.title("Why can a residual network lose a layer and still see?", anchor=False)
-    st.markdown(WHAT_TO_DO)
+    with secondary("What to do"):
+        st.markdown(WHAT_TO_DO)
     untrained_note(now)
     with st.container(border=True):
         show_first_look(now)
@@ -56,7 +57,8 @@ def show_claims() -> None:
             number.markdown(f"### {row['number']}")
             said.markdown(row["claim"])
             said.caption(f"{row['says']} :gray-badge[{row['facts']}]")
-            link_to.page_link(page_named(page), icon=":material/arrow_forward:", query_params=dict(parse_qsl(query)))
+            view = choices().carried_to(dict(parse_qsl(query)))
+            link_to.page_link(page_named(page), icon=":material/arrow_forward:", query_params=view)
     chip(*claims.facts)
 
 
@@ -68,7 +70,7 @@ def show_findings() -> None:
         page, _, query = row["view"].partition("?")
         with st.expander(f"{row['question']} {BADGES[row['as expected']]}"):
             st.markdown(row["answer"])
-            view = choices().within(dict(parse_qsl(query)))
+            view = choices().carried_to(dict(parse_qsl(query)))
             st.page_link(page_named(page), icon=":material/arrow_forward:", query_params=view)
     chip(*found.facts)
 

@@ -10,7 +10,7 @@ from resnet_viz.web.kit import settings
 from resnet_viz.web.kit.ask import ask, show
 from resnet_viz.web.kit.card import draw
 from resnet_viz.web.kit.gallery import thumbnails
-from resnet_viz.web.kit.parts import VEIT, choosing_strip, plan_note, question
+from resnet_viz.web.kit.parts import VEIT, choosing_strip, plan_note, question, secondary
 from resnet_viz.web.session import Visit, visit
 
 WHAT_TO_DO = "One image, its gradient taken apart into paths. Click one, or compose one of your own from branches."
@@ -29,7 +29,8 @@ def view(now: Visit) -> None:
     with st.container(border=True):
         choosing_strip(now, found)
     with st.container(border=True):
-        taken = tuple(settings.blocks("branches", "Branches of the path", blocks, paths[0], help=BRANCHES))
+        with secondary("Settings"):
+            taken = tuple(settings.blocks("branches", "Branches of the path", blocks, paths[0], help=BRANCHES))
 
         def choose_path() -> None:
             if points := st.session_state["strongest"]["selection"]["points"]:

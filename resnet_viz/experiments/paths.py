@@ -18,9 +18,9 @@ from torch import Tensor, nn
 from torch.nn.grad import conv2d_input
 
 from ..errors import InputError
-from ..networks.adapt import AdaptedBlock
 from ..networks.blocks import Block, Gate, PlainBlock, PreactivationBlock, add
 from ..networks.exactness import exactly, is_convolution, require_settled, rounding
+from ..networks.graph import GraphBlock
 from ..networks.network import ResidualNetwork, stage_of
 from ..networks.seeds import Seeded
 from ..progress import Progress, no_progress
@@ -398,8 +398,8 @@ def pulls_of(block: Block, stream: Tensor, gate: Gate) -> tuple[Pull, Pull]:
     """J_s^T and J_F^T of one block at this stream, each with the activation's part; stacks (k, batch, ...) -> the same."""
     with torch.no_grad():
         total = add(*block.gated(*block.split(stream), gate))
-    ours = exactly(block, Block, PlainBlock, PreactivationBlock, AdaptedBlock)
-    last = block.last_activation if isinstance(block, AdaptedBlock) else nn.Identity()
+    ours = exactly(block, Block, PlainBlock, PreactivationBlock, GraphBlock)
+    last = block.last_activation if isinstance(block, GraphBlock) else nn.Identity()
     if ours and exactly(last, *ELEMENTWISE):
         factor = slope(block.activation, total)
         through_sum: Pull = lambda gradients: factor * gradients  # noqa: E731
@@ -418,8 +418,9 @@ def pulls_of(block: Block, stream: Tensor, gate: Gate) -> tuple[Pull, Pull]:
 
     if not ours:  # a block of the user's own: whatever it adds up
         return pull_of_term(0), pull_of_term(1)
-    entry = [block.entry] if isinstance(block, PreactivationBlock) else []
-    shortcut_layers = [*(entry if block.shortcut_kind == "projection" else []), block.shortcut]
+    entry = [block.entry] if isinstance(block, PreactivationBlock | GraphBlock) else []
+    shortcut_too = isinstance(block, GraphBlock) or block.shortcut_kind == "projection"
+    shortcut_layers = [*(entry if shortcut_too else []), block.shortcut]
     return pull(shortcut_layers, 1 - gate if isinstance(block, PlainBlock) else 1.0), pull([*entry, block.branch], gate)
 
 
@@ -434,7 +435,7 @@ def pull_of(layer: nn.Module, entering: Tensor) -> Pull:
         return lambda gradients: gradients
     if exactly(layer, nn.Sequential):
         pulls = []
-        for inner in layer.children():
+        for inner in cast(nn.Sequential, layer):  # children() would leave out what is called twice
             pulls.append(pull_of(inner, entering))
             entering = inner(entering)
         return lambda gradients: reduce(lambda pulled, pull: pull(pulled), reversed(pulls), gradients)

@@ -6,7 +6,7 @@ import numpy as np
 from plotly.colors import sample_colorscale
 
 from ..experiments.degradation import History, gap, gradient_history
-from .palette import Palette, styled
+from .palette import Palette, styled, superscript
 from .plot import Plot, grid
 from .training import band, epoch_step, whiskers
 
@@ -76,7 +76,7 @@ def errors_by_epoch(families: Mapping[str, Runs], palette: Palette) -> Plot:
         )
     plot.y_axis(type="log", tickvals=[2, 3, 5, 7, 10, 15, 20, 30, 50, 90])
     plot.y_axis("error, %, log scale", 1)
-    return with_legend(styled(plot, palette, 400, top=70))
+    return with_legend(styled(plot, palette, 400, top=70, lines=15))
 
 
 def errors_by_depth(families: Mapping[str, Runs], palette: Palette) -> Plot:
@@ -113,7 +113,7 @@ def errors_by_depth(families: Mapping[str, Runs], palette: Palette) -> Plot:
     plot.x_axis("layers", tickvals=list(range(len(depths))), ticktext=depths, showgrid=False)
     plot.y_axis("error, %", 1, rangemode="tozero")
     plot.y_axis("points", 2, rangemode="tozero")
-    return with_legend(styled(plot, palette, 360, top=70))
+    return with_legend(styled(plot, palette, 360, top=70, lines=13))
 
 
 def gradients_by_epoch(runs: Mapping[str, History], palette: Palette) -> Plot:
@@ -136,10 +136,10 @@ def gradients_by_epoch(runs: Mapping[str, History], palette: Palette) -> Plot:
             colorscale=palette.colormap,
             showscale=panel == 1,
             colorbar={
-                "title": {"text": "norm", "side": "right", "font": {"size": 12, "color": palette.muted}},
+                "title": {"text": "norm", "side": "right", "font": {"size": palette.small, "color": palette.muted}},
                 "tickvals": ticks,
-                "ticktext": [f"10<sup>{tick}</sup>" for tick in ticks],
-                "tickfont": {"size": 11, "color": palette.muted},
+                "ticktext": ["10" + superscript(tick) for tick in ticks],
+                "tickfont": {"size": palette.small, "color": palette.muted},
                 "thickness": 8,
                 "outlinewidth": 0,
             },
@@ -156,7 +156,7 @@ def gradients_by_epoch(runs: Mapping[str, History], palette: Palette) -> Plot:
             showgrid=False,
         )
     plot.y_axis("block, the first at the bottom", 1)
-    return with_legend(styled(plot, palette, 380, top=40))
+    return with_legend(styled(plot, palette, 380, top=40, lines=13))
 
 
 def ramp(palette: Palette, count: int) -> list[str]:

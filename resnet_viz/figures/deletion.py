@@ -61,7 +61,7 @@ def prediction_change(classes: Sequence[str], before: np.ndarray, after: np.ndar
     for name, i in zip(names, order, strict=True):
         plot.note(f"{after[i]:.2f}", 1, name, xref="paper", xanchor="left")
     plot.x_axis("probability", range=[-0.03, 1.05], tickvals=[0, 0.5, 1], showgrid=False)
-    plot.y_axis(showgrid=False, tickfont={"size": 13, "color": palette.ink})
+    plot.y_axis(showgrid=False, tickfont={"size": palette.text, "color": palette.ink})
     return styled(plot, palette, 230, right=40)
 
 
@@ -203,7 +203,7 @@ def class_errors(classes: Sequence[str], lesion: Lesion, palette: Palette) -> Pl
             marker={"size": 11, "color": fill, "line": {"color": palette.ink, "width": 1.5}},
         )
     plot.x_axis("error, %", range=[-3, 103], tickvals=[0, 25, 50, 75, 100])
-    return styled(plot, palette, 60 + 26 * len(names))
+    return styled(plot, palette, 60 + 26 * len(names), lines=len(names))
 
 
 def seen_sentence(classes: Sequence[str], before: np.ndarray, after: np.ndarray) -> str:

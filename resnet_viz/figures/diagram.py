@@ -14,7 +14,7 @@ from .plot import Plot
 __all__ = ["block_wiring", "built_like", "feature_maps", "shape_text", "shortcut_reason", "stage_diagram"]
 
 LONGEST_ROW = 12  # blocks in a row of the stage diagram
-STAGE_STEP, ROW_STEP, BOX_WIDTH, BOX_HEIGHT, ARC = 2.3, 1.35, 0.6, 0.5, 0.5
+STAGE_STEP, ROW_STEP, BOX_WIDTH, BOX_HEIGHT, LAYER_HEIGHT, ARC = 2.3, 1.35, 0.6, 0.5, 1.1, 0.5
 Point = tuple[float, float]
 
 
@@ -129,7 +129,8 @@ def stage_diagram(
         x, y = places[block.name]
         stream = {"color": palette.ink if shortcuts else palette.line, "width": 2}
         plot.shape("line", x0=x - 0.5, x1=x + 0.5, y0=y, y1=y, layer="below", line=stream)
-        box = {"x0": x - BOX_WIDTH / 2, "x1": x + BOX_WIDTH / 2, "y0": y - BOX_HEIGHT / 2, "y1": y + BOX_HEIGHT / 2}
+        half = BOX_HEIGHT / 2 * tallness(palette)
+        box = {"x0": x - BOX_WIDTH / 2, "x1": x + BOX_WIDTH / 2, "y0": y - half, "y1": y + half}
         plot.shape(
             "rect", **box, fillcolor=palette.background, line={"width": 0}
         )  # the stream does not strike the number out
@@ -164,12 +165,18 @@ def stage_diagram(
         y = places[first.name][1]
         text = f"<b>{first.stage}</b>: {len(blocks)} {first.kind} blocks, stream {shape_text(blocks[-1].out_shape)}"
         if first.shortcut not in ("identity", "none"):
-            text += f"<br>dotted: {shortcut_reason(first)}"
-        font = {"color": palette.stage(first.name), "size": 13}
+            text += f"{palette.line_break}dotted: {shortcut_reason(first)}"
+        font = {"color": palette.stage(first.name), "size": palette.text}
         plot.note(text, 0, y + 1.15, xanchor="left", yanchor="middle", align="left", font=font)
     plot.x_axis(visible=False, range=[-0.1, longest + 0.1])
-    plot.y_axis(visible=False, range=[bottom - 0.7, 0.7])
-    return styled(plot, palette, int(52 * (1.4 - bottom))).update(clickmode="event+select")
+    margin = LAYER_HEIGHT / 2 * tallness(palette) + 0.15
+    plot.y_axis(visible=False, range=[bottom - margin, margin])
+    return styled(plot, palette, int(52 * (1.4 - bottom)), lines=1.2 * (1.4 - bottom)).update(clickmode="event+select")
+
+
+def tallness(palette: Palette) -> float:
+    """How much of the height boxes take: more where a row has fewer pixels, and a letter more."""
+    return 1.3 if palette.projector else 1.0
 
 
 def arc(place: Point) -> list[Point]:
@@ -182,12 +189,13 @@ def arc(place: Point) -> list[Point]:
 def layer_boxes(plot: Plot, layers: Sequence[Part], y: float, row: int, fill: str, ink: str, palette: Palette) -> None:
     """A row of boxes, one for each layer of a stem or head, with its output shape."""
     width = row / max(3, len(layers)) - 0.2
+    half = LAYER_HEIGHT / 2 * tallness(palette)
     for index, layer in enumerate(layers):
         x = index * (width + 0.2)
         line = {"color": palette.muted, "width": 1}
-        plot.shape("rect", x0=x, x1=x + width, y0=y - 0.55, y1=y + 0.55, fillcolor=fill, line=line)
-        text = f"{layer.kind.replace(', ', '<br>', 1)}<br>{shape_text(layer.out_shape)}"
-        plot.note(text, x + width / 2, y, font={"color": ink, "size": 12})
+        plot.shape("rect", x0=x, x1=x + width, y0=y - half, y1=y + half, fillcolor=fill, line=line)
+        text = f"{layer.kind.replace(', ', palette.line_break, 1)}<br>{shape_text(layer.out_shape)}"
+        plot.note(text, x + width / 2, y, font={"color": ink, "size": palette.small})
 
 
 def block_graph(block: BlockPart, layers: Sequence[Part]) -> nx.DiGraph:
@@ -225,7 +233,7 @@ def block_wiring(block: BlockPart, layers: Sequence[Part], palette: Palette) -> 
             path = f"M 0 {top} C -0.75 {top}, -0.75 {bottom}, -0.06 {bottom}"
             dash = "solid" if block.shortcut == "identity" else "dot"
             plot.shape("path", path=path, line={"color": palette.ink, "width": 2.4, "dash": dash}, layer="below")
-            font = {"size": 12, "color": palette.muted}
+            font = {"size": palette.small, "color": palette.muted}
             plot.note(shortcut_reason(block), -0.7, (top + bottom) / 2, textangle=-90, font=font)
     for name in order:
         part = graph.nodes[name].get("part")
@@ -236,7 +244,7 @@ def block_wiring(block: BlockPart, layers: Sequence[Part], palette: Palette) -> 
                 y=[rows[name]],
                 mode="markers+text",
                 text=["+"],
-                textfont={"size": 16, "color": palette.ink},
+                textfont={"size": palette.text + 3, "color": palette.ink},
                 marker={"size": 24, "color": palette.background, "line": {"color": palette.ink, "width": 1.5}},
                 hoverinfo="skip",
             )
@@ -259,10 +267,10 @@ def block_wiring(block: BlockPart, layers: Sequence[Part], palette: Palette) -> 
                 f"<br>{part.macs / 1e6:.2f} M multiply-adds" if part.macs else ""
             )
         detail = f"<b>{title}</b><br><span style='color:{palette.muted}'>{facts}</span>"
-        plot.note(detail, 0.17, rows[name], xanchor="left", align="left", font={"size": 12})
+        plot.note(detail, 0.17, rows[name], xanchor="left", align="left", font={"size": palette.small})
     plot.x_axis(visible=False, range=[-0.85, 2.6])
     plot.y_axis(visible=False, range=[-len(order) + 0.4, 0.6])
-    return styled(plot, palette, 44 * len(order) + 20)
+    return styled(plot, palette, 44 * len(order) + 20, lines=2.5 * len(order))
 
 
 def feature_maps(title: str, maps: np.ndarray, palette: Palette, *, channels: int = 16) -> Plot:
@@ -289,7 +297,7 @@ def feature_maps(title: str, maps: np.ndarray, palette: Palette, *, channels: in
         colorbar={
             "thickness": 8,
             "len": 0.9,
-            "tickfont": {"size": 11, "color": palette.muted},
+            "tickfont": {"size": palette.small, "color": palette.muted},
             "nticks": 4,
             "outlinewidth": 0,
             "exponentformat": "power",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..experiments.trace import Trace
-from .palette import Palette, log_axis, short_number, stage_axis, styled
+from .palette import Palette, height_of, log_axis, short_number, stage_axis, styled
 from .plot import Plot, grid
 
 __all__ = [
@@ -89,11 +89,11 @@ def end_labels(plot: Plot, series: Sequence[Series], palette: Palette, height: i
     everything = np.log10(everything[np.isfinite(everything) & (everything > 0)])
     if not usable:
         return
-    gap = 17 * max(np.ptp(everything), 0.5) / (height - 60)
+    gap = (palette.small + 5) * max(np.ptp(everything), 0.5) / (height_of(palette, height) - 60)
     previous = -np.inf
     for value, line in sorted(usable, key=lambda pair: pair[0]):
         previous = max(value, previous + gap)
-        font = {"size": 12, "color": palette.muted if line.plain else palette.ink}
+        font = {"size": palette.small, "color": palette.muted if line.plain else palette.ink}
         plot.note(line.name, len(line.blocks) - 0.5, previous, xanchor="left", font=font)
 
 
@@ -107,7 +107,7 @@ def stream_statistics(panels: Sequence[tuple[str, Sequence[Series]]], palette: P
         if not any(line.values.any() for line in lines):
             plot.y_axis(title, panel, range=[0, 1])
     stage_axis(plot, panels[0][1][0].blocks)
-    return styled(plot, palette, 150 * len(panels))
+    return styled(plot, palette, 150 * len(panels), lines=sum(max(4.6, len(title) / 2.6) for title, _ in panels))
 
 
 def span_sentence(line: Series) -> str:

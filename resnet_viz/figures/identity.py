@@ -102,4 +102,4 @@ def look(arm: Arm, palette: Palette) -> dict[str, Any]:
 def log_errors(plot: Plot, palette: Palette) -> Plot:
     values = [value for line in plot.data for value in line["y"]]
     plot.y_axis("relative error, log scale", **log_axis(values))
-    return named_above(styled(plot, palette, 400))
+    return named_above(styled(plot, palette, 400, lines=14))

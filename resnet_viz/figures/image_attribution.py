@@ -69,7 +69,7 @@ def integrated_pictures(pixels: np.ndarray, pair: Sequence[Integrated], palette:
                 "yanchor": "top",
                 "nticks": 5,
                 "outlinewidth": 0,
-                "tickfont": {"size": 12, "color": palette.muted},
+                "tickfont": {"size": palette.small, "color": palette.muted},
             },
             hovertemplate=f"{name}: %{{z:.3g}}<extra></extra>",
         )
@@ -89,17 +89,17 @@ def pictures(pixels: np.ndarray, titles: Sequence[str], rows: int) -> Plot:
     colours = np.repeat(pixels, 3, 0) if len(pixels) == 1 else pixels
     for row in range(rows):
         plot.add("image", row * (1 + len(titles)) + 1, z=colours.transpose(1, 2, 0), hoverinfo="skip")
-    for title in plot.layout["annotations"]:
-        title["font"] = {"size": 12}
     return plot
 
 
 def framed(plot: Plot, rows: int, palette: Palette) -> Plot:
-    """Square pixels, no axes."""
+    """Square pixels, small titles, no axes."""
+    for title in plot.layout["annotations"]:
+        title["font"] = {"size": palette.small}
     plot.x_axis(visible=False, constrain="domain")
     for panel in range(1, plot.panels + 1):
         plot.y_axis("", panel, visible=False, autorange="reversed", scaleanchor=f"x{suffix(panel)}", constrain="domain")
-    return styled(plot, palette, SIDE * rows + 40, top=24)
+    return styled(plot, palette, SIDE * rows + 40, top=24, lines=5.3 * rows)
 
 
 def grad_cam_sentence(block: str, class_name: str, pair: Sequence[GradCam]) -> str:

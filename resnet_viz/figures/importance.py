@@ -29,7 +29,10 @@ def importance_by_block(
     ``beside`` come last, in grey."""
     beside = beside or {}
     measures = {**measures, **beside}
-    plot = grid(len(measures), vertical_gap=0.06, shared=True)
+    rows, columns = (2, -(-len(measures) // 2)) if palette.projector else (len(measures), 1)
+    plot = grid(
+        rows, columns, vertical_gap=0.25 if palette.projector else 0.06, horizontal_gap=0.1, shared=columns == 1
+    )
     for panel, (title, measure) in enumerate(measures.items(), start=1):
         plot.add(
             "bar",
@@ -55,7 +58,7 @@ def importance_by_block(
         plot.y_axis(title.replace(", ", ",<br>"), panel, nticks=4)
     plot.y_axis(zeroline=True, zerolinecolor=palette.line)
     stage_axis(plot, blocks)
-    return styled(plot, palette, 120 * len(measures) + 30)
+    return styled(plot, palette, 120 * rows + 30, lines=5.6 * rows)
 
 
 def correlation_matrix(titles: Sequence[str], measures: Sequence[Importance], palette: Palette) -> Plot:
@@ -76,13 +79,13 @@ def correlation_matrix(titles: Sequence[str], measures: Sequence[Importance], pa
         showscale=False,
         text=np.round(correlations, 2),
         texttemplate="%{text:.2f}",
-        textfont={"size": 14, "color": palette.ink},
+        textfont={"size": palette.text + 1, "color": palette.ink},
         hovertemplate="%{y} with %{x}: %{z:.2f}<extra></extra>",
         name="Spearman's rank correlation",
     )
     plot.x_axis(side="top", showgrid=False)
     plot.y_axis(autorange="reversed", showgrid=False)
-    return styled(plot, palette, 80 + 46 * len(names))
+    return styled(plot, palette, 80 + 46 * len(names), lines=1.7 * len(names))
 
 
 def importance_sentences(blocks: Sequence[str], measures: Mapping[str, Importance]) -> tuple[str, str]:

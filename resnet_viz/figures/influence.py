@@ -39,7 +39,7 @@ def harm_by_influence(rows: Sequence[tuple[str, Harm, bool]], palette: Palette) 
             mode="markers+text",
             text=[block if number in named else "" for number, block in enumerate(harm.blocks)],
             textposition="middle left",
-            textfont={"size": 12, "color": palette.muted},
+            textfont={"size": palette.small, "color": palette.muted},
             customdata=list(harm.blocks),
             marker={
                 "symbol": "square" if plain else "circle",
@@ -50,7 +50,7 @@ def harm_by_influence(rows: Sequence[tuple[str, Harm, bool]], palette: Palette) 
         )
         plot.x_axis(f"{title}: influence, 1 − cosine", panel, **log_axis(harm.influence.mean))
         plot.y_axis("rise in error,<br>points", panel, rangemode="tozero", nticks=5)
-    return styled(plot, palette, 260 * len(rows))
+    return styled(plot, palette, 260 * len(rows), lines=8 * len(rows))
 
 
 def responses(lines: Sequence[Series], palette: Palette) -> Plot:
@@ -64,7 +64,7 @@ def responses(lines: Sequence[Series], palette: Palette) -> Plot:
     stage_axis(plot, lines[0].blocks)
     plot.x_axis("sorted, the largest first", 2, tickvals=[], range=[-0.7, len(lines[0].blocks) - 0.3])
     plot.y_axis("standard deviation", rangemode="tozero", nticks=5)
-    return styled(plot, palette, 440)
+    return styled(plot, palette, 440, lines=14)
 
 
 def responses_by_depth(found: Mapping[str, Mapping[int, np.ndarray]], palette: Palette) -> Plot:
@@ -93,7 +93,7 @@ def responses_by_depth(found: Mapping[str, Mapping[int, np.ndarray]], palette: P
     plot.x_axis("block", 1, showgrid=False)
     plot.x_axis("block, sorted, the largest first", 2, showgrid=False)
     plot.y_axis("standard deviation", rangemode="tozero", nticks=5)
-    return named_above(styled(plot, palette, 480, top=60))
+    return named_above(styled(plot, palette, 480, top=60, lines=17))
 
 
 def descent_by_block(lines: Sequence[Series], palette: Palette) -> Plot:

@@ -162,7 +162,7 @@ def reset_errors(rows: Sequence[tuple[str, Reset, bool]], chance_pct: float, pal
         name_level(plot, panel, intact, f"intact {intact:.1f} %", palette)
         name_level(plot, panel, chance_pct, "chance", palette)
     stage_axis(plot, blocks)
-    return styled(plot, palette, 60 + 190 * len(rows), right=90)
+    return styled(plot, palette, 60 + 190 * len(rows), right=90, lines=7 * len(rows))
 
 
 def rises_sentence(lesions: Mapping[str, Lesion]) -> str:

@@ -13,6 +13,7 @@ __all__ = [
     "DARK",
     "LIGHT",
     "Palette",
+    "height_of",
     "level",
     "log_axis",
     "name_level",
@@ -24,6 +25,9 @@ __all__ = [
     "styled",
 ]
 
+TALLEST = 290  # pixels: with title and strip a screen of 720 lines is full
+LINE = 1.3  # the height of a line, of that of its letters
+AROUND = 50  # pixels of height for the axis and its title
 Scale = tuple[tuple[float, str], ...]
 FONT = '"Source Sans", "Source Sans 3", "Source Sans Pro", sans-serif'
 
@@ -35,7 +39,8 @@ CIVIDIS, RED_TO_BLUE = (tuple(map(tuple, get_colorscale(name))) for name in ("Ci
 @dataclass(frozen=True)
 class Palette:
     """Colours by role. ``stages``: layer1 ... layer4; ``ramp``: the part of the colour map that stands out on the background;
-    ``diverging``: from red to blue, the middle as dark or light as the page."""
+    ``diverging``: from red to blue, the middle as dark or light as the page. ``projector``: whether figures are read from the last
+    row of a class, and stand on one screen with the strip."""
 
     stem: str
     stages: tuple[str, str, str, str]
@@ -48,6 +53,22 @@ class Palette:
     colormap: Scale = CIVIDIS
     diverging: Scale = RED_TO_BLUE
     ramp: tuple[float, float] = (0.05, 0.75)
+    projector: bool = False
+
+    @property
+    def text(self) -> int:
+        """The size of letters, in pixels."""
+        return 17 if self.projector else 13
+
+    @property
+    def small(self) -> int:
+        """That of smaller ones."""
+        return 16 if self.projector else 12
+
+    @property
+    def line_break(self) -> str:
+        """Between two parts of a label, which stand in one line on a screen that is wide and low."""
+        return ", " if self.projector else "<br>"
 
     def stage(self, block: str) -> str:
         """The colour of a block by its name: 'layer3.2' -> the third stage's."""
@@ -78,30 +99,42 @@ DARK = Palette(
 )
 
 
-def styled(plot: Plot, palette: Palette, height: int, *, top: int = 8, right: int = 8) -> Plot:
-    """Give a figure the common style: no fills, one font scale, light grid lines, no legend (labels stand on the data)."""
+def styled(plot: Plot, palette: Palette, height: float, *, top: int = 8, right: int = 8, lines: float = 0) -> Plot:
+    """Give a figure the common style: no fills, one font scale, light grid lines, no legend (labels stand on the data).
+
+    ``height``, ``top``, ``right``: of the figure and its margins, in pixels, for letters of the usual size. ``lines``: of text above
+    one another; they have room on a projector's screen, too, however tall the figure gets.
+    """
+    larger = palette.small / LIGHT.small
     axis = {
         "gridcolor": palette.line,
         "showline": True,
         "linecolor": palette.line,
         "zeroline": False,
         "fixedrange": True,
-        "tickfont": {"size": 12, "color": palette.muted},
-        "title": {"font": {"size": 12, "color": palette.muted}},
+        "tickfont": {"size": palette.small, "color": palette.muted},
+        "title": {"font": {"size": palette.small, "color": palette.muted}},
         "automargin": True,
     }
     return plot.update(
-        height=height,
-        margin={"l": 8, "r": right, "t": top, "b": 8},
+        height=height_of(palette, height, lines),
+        margin={"l": 8, "r": right * larger, "t": top * larger, "b": 8},
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
-        font={"family": FONT, "size": 13, "color": palette.ink},
+        font={"family": FONT, "size": palette.text, "color": palette.ink},
         showlegend=False,
-        hoverlabel={"font": {"family": FONT, "size": 13}},
+        hoverlabel={"font": {"family": FONT, "size": palette.text}},
         dragmode=False,
         colorway=qualitative.Plotly,  # of what has no colour of its own, as the label of an invisible point
         template={"layout": {"xaxis": axis, "yaxis": axis}},  # what a figure sets for its own axes comes before it
     )
+
+
+def height_of(palette: Palette, height: float, lines: float = 0) -> int:
+    """The height that ``styled`` gives a figure, in pixels."""
+    if palette.projector:
+        height = max(min(height, TALLEST), LINE * palette.text * lines + AROUND)
+    return int(height)
 
 
 def stage_axis(plot: Plot, blocks: Sequence[str]) -> None:
@@ -134,7 +167,7 @@ def named_above(plot: Plot) -> Plot:
 def named_line(plot: Plot, value: float, name: str, colour: str, dash: str, palette: Palette, anchor: str) -> None:
     """A horizontal line that carries its own name."""
     plot.horizontal_line(value, line={"color": colour, "width": 1, "dash": dash})
-    font = {"size": 12, "color": palette.muted}
+    font = {"size": palette.small, "color": palette.muted}
     plot.note(name, 1.005, value, xref="paper", xanchor="left", yanchor=anchor, font=font)
 
 
@@ -146,7 +179,7 @@ def level(plot: Plot, panel: int, value: float, colour: str, dash: str) -> None:
 
 def name_level(plot: Plot, panel: int, value: float, name: str, palette: Palette) -> None:
     """Its name, at the right of the figure."""
-    font = {"size": 12, "color": palette.muted}
+    font = {"size": palette.small, "color": palette.muted}
     plot.note(name, 1.005, value, xref="paper", yref=f"y{suffix(panel)}", xanchor="left", font=font)
 
 

@@ -88,7 +88,7 @@ def unravelled(blocks: Sequence[str], chosen: int, palette: Palette) -> Plot:
     firsts = [lengths.index(length) for length in range(len(blocks) + 1)]
     ticktext = [f"length {length}" for length in range(len(blocks) + 1)]
     plot.y_axis(autorange="reversed", tickvals=firsts, ticktext=ticktext, showgrid=False)
-    return styled(plot, palette, 60 + 19 * len(paths)).update(clickmode="event+select")
+    return styled(plot, palette, 60 + 19 * len(paths), lines=len(paths)).update(clickmode="event+select")
 
 
 def length_sentences(exact: GradientByLength) -> tuple[str, str]:
@@ -159,7 +159,7 @@ def share_by_length(
     if beside:
         marks.insert(0, (f"○ gradient, {beside[0]}", palette.ink))
     for above, (text, colour) in enumerate(marks):
-        label_above(plot, above, text, colour)
+        label_above(plot, above, text, palette, colour)
     plot.update(barmode="overlay")
     plot.x_axis("path length: number of branches taken", showgrid=False, range=[-0.8, len(paths) - 0.2])
     plot.y_axis("share, %", range=[0, top * 1.32])
@@ -181,9 +181,15 @@ def add_single_paths(plot: Plot, panel: int, lengths: Sequence[int], sampled: np
     )
 
 
-def label_above(plot: Plot, line: int, text: str, colour: str, panel: str = "paper") -> None:
+def label_above(plot: Plot, line: int, text: str, palette: Palette, colour: str, panel: str = "paper") -> None:
     """What is what, at the right above a figure or one panel of it; line 0 is the lowest."""
-    where = {"xref": "paper", "yref": panel, "xanchor": "right", "yanchor": "bottom", "yshift": 2 + 16 * line}
+    where = {
+        "xref": "paper",
+        "yref": panel,
+        "xanchor": "right",
+        "yanchor": "bottom",
+        "yshift": 2 + (palette.small + 4) * line,
+    }
     plot.note(text, 1, 1, font={"color": colour}, **where)
 
 
@@ -234,9 +240,9 @@ def count_times_norm(exact: GradientByLength, sampled: np.ndarray, palette: Pale
     plot.y_axis("share, %", 3, rangemode="tozero")
     plot.x_axis(showgrid=False, range=[-0.8, len(exact.paths) - 0.2])
     plot.x_axis("path length: number of branches taken", 3)
-    label_above(plot, 1, "■ number × norm", palette.muted, "y3 domain")
-    label_above(plot, 0, "─ gradient, exact", palette.stages[0], "y3 domain")
-    return styled(plot, palette, 560)
+    label_above(plot, 1, "■ number × norm", palette, palette.muted, "y3 domain")
+    label_above(plot, 0, "─ gradient, exact", palette, palette.stages[0], "y3 domain")
+    return styled(plot, palette, 560, lines=18)
 
 
 def product_sentence(exact: GradientByLength, sampled: np.ndarray) -> str:
@@ -275,7 +281,7 @@ def lengths_by_stage(stages: Mapping[str, GradientByLength], palette: Palette) -
             hovertemplate="%{x} branches: %{y:.2f} % of the gradient<extra>" + stage + "</extra>",
         )
         text = f"─ {stage}: {exact.mean_length:.1f} of {len(exact.paths) - 1} branches on average"
-        label_above(plot, above, text, palette.stage(stage))
+        label_above(plot, above, text, palette, palette.stage(stage))
     longest = max(len(exact.paths) for exact in stages.values())
     plot.x_axis("branches taken within the stage", showgrid=False, range=[-0.5, longest - 0.5], dtick=-(-longest // 12))
     plot.y_axis("share of the gradient, %", rangemode="tozero")

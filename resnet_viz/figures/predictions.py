@@ -83,7 +83,7 @@ def choice_bars(counts: Sequence[tuple[str, int]], right: str, palette: Palette)
     )
     plot.x_axis("predictions", rangemode="tozero", showticklabels=False, showgrid=False)
     plot.y_axis(autorange="reversed", showgrid=False)
-    return styled(plot, palette, 60 + 36 * len(counts), right=30)
+    return styled(plot, palette, 60 + 36 * len(counts), right=30, lines=1.5 * len(counts))
 
 
 def numbers_sentence(values: Sequence[float], unit: str) -> str:

@@ -34,12 +34,14 @@ def paths_on_blocks(found: StrongestPaths, blocks: Sequence[str], chosen: int, p
     paths, norms, shares = found.takes_branch[:MOST_ROWS], found.norms[:MOST_ROWS], 100 * found.shares[:MOST_ROWS]
     rows, columns = np.nonzero(paths)
     ranks = list(range(1, len(paths) + 1))
+    every = 1 if len(paths) < 10 else 5  # which ranks the axis names
     plot = Plot()
     for rank, path, share in zip(ranks, paths, shares, strict=True):
         line = {"color": palette.ink, "width": 3} if rank == chosen + 1 else {"color": palette.line, "width": 1.5}
         plot.horizontal_line(rank, layer="below", line=line)
-        beside_plot(plot, f"{path.sum()}, {signed(share, '.2f')} %", palette.ink, rank)
-    beside_plot(plot, "length, share", palette.muted, 1, yref="paper", yanchor="bottom")
+        if rank % every == 1 or not palette.projector:  # there the rows are lower than letters
+            beside_plot(plot, f"{path.sum()}, {signed(share, '.2f')} %", rank, palette, palette.ink)
+    beside_plot(plot, "length, share", 1, palette, palette.muted, yref="paper", yanchor="bottom")
     plot.add(
         "bar",
         orientation="h",
@@ -76,14 +78,15 @@ def paths_on_blocks(found: StrongestPaths, blocks: Sequence[str], chosen: int, p
     )
     stage_axis(plot, blocks)
     plot.x_axis(side="top")
-    plot.y_axis("rank", showgrid=False, range=[len(paths) + 0.6, 0.4], tick0=1, dtick=1 if len(paths) < 10 else 5)
+    plot.y_axis("rank", showgrid=False, range=[len(paths) + 0.6, 0.4], tick0=1, dtick=every)
     plot.update(barmode="overlay", clickmode="event+select")
     return styled(plot, palette, 48 + 19 * len(paths), top=26, right=92)
 
 
-def beside_plot(plot: Plot, text: str, colour: str, y: int, **where: str) -> None:
+def beside_plot(plot: Plot, text: str, y: int, palette: Palette, colour: str, **where: str) -> None:
     """A small text in the right margin."""
-    plot.note(text, 1, y, xref="paper", xanchor="left", xshift=4, font={"size": 12, "color": colour}, **where)
+    font = {"size": palette.small, "color": colour}
+    plot.note(text, 1, y, xref="paper", xanchor="left", xshift=4, font=font, **where)
 
 
 def signed(value: float, form: str) -> str:

@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from torch import nn
 
 from ..errors import InputError
-from .adapt import AdaptedBlock
 from .blocks import BehindShortcuts, Block, PlainBlock, PreactivationBlock, Shortcuts
 from .description import leaves
 from .exactness import exactly
 from .folding import with_children
+from .graph import GraphBlock
 from .network import ResidualNetwork, stage_of
 
 __all__ = ["cut"]
@@ -50,16 +50,20 @@ def cut(network: ResidualNetwork, deleted: Iterable[str]) -> ResidualNetwork:
 
 def does_nothing(block: Block, before: nn.Module) -> bool:
     """Whether a block without its branch hands on just what it is given; ``before``: the block before it, or the stem."""
-    if not exactly(block.shortcut, nn.Identity):
+    if not exactly(block.shortcut, nn.Identity) or (
+        isinstance(block, GraphBlock) and not exactly(block.entry, nn.Identity)
+    ):
         return False
+    if isinstance(block, GraphBlock) and exactly(block.last_activation, nn.Identity):
+        return exactly(block, GraphBlock)
     return exactly(block, PreactivationBlock, PlainBlock) or (ends_in_relu(block) and ends_in_relu(before))
 
 
 def ends_in_relu(part: nn.Module) -> bool:
     """Whether a stem or block is known to hand on no negative value."""
     if isinstance(part, Block):
-        if isinstance(part, AdaptedBlock):
-            return exactly(part, AdaptedBlock) and exactly(part.last_activation, nn.ReLU)
+        if isinstance(part, GraphBlock):
+            return exactly(part, GraphBlock) and exactly(part.last_activation, nn.ReLU)
         return exactly(part, Block)
     layers = [layer for _, layer in leaves(part) if not exactly(layer, nn.MaxPool2d)]
     return exactly(layers[-1], nn.ReLU)

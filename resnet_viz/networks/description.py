@@ -1,12 +1,15 @@
 """What a network is made of: shapes, parameters and multiply-adds, block by block."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 
 from .blocks import Block, Shortcuts
 from .exactness import exactly, require_settled
+from .graph import on_every_way
 from .images import Preprocessing
 from .multiply_adds import MultiplyAdds
 from .network import ResidualNetwork, stage_of
@@ -75,7 +78,7 @@ def describe(network: ResidualNetwork, preprocessing: Preprocessing) -> Descript
     convolutions = [layer for layer in network.modules() if isinstance(layer, nn.Conv2d)]
     convolution_params = sum(parameter.numel() for layer in convolutions for parameter in layer.parameters())
     chain = [network.stem, *(block.branch for block in network.blocks.values()), network.head]
-    layers = sum(isinstance(layer, nn.Conv2d | nn.Linear) for part in chain for _, layer in leaves(part))
+    layers = sum(isinstance(layer, nn.Conv2d | nn.Linear) for part in chain for layer in layers_in(part))
     return Description(stem, tuple(blocks), head, layers, convolution_params)
 
 
@@ -104,10 +107,45 @@ def layer_parts(layers: list[tuple[str, nn.Module]], stream: Tensor) -> list[Par
     """Measure layers one after the other."""
     parts = []
     for name, layer in layers:
-        if not isinstance(layer, nn.Identity):
+        if isinstance(layer, fx.GraphModule):
+            inside = _Layers(layer)
+            stream = inside.run(stream)
+            parts += inside.parts
+        elif not isinstance(layer, nn.Identity):
             part, stream = measure(name, layer_title(layer), layer, stream)
             parts.append(part)
     return parts
+
+
+class _Layers(fx.Interpreter):
+    """Runs a graph, and measures the layers that every way through it passes."""
+
+    def __init__(self, module: fx.GraphModule) -> None:
+        super().__init__(module)
+        self.parts: list[Part] = []
+        self.passed = {str(node.target) for node in passed_layers(module)}
+
+    def call_module(self, target: Any, args: Any, kwargs: Any) -> Any:
+        layer = self.fetch_attr(target)
+        if target not in self.passed or len(args) != 1 or kwargs or isinstance(layer, nn.Identity):
+            return super().call_module(target, args, kwargs)
+        part, output = measure(target.rpartition(".")[2], layer_title(layer), layer, args[0])
+        self.parts.append(part)
+        return output
+
+
+def layers_in(part: nn.Module) -> Iterator[nn.Module]:
+    """The layers of a stem, branch or head, in a row."""
+    for _, layer in leaves(part):
+        if isinstance(layer, fx.GraphModule):
+            yield from (layer.get_submodule(str(node.target)) for node in passed_layers(layer))
+        else:
+            yield layer
+
+
+def passed_layers(part: fx.GraphModule) -> list[fx.Node]:
+    """Where a graph calls layers that every way through it passes: not the gates of a squeeze-and-excitation beside it."""
+    return [node for node in on_every_way(part.graph)[1] if node.op == "call_module"]
 
 
 def leaves(module: nn.Module) -> list[tuple[str, nn.Module]]:
@@ -115,7 +153,8 @@ def leaves(module: nn.Module) -> list[tuple[str, nn.Module]]:
     if not exactly(module, nn.Sequential):
         return [("", module)]
     found = []
-    for name, child in module.named_children():
+    for name, child in module._modules.items():  # named_children() would leave out what is called twice
+        assert child is not None
         found += leaves(child) if exactly(child, nn.Sequential) else [(name, child)]
     return found
 

@@ -9,7 +9,7 @@ from functools import cache
 from typing import TypeGuard
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 from torch.nn.modules import module as of_all_modules
 from torch.nn.modules.batchnorm import _BatchNorm, _NormBase
 from torch.nn.modules.dropout import _DropoutNd
@@ -34,6 +34,7 @@ HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_p
 GLOBAL_HOOKS = tuple(f"_global{hooks}" for hooks in HOOKS)
 GIVE_PROBABILITIES = (nn.Sigmoid, nn.Hardsigmoid, nn.LogSigmoid, nn.Softmax, nn.Softmin)
 READ_THE_MODE = (_NormBase, _DropoutNd, nn.RReLU, nn.MultiheadAttention, nn.RNNBase)
+NAMES_OF_PROBABILITIES = ("sigmoid", "logsigmoid", "softmax", "softmin", "hardsigmoid")
 DRAW_ALWAYS = (nn.FractionalMaxPool2d, nn.FractionalMaxPool3d)
 OF_KNOWN_LAYERS = ("torch.nn.modules", __name__.split(".")[0])
 
@@ -133,20 +134,31 @@ def require_shape(network: nn.Module, module: nn.Module) -> None:
 
 def require_logits(network: ResidualNetwork) -> None:
     """Raise InputError for a head that ends in probabilities, which all experiments would take for logits."""
-    last = last_layer(network.head)
-    if isinstance(last, GIVE_PROBABILITIES):
+    last = last_of(network.head)
+    if isinstance(last, GIVE_PROBABILITIES) or last in NAMES_OF_PROBABILITIES:
+        found = named(network, last) if isinstance(last, nn.Module) else f"a {last},"
         raise InputError(
-            f"The head must give logits; got {named(network, last)} at its end, which makes probabilities of them: hand over the "
+            f"The head must give logits; got {found} at its end, which makes probabilities of them: hand over the "
             "model without it, for example model.fc = model.fc[0]."
         )
 
 
-def last_layer(module: nn.Module) -> nn.Module:
-    """The last layer of nested Sequentials that is no identity."""
+def last_of(module: nn.Module) -> nn.Module | str:
+    """The last layer of nested Sequentials that is no identity; of a graph the last that it calls, a layer or a function's name."""
     while type(module).forward is nn.Sequential.forward:
         layers = [each for each in module._modules.values() if type(each) is not nn.Identity]
         module = layers[-1] if layers and layers[-1] is not None else nn.Identity()
-    return module
+    if not isinstance(module, fx.GraphModule):
+        return module
+    last = next(reversed(module.graph.nodes)).args[0]
+    while isinstance(last, fx.Node) and last.op == "call_module":
+        layer = module.get_submodule(str(last.target))
+        if type(layer) is not nn.Identity:
+            return last_of(layer)
+        last = last.args[0]
+    if not isinstance(last, fx.Node):
+        return module
+    return last.target if isinstance(last.target, str) else getattr(last.target, "__name__", "")
 
 
 def first_layer(module: nn.Module) -> nn.Module:

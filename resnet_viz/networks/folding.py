@@ -7,9 +7,9 @@ from typing import TypeVar
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
-from .adapt import AdaptedBlock
 from .blocks import Block, PlainBlock, PreactivationBlock
 from .exactness import exactly, is_batch_norm, is_convolution, require_settled
+from .graph import GraphBlock
 from .network import ResidualNetwork
 
 __all__ = ["folded"]
@@ -28,7 +28,7 @@ def folded(network: ResidualNetwork) -> ResidualNetwork:
     twin = with_children(network, {"stem": fold(network.stem), "head": fold(network.head)})
     twin.blocks = {}
     for name, block in network.blocks.items():
-        own = exactly(block, Block, PlainBlock, PreactivationBlock, AdaptedBlock)
+        own = exactly(block, Block, PlainBlock, PreactivationBlock, GraphBlock)
         children = {each: fold(child) for each, child in block.named_children()} if own else {}
         twin.blocks[name] = with_children(block, children)
     for stage in network.stage_sizes():
@@ -41,7 +41,9 @@ def fold(layer: nn.Module) -> nn.Module:
     """The layer itself, or for a Sequential one of the same names, folded."""
     if not exactly(layer, nn.Sequential):
         return layer
-    layers = dict(layer.named_children())
+    layers = {
+        name: each for name, each in layer._modules.items() if each
+    }  # named_children() names what is called twice once
     for (name, convolution), (next_name, norm) in pairwise(list(layers.items())):
         if is_convolution(convolution) and is_batch_norm(norm):
             layers[name], layers[next_name] = fused(convolution, norm), nn.Identity()

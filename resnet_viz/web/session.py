@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 import streamlit as st
@@ -23,6 +23,7 @@ LARGEST_SEED = 9999
 BUNDLED = "bundled"
 TWIN, ITSELF, NOTHING = "its twin", "itself, untrained", "nothing"
 UNDO_STEPS = 100
+PRESENTER = "presenter"  # as an address says it
 
 
 @dataclass
@@ -45,7 +46,7 @@ class Choices:
     to something else than its default, as a link says it; ``unread``: those that came with a link and that the page has
     not asked for yet. ``sequence``: how often the block looked at has changed. ``run``: the id of a training
     run, or ''. ``taken``: how often networks were taken along from a run. ``lesson``: the one under way. ``contest``: the code of
-    the one that this visitor is in, or ''."""
+    the one that this visitor is in, or ''. ``presenter``: whether the app is shown by a projector."""
 
     network: str = "fashion-resnet56"
     beside: str = TWIN
@@ -64,16 +65,23 @@ class Choices:
     taken: int = 0
     lesson: Running | None = None
     contest: str = ""
+    presenter: bool = False
 
     @property
     def contest_query(self) -> dict[str, str]:
         """What an address says of the contest."""
         return {"contest": self.contest} if self.contest else {}
 
-    def within(self, query: Mapping[str, str]) -> dict[str, str]:
-        """The query of a view that is to be seen while lesson and contest go on; one with a step of a lesson keeps to that."""
+    @property
+    def on_screen(self) -> dict[str, str]:
+        """What an address says of the presenter view."""
+        return {"view": PRESENTER} if self.presenter else {}
+
+    def carried_to(self, query: Mapping[str, str]) -> dict[str, str]:
+        """The query of a view that is to be seen while lesson and contest go on, and on the same screen; one with a step of a
+        lesson keeps to that."""
         lesson = self.lesson.query if self.lesson and "step" not in query else {}
-        return {**self.contest_query, **query, **lesson}
+        return {**self.contest_query, **query, **lesson, **self.on_screen}
 
     def lesion(self, network: str) -> Lesion:
         return self.lesions.setdefault(network, Lesion())
@@ -119,14 +127,15 @@ class State:
     answer waits for a press, by its recipe; ``tickets``: what is on its way, ``asked``: what this run has asked for, for which
     it may wait until ``wait_until``; ``faults``: sentences on what could not be shown, with the card that tells each; ``whole_page_again``: whether a click in a card concerns more; ``query_written_on``: the page whose address says what is chosen, None
     where the next query is to be applied whatever it is. ``looked_at``: the card that a link leads to, ``arrivals``: how many did.
-    ``healing``: the cut network that the visitor could have healed last.
-    ``begun``: lessons, by name and code of the class: Back may lead into them.
+    ``healing``: the cut network that the visitor could have healed last. ``begun``: lessons, by name and code of the class: Back
+    may lead into them. ``bar``: of the presenter view, which takes what pages fold away; None outside of it.
     """
 
     choices: Choices = field(default_factory=Choices)
     page: str = ""
     pages: Sequence[StreamlitPage] = ()
     visit: Visit | None = None
+    bar: st.delta_generator.DeltaGenerator | None = None
     cards: dict[str, Shown] = field(default_factory=dict)
     notices: dict[str, float] = field(default_factory=dict)
     cancelled: dict[str, bool] = field(default_factory=dict)
@@ -197,8 +206,9 @@ def notice(sentence: str) -> None:
 
 
 def palette() -> Palette:
-    """The colours of the theme that the visitor sees."""
-    return DARK if st.context.theme.type == "dark" else LIGHT
+    """The colours of the theme that the visitor sees, and the sizes of the view."""
+    colours = DARK if st.context.theme.type == "dark" else LIGHT
+    return replace(colours, projector=choices().presenter)
 
 
 def change_lesion(network: str, blocks: Iterable[str], sequence: int | None = None) -> None:

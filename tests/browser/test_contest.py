@@ -23,7 +23,7 @@ def test_a_class_holds_a_contest(server: Server, page: Page, second: Page, third
     for student, deleted, nickname in ((second, 7, "<b>Ada</b>"), (third, 8, "Bob")):
         student.goto(f"{address}&deleted={deleted}")
         student.get_by_role("textbox", name="Nickname").fill(nickname, timeout=SOON)
-        student.get_by_role("button", name="Enter").click()
+        student.get_by_role("button", name="Enter", exact=True).click()
         expect(student.get_by_role("cell", name=f"{nickname} (you)")).to_be_visible(timeout=SOON)
         expect(student.get_by_role("button", name=re.compile("^Remove ")).or_(ending(student))).to_have_count(0)
     for each in (page, second):  # by itself

@@ -1,11 +1,13 @@
 """Figures as plain data: plotly understands every word of them, and would have written the same."""
 
 import json
+from dataclasses import replace
 from functools import partial
 from importlib import import_module
 from inspect import getmembers, isfunction, signature
 from pkgutil import iter_modules
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -41,7 +43,7 @@ from resnet_viz.figures import (
     training,
 )
 from resnet_viz.figures.document import html_figure
-from resnet_viz.figures.palette import DARK, LIGHT, styled
+from resnet_viz.figures.palette import DARK, LIGHT, height_of, styled
 from resnet_viz.figures.plot import Plot, grid
 from resnet_viz.networks.description import BlockPart, Description, Part
 
@@ -147,11 +149,40 @@ DRAW = [
 ]
 
 
-@pytest.mark.parametrize("palette", [LIGHT, DARK], ids=["light", "dark"])
-@pytest.mark.parametrize("draw", DRAW, ids=lambda draw: f"{draw.func.__module__.split('.')[-1]}.{draw.func.__name__}")
+PROJECTOR = replace(LIGHT, projector=True)
+each_figure = pytest.mark.parametrize(
+    "draw", DRAW, ids=lambda draw: f"{draw.func.__module__.split('.')[-1]}.{draw.func.__name__}"
+)
+
+
+@pytest.mark.parametrize("palette", [LIGHT, DARK, PROJECTOR], ids=["light", "dark", "projector"])
+@each_figure
 def test_plotly_would_have_written_the_same(draw, palette) -> None:
     plot = draw(palette=palette)
     assert json.loads(plot.json()) == json.loads(plot.figure().to_json(validate=False))
+
+
+def letters(part: Any) -> list[float]:
+    """The sizes of all fonts in a figure."""
+    if isinstance(part, list):
+        return [size for each in part for size in letters(each)]
+    if not isinstance(part, dict):
+        return []
+    own = [part[name]["size"] for name in part if name.endswith("font") and "size" in part[name]]
+    return own + [size for each in part.values() for size in letters(each)]
+
+
+@each_figure
+def test_a_projector_shows_no_small_letters(draw) -> None:
+    assert min(letters(json.loads(draw(palette=PROJECTOR).json()))) >= 16
+    assert min(letters(json.loads(draw(palette=LIGHT).json()))) >= 12
+
+
+def test_a_screen_is_full_earlier_by_a_projector_but_holds_every_line_of_text() -> None:
+    assert height_of(LIGHT, 400) == height_of(LIGHT, 400, lines=3) == 400
+    low, tall = height_of(PROJECTOR, 400, lines=3), height_of(PROJECTOR, 400, lines=40)
+    assert low == height_of(PROJECTOR, 400) < 300 and height_of(PROJECTOR, 120) == 120
+    assert tall > 40 * PROJECTOR.text
 
 
 def test_no_figure_is_missing_above() -> None:

@@ -288,6 +288,16 @@ def test_an_address_leads_to_the_step_of_a_lesson() -> None:
     assert query(app) == {"network": "fashion-resnet20"}
 
 
+@pytest.mark.usefixtures("few_images")
+def test_a_lesson_stays_in_the_presenter_view_but_a_recorded_step_does_not_begin_it() -> None:
+    app = opened("early_stop", {"view": "presenter", "lesson": "plain-nets", "step": "3"})
+    assert "step 3 of 5" in texts(app)
+    assert links_of(app)["Previous"].endswith("lesson=plain-nets&step=2&view=presenter")
+    button(app, "Show what happens").click().run()
+    button(app, "Add this view").click().run()
+    assert "view=" not in app.session_state["state"].recorded_lesson.steps[0].link
+
+
 @pytest.mark.parametrize(
     ("bad", "told"),
     [

@@ -1,6 +1,7 @@
 """A view and its link: what is chosen comes back from its query; nonsense is told and changes nothing else."""
 
 import random
+from urllib.parse import parse_qs
 
 import pytest
 import streamlit as st
@@ -89,6 +90,7 @@ def some_view(draw: random.Random) -> Choices:
         position=draw.choice([447, 200, draw.randrange(1000)]),
         untrained=draw.choice([None, None, draw.randrange(10_000)]),
         beside=draw.choice([TWIN, TWIN, NOTHING, ITSELF, "fashion-preact56"]),
+        presenter=draw.choice([False, False, True]),
     )
     blocks = block_names(NETWORKS[chosen.network])
     deleted = draw.choice([[], [len(blocks) // 2], sorted(draw.sample(range(len(blocks)), 3))])
@@ -111,6 +113,7 @@ def seen(chosen: Choices) -> tuple[object, ...]:
         lesion.gate,
         chosen.block.get(chosen.network, first),
         chosen.settings.get("gradient_flow", {}),
+        chosen.presenter,
     )
 
 
@@ -183,6 +186,7 @@ def test_an_act_that_brings_the_old_query_is_kept() -> None:
         ({"seed": "1e5"}, "seed = '1e5' was not used; expected 0 to 9999"),
         ({"deleted": "16"}, "deleted = '16' was not used; expected numbers of blocks, counted from 0 to 15"),
         ({"gate": "nan"}, "gate = 'nan' was not used; expected 0 to 1"),
+        ({"view": "cinema", "image": "200"}, "view = 'cinema' was not used; expected presenter"),
         ({"block": "layer1.0"}, "block = 'layer1.0' was not used; expected 0 to 15"),
         ({"highlight": "<script>"}, "highlight = '<script>' was not used; set below is blocks"),
         ({"colour": "red"}, "this page has no setting 'colour'"),
@@ -220,3 +224,17 @@ def test_what_is_right_in_a_link_is_used_beside_what_is_wrong() -> None:
     app = opened("stage_diagram", {"network": "fashion-resnet20", "block": "99"})
     assert "fashion-resnet20: 20 layers" in texts(app)
     assert len(app.warning) == 1
+
+
+def test_the_presenter_view_is_carried_by_every_link_until_it_is_ended() -> None:
+    app = opened("stage_diagram", {"view": "presenter"})
+    assert query(app) == {"view": "presenter"} and "fashion-resnet56: 56 layers" in texts(app)  # of the opening view
+    to_pages = [parse_qs(link.proto.query_string) for link in app.main.get("page_link")]
+    assert len(to_pages) >= len(app.session_state["state"].pages)
+    assert all(link["view"] == ["presenter"] for link in to_pages)
+    app.selectbox(key="network_box").select("fashion-resnet20").run()
+    assert query(app)["view"] == "presenter"
+    button(app, "Usual view").click().run()
+    assert "view" not in query(app) and not [each for each in app.button if each.label == "Usual view"]
+    button(app, "Presenter view").click().run()
+    assert query(app) == {"network": "fashion-resnet20", "view": "presenter", "image": "447"}

@@ -12,9 +12,9 @@ from torch import nn
 from torchvision.models import get_model, get_model_weights
 
 from ...errors import InputError
-from ..adapt import wrap
 from ..cutting import cut
 from ..datasets import CIFAR_10, FASHION_MNIST, IMAGENET, Dataset, image_folder, sample_photos
+from ..graph import Anatomy
 from ..images import ImageSet, Preprocessing
 from ..network import ResidualNetwork, block_indices, build
 from ..seeds import Seeded
@@ -127,9 +127,10 @@ def imagenet(depth: int, version: int) -> Entry:
 
 
 def build_torchvision(name: str, *, seed: int = 0, batch_norm: bool = True) -> ResidualNetwork:
-    """Build and wrap one of torchvision's networks with initial weights that follow from the seed alone."""
+    """Build one of torchvision's networks with initial weights that follow from the seed alone."""
     with Seeded(seed):
-        return wrap(get_model(name, weights=None, **({} if batch_norm else {"norm_layer": nn.Identity})))
+        model = get_model(name, weights=None, **({} if batch_norm else {"norm_layer": nn.Identity})).eval()
+    return Anatomy(model, torch.zeros(2, 3, 64, 64)).network(model)
 
 
 FOUR, THREE = (16, 32, 64, 128), (16, 32, 64)

@@ -12,7 +12,7 @@ import streamlit as st
 from ...citation import CITE
 from ...recipes import recipe_named
 from ...recipes.shown import Shown
-from ..session import palette, state, visit
+from ..session import choices, palette, state, visit
 from .drawing import Drawing, drawn
 
 FILES = st.components.v2.component(
@@ -55,7 +55,7 @@ def draw_parts(
     """All that a card holds, from the title down."""
     if shown.title and words:
         st.header(shown.title, anchor=False)
-    if shown.formula:
+    if shown.formula and not choices().presenter:
         st.markdown(f"${shown.formula}$")
     if shown.says and words:
         st.markdown(shown.says)
@@ -103,11 +103,14 @@ def show_figure(shown: Shown, key: str | None, on_select: Callable[[], None] | N
 
 
 def show_foot(shown: Shown, key: str, facts: Sequence[str]) -> None:
-    """Where the numbers come from, the figure's files, and its Python."""
+    """Where the numbers come from, the figure's files, and its Python; in the presenter view the formula, too."""
     colours = palette()
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         if facts:
             chip(*facts)
+        if shown.formula and choices().presenter:
+            with st.popover("Formula", type="tertiary"):
+                st.markdown(f"${shown.formula}$")
         if not shown.draw:
             return
         data = {
@@ -118,7 +121,7 @@ def show_foot(shown: Shown, key: str, facts: Sequence[str]) -> None:
             "background": colours.background,
             "ink": colours.muted,
         }
-        FILES(key=f"{key}_files", data=data, width=158)
+        FILES(key=f"{key}_files", data=data, width="content")
         if shown.python:
             with st.popover("Python", type="tertiary", help="The lines that recompute this figure with the library"):
                 made_by = recipe_named(shown.recipe)

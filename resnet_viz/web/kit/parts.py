@@ -34,9 +34,17 @@ def question(visit: Visit | None, title: str, what_to_do: str, source: str) -> N
     ``visit``: None where nothing is measured on the chosen network.
     """
     st.title(title, anchor=False)
-    st.markdown(f"{what_to_do} &ensp;· {source}")
+    with secondary("What to do"):
+        st.markdown(f"{what_to_do} &ensp;· {source}")
     if visit:
         untrained_note(visit)
+
+
+def secondary(label: str) -> st.delta_generator.DeltaGenerator:
+    """Where something stands that is not looked at all the time: here, or, in the presenter view, folded away in its bar under a
+    label."""
+    bar = state().bar
+    return bar.popover(label) if bar else st.container()
 
 
 def plan_note(plan: Plan) -> None:
@@ -80,9 +88,10 @@ def choosing_strip(visit: Visit, shown: Shown | None = None, hint: str = "") -> 
         gate=lesion.gate,
         on_change=take,
     )
-    strip_as_table(visit, bars)
-    if lesion.blocks:
-        st.caption("The deleted blocks are shown, not applied: this page looks at the intact network.")
+    with secondary("Blocks"):
+        strip_as_table(visit, bars)
+        if lesion.blocks:
+            st.caption("The deleted blocks are shown, not applied: this page looks at the intact network.")
     return block
 
 
@@ -96,14 +105,7 @@ def deleting_strip(visit: Visit, shown: Shown | None = None) -> None:
         choice = st.session_state[key]["choice"]
         change_lesion(name, blocks_of_mask(visit, choice["mask"]), choice["sequence"])
 
-    def take_gate() -> None:
-        lesion.gate = st.session_state[gate_key]
-
-    def restore() -> None:
-        change_lesion(name, [])
-        lesion.gate = 0.0
-
-    key, gate_key = f"deleting_strip_{name}", f"gate_{name}"
+    key = f"deleting_strip_{name}"
     network_strip(
         visit.subject.description,
         lesion.blocks,
@@ -116,6 +118,23 @@ def deleting_strip(visit: Visit, shown: Shown | None = None) -> None:
         gate=lesion.gate,
         on_change=take,
     )
+    with secondary("Blocks"):
+        lesion_controls(name, blocks)
+        strip_as_table(visit, bars)
+        lesion_notes(visit, lesion.blocks)
+
+
+def lesion_controls(name: str, blocks: list[str]) -> None:
+    """Buttons that undo, restore and delete many, and the gate of what is deleted."""
+    lesion, gate_key = choices().lesion(name), f"gate_{name}"
+
+    def take_gate() -> None:
+        lesion.gate = st.session_state[gate_key]
+
+    def restore() -> None:
+        change_lesion(name, [])
+        lesion.gate = 0.0
+
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button(
             "Undo",
@@ -161,8 +180,6 @@ def deleting_strip(visit: Visit, shown: Shown | None = None) -> None:
             on_change=if_shown(gate_key, take_gate),
             width=300,
         )
-    strip_as_table(visit, bars)
-    lesion_notes(visit, lesion.blocks)
 
 
 def random_blocks(name: str, blocks: list[str]) -> None:

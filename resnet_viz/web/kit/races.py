@@ -203,7 +203,7 @@ def take_along(run: Run[Race]) -> None:
                 page_named(page),
                 label=title,
                 icon=":material/arrow_forward:",
-                query_params=choices().within(query),
+                query_params=choices().carried_to(query),
                 help="They are then in the list of networks; a link finds them as long as this race is kept and not trained on.",
             )
         for side, content in run.files.items():

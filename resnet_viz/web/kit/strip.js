@@ -2,10 +2,10 @@
 // focus stays. place() decides where everything stands: on a new width, fold or bars. dress() shows what is chosen and
 // what is deleted: after every press.
 const SVG = "http://www.w3.org/2000/svg";
-const BOX = 30, ARC = 14, LINE = 16; // heights: of a block, of the shortcut above it, of a line of a stage's label
+const BOX = 30, ARC = 14, LINE = 1.25; // heights: of a block, of the shortcut above it; of a line, of that of its letters
 const WIDEST = 40, NARROWEST = 14, TOUCH = 24; // from block to block; at least TOUCH where fingers press
 const END = 50, SHORT_END = 22; // widths of stem and head; on a phone their words stand upright
-const GAP = 14, FOLDED = 136, LABEL = 64; // widths: between stages, of a folded one, of the shortest label
+const GAP = 14, FOLDED = 10.4, LABEL = 64; // widths: between stages, of a folded one (of the height of letters), of the shortest label
 const PHONE = 640; // pixels: narrower strips are for fingers
 const MANY = 120; // a network of more blocks starts with its stages folded
 const BLOCK = { hit: "rect", arc: "path", box: "rect", strike: "line", ring: "rect", bar: "rect" };
@@ -159,7 +159,7 @@ function flow(strip, width, pitch) {
     const folded = strip.folded.has(stage);
     const lines = folded ? 1 : Math.ceil(members.length / Math.max(1, Math.floor((right - left) / pitch)));
     const perLine = Math.ceil(members.length / lines);
-    const span = folded ? FOLDED : Math.max(LABEL, perLine * pitch);
+    const span = folded ? FOLDED * letters(strip) : Math.max(LABEL, perLine * pitch);
     if (x > left && (lines > 1 || x + span > right)) [x, row] = [left, row + 1];
     const place = { x, row, perLine };
     [x, row] = [x + span + GAP, row + lines - 1];
@@ -168,6 +168,9 @@ function flow(strip, width, pitch) {
   if (row === 0) places.forEach((place, stage) => (place.x += (stage * Math.max(0, right + GAP - x)) / places.length));
   return { pitch, ends, places, rows: row + (x - GAP > right) + 1 };
 }
+
+// The height of letters, in pixels.
+const letters = ({ svg }) => parseFloat(getComputedStyle(svg).fontSize);
 
 // All that the width decides: the rows, and in pixels what stands where in them.
 function measure(strip, width) {
@@ -180,9 +183,10 @@ function measure(strip, width) {
   const room = ({ x, row }, stage) => (places[stage + 1]?.row === row ? places[stage + 1].x - GAP : width) - x;
   const oneLine = places.every((place, stage) => names[stage] + 6 + shapes[stage] <= room(place, stage));
   const bars = data.blocks.map(({ bar }) => bar).filter((bar) => bar !== null), barHeight = rows > 1 ? 24 : 34;
+  const line = Math.round(LINE * letters(strip));
   const sizes = {
-    width, pitch, ends, places, oneLine, barHeight, box: pitch * 0.74, off: pitch * 0.13, folded: FOLDED - 8,
-    label: (oneLine ? 1 : 2) * LINE + 10, // its button is 2 less high, and still as high as a finger needs
+    width, pitch, ends, places, oneLine, barHeight, box: pitch * 0.74, off: pitch * 0.13, line, folded: FOLDED * letters(strip) - 8,
+    label: (oneLine ? 1 : 2) * line + 10, // its button is 2 less high, and still as high as a finger needs
     shapeX: names.map((name) => (oneLine ? name + 6 : 14)),
     labelWidth: names.map((name, stage) => (oneLine ? name + 6 + shapes[stage] : Math.max(name, 14 + shapes[stage]))),
     below: bars.length ? 6 + barHeight : 0,
@@ -190,7 +194,7 @@ function measure(strip, width) {
     tops: [], height: 0,
   };
   for (let row = 0; row < rows; row++) {
-    sizes.tops.push(sizes.height + ARC + (places.some((place) => place.row === row) ? sizes.label : LINE / 2));
+    sizes.tops.push(sizes.height + ARC + (places.some((place) => place.row === row) ? sizes.label : line / 2));
     sizes.height = sizes.tops[row] + BOX + sizes.below;
   }
   return sizes;
@@ -221,18 +225,18 @@ function placeEnd(group, width, x, y) {
   set(group, { transform: `translate(${x},${y})` });
   set(box, { width });
   const turned = upright ? `translate(${width / 2 + 4},${BOX / 2}) rotate(-90)` : `translate(${width / 2},${BOX / 2 + 4})`;
-  set(word, { transform: turned, "font-size": upright ? 11 : 12.5 });
+  set(word, { transform: turned, "font-size": upright ? "84%" : "100%" });
 }
 
 function placeStage({ data, folded }, item, sizes, x, y) {
-  const { stage, members } = item, { label, off } = sizes, open = !folded.has(stage), wide = sizes.folded;
-  const nameY = -ARC - label + LINE + 2;
+  const { stage, members } = item, { label, line, off } = sizes, open = !folded.has(stage), wide = sizes.folded;
+  const nameY = -ARC - label + line + 2;
   set(item.node, { transform: `translate(${x + off},${y})`, style: `--stage: ${data.stages[stage].colour}`, "aria-expanded": open });
   set(item.hit, { x: -4, y: -ARC - label + 2, width: open ? sizes.labelWidth[stage] + 8 : wide + 12, rx: 5,
     height: label - 2 + (open ? 0 : ARC + BOX + sizes.below + 4) });
   set(item.chevron, { d: open ? "M 0 -8 h 10 l -5 7 z" : "M 1 -9 l 8 5 l -8 5 z", transform: `translate(0,${nameY})` });
   set(item.name, { x: 14, y: nameY });
-  set(item.shape, { x: sizes.shapeX[stage], y: nameY + (sizes.oneLine ? 0 : LINE) });
+  set(item.shape, { x: sizes.shapeX[stage], y: nameY + (sizes.oneLine ? 0 : line) });
   [item.box, item.next, item.last].forEach((box, nth) => set(box, { x: 3 * nth, y: -3 * nth, width: wide, height: BOX, rx: 5 }));
   set(item.ring, { x: -3, y: -3, width: wide + 6, height: BOX + 6, rx: 7 });
   set(item.arc, { d: shortcutOver(-GAP / 2, wide + GAP, 1.8 * ARC) });
@@ -307,8 +311,8 @@ function dress(strip) {
     set(item.node, { class: classes("stage", state), "aria-label": facts(strip, item).join(", ") });
     item.count.textContent = `${item.members.length} blocks`;
     item.state.textContent = counts(strip, item.members).join(", ");
-    set(item.count, { x: 8, y: item.state.textContent ? 13 : BOX / 2 + 4 });
-    set(item.state, { x: 8, y: 26 });
+    set(item.count, { x: 8, y: item.state.textContent ? BOX / 2 - 2 : BOX / 2 + 4 });
+    set(item.state, { x: 8, y: BOX - 3 });
   });
   tell(strip);
 }

@@ -1,5 +1,5 @@
 // The table of a contest: built anew when an entry comes or goes, and then focus stays on the button that had it.
-const COLUMNS = ["", "nickname", "blocks deleted", "multiply-adds removed", "rise, points", ""];
+const COLUMNS = ["place", "nickname", "blocks deleted", "multiply-adds removed", "rise, points"];
 const drawn = new WeakMap(); // what each table shows
 
 function cell(row, name, text) {
@@ -16,7 +16,8 @@ export default function ({ data, parentElement, setTriggerValue }) {
   const focused = parentElement.querySelector("button:focus")?.ariaLabel;
   const table = document.createElement("table");
   const head = table.createTHead().insertRow(), body = table.createTBody();
-  for (const name of COLUMNS) cell(head, name ? "th" : "td", name).scope = "col";
+  for (const name of COLUMNS) cell(head, "th", name).scope = "col";
+  cell(head, "td", "");
   data.rows.forEach((entry, index) => {
     const row = body.insertRow();
     row.className = entry.own ? "own" : "";

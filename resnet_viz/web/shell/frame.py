@@ -17,9 +17,10 @@ from ..kit.ask import come_back, leave_the_rest, one_moment
 from ..session import Patience, Visit, choices, notice, palette, runs, state
 from . import classroom, contest, links
 from .export import export_button
-from .lessons import presenter, recorder
+from .lessons import lesson_box, recorder
 from .network_choice import choose_network
 from .picker import choose_image
+from .presenter import page_links, presenter_bar, presenter_button
 from .share import link_to, share
 
 LEAD = st.components.v2.component(
@@ -43,7 +44,7 @@ export default function ({ data }) {
 }
 """,
 )
-CSS = (Path(__file__).parent / "frame.css").read_text()
+CSS, PRESENTER_CSS = ((Path(__file__).parent / name).read_text() for name in ("frame.css", "presenter.css"))
 ICON = str(Path(__file__).parent / "icon.svg")  # a named icon would be fetched from the internet
 TOLD_FOR = 20.0  # seconds that a notice stays, at least
 
@@ -53,10 +54,7 @@ def frame(page: StreamlitPage, pages: Sequence[StreamlitPage]) -> None:
 
     A page that is none of ``pages`` is the first of them, by another address.
     """
-    colours, path = palette(), page.url_path if page in pages else pages[0].url_path
-    st.html(
-        f"<style>:root {{ --muted: {colours.muted}; --background: {colours.background}; --line: {colours.line}; }}\n{CSS}</style>"
-    )
+    path = page.url_path if page in pages else pages[0].url_path
     session = state()
     session.page, session.pages, session.cards, session.asked, session.faults = path, pages, {}, set(), {}
     session.wait_until = time.monotonic() + Patience.seconds
@@ -66,10 +64,13 @@ def frame(page: StreamlitPage, pages: Sequence[StreamlitPage]) -> None:
     follow_run()
     contest.follow()
     classroom.follow()
+    style()
+    session.bar = presenter_bar(page, pages) if choices().presenter else None
     told = st.empty()
     try:
         with st.sidebar:
-            navigation(pages)
+            st.markdown("**resnet_viz**")
+            page_links(pages)
             session.visit = now = sidebar(path)
             links.send(path)
     except InputError as error:  # no st.stop(): after it the parts of the page before could still be drawn
@@ -80,7 +81,7 @@ def frame(page: StreamlitPage, pages: Sequence[StreamlitPage]) -> None:
         one_moment()
         return
     show_notices(told)
-    if not presenter():
+    if not lesson_box():
         return
     if session.looked_at:
         LEAD(key="lead", data={"arrival": session.arrivals}, width="content")
@@ -112,12 +113,11 @@ def follow_run() -> None:
         notice("The training run of this link is no longer kept here; start it again on the page *Live training*.")
 
 
-def navigation(pages: Sequence[StreamlitPage]) -> None:
-    """Links to the pages, each with the query of what is chosen: so Back finds it in the address."""
-    st.markdown("**resnet_viz**")
-    with st.container(gap="xsmall"):
-        for page in pages:
-            st.page_link(page, label=page.title, icon=page.icon, query_params=links.query_of(page.url_path, choices()))
+def style() -> None:
+    """How everything looks that no theme decides."""
+    colours = palette()
+    variables = f"--muted: {colours.muted}; --background: {colours.background}; --line: {colours.line};"
+    st.html(f"<style>:root {{ {variables} }}\n{CSS}{PRESENTER_CSS if choices().presenter else ''}</style>")
 
 
 def show_notices(place: st.delta_generator.DeltaGenerator) -> None:
@@ -140,5 +140,6 @@ def sidebar(path: str) -> Visit:
         st.caption(f"This image has no label: the predicted class, {subject.class_name}, stands in for it.")
     link = link_to(path, links.for_others(links.query_of(path, chosen)))
     share(link, position is None)
+    presenter_button()
     st.caption(engine().device)
     return Visit(subject, replace(subject, network=compared) if compared else None, palette(), link)

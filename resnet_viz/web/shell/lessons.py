@@ -45,7 +45,7 @@ HELP_OF_PREDICTION = "It may stay empty, and goes into the answer sheet."
 HELP_OF_SENT = "Your teacher sees it, without your name. It goes into your answer sheet, too."
 
 
-def presenter() -> bool:
+def lesson_box() -> bool:
     """Above the page: the running lesson's step in large type, with its question. Returns whether the view may be shown."""
     running = choices().lesson
     if running is None:
@@ -161,7 +161,8 @@ def lead(
     """What leads to a view: a link where it is on another page, since the server's way there would leave one address too many
     in the browser's history, that of this page with the query of that one; a button on the same page, where a link changes
     no address."""
-    where, icon, query = page_named(page), f":material/{icon}:", choices().contest_query | query
+    where, icon = page_named(page), f":material/{icon}:"
+    query = choices().contest_query | query | choices().on_screen
     if page != state().page:
         st.page_link(where, label=label, icon=icon, query_params=query, disabled=disabled, help=help)
     elif st.button(label, icon=icon, disabled=disabled, help=help, key=key or None):
@@ -264,7 +265,10 @@ def add_view(page: str, draft: Step) -> None:
     if draft.fault:
         st.error(draft.fault)
         return
-    view = links.query_of(page, replace(choices(), lesson=None, contest="", run=""))  # a training run ends
+    view = links.query_of(
+        page,
+        replace(choices(), lesson=None, contest="", run="", presenter=False),  # a training run ends
+    )
     draft.link = f"{page}?{urlencode(view)}"
     draft.heading = draft.heading or f"View {len(steps) + 1}"
     steps.append(draft)

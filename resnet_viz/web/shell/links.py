@@ -4,8 +4,9 @@ A query names the network, and what else differs from what it stands for where i
 the trained weights, the settings' defaults. The opening view alone has an empty query, so that a bare
 address shows it. A query that names no network is of a link made before they all did; it meant fashion-resnet34.
 
-Beside the view it names the step of the lesson that is under way: 'lesson=plain-nets&step=2', for who teaches a class with
-its secret ('teach=...'), which no link for others has; and the contest that the visitor is in: 'contest=K7Q2MA'.
+Beside the view it names the step of the lesson that is under way, 'lesson=plain-nets&step=2', for who teaches a class with
+its secret ('teach=...'), which no link for others has; the contest that the visitor is in, 'contest=K7Q2MA'; and the presenter
+view, 'view=presenter'.
 
 A query is applied when the visitor came by it (an opened link, a link to
 another page, Back, Forward); after anything else what is chosen is written into the address. ``figure`` names the card that such a
@@ -30,6 +31,7 @@ from ..session import (
     ITSELF,
     LARGEST_SEED,
     NOTHING,
+    PRESENTER,
     TWIN,
     Choices,
     change_lesion,
@@ -46,7 +48,7 @@ LONGEST_QUERY = 2000  # characters of an incoming query; a longer one is none of
 # image in 26, as for 79 % of the images in 26 or more, and plain56 in none, as for 33 % (both: 24 %).
 OPENING = {"network": "fashion-resnet56", "image": "447", "deleted": "13"}
 UNNAMED_NETWORK, UNNAMED_IMAGE = "fashion-resnet34", 200
-PARAMETERS = ("network", "seed", "beside", "image", "block", "deleted", "gate", "training", "figure")
+PARAMETERS = ("network", "seed", "beside", "image", "block", "deleted", "gate", "training", "figure", "view")
 Value = TypeVar("Value")
 Query = dict[str, str]
 
@@ -94,7 +96,7 @@ def query_of(page: str, chosen: Choices) -> Query:
         "training": chosen.run,
     }
     query = {name: text for name, text in parts.items() if text} | chosen.settings.get(page, {})
-    return chosen.within({} if query == OPENING else query)
+    return chosen.carried_to({} if query == OPENING else query)
 
 
 def lesson_of(query: Query, faults: list[str]) -> Running | None:
@@ -137,7 +139,7 @@ def apply(query: Query, page: str, chosen: Choices) -> list[str]:
 
     Returns a sentence for what was not understood.
     """
-    query = query or OPENING
+    query = query if query.keys() - {"view"} else OPENING | query
     if sum(len(name) + len(text) for name, text in query.items()) > LONGEST_QUERY:
         return ["it is too long to be one of this app's; nothing of it was used"]
     faults: list[str] = []
@@ -186,6 +188,7 @@ def apply(query: Query, page: str, chosen: Choices) -> list[str]:
         change_lesion(entry.name, deleted)
     chosen.lesion(entry.name).gate = read("gate", gate, 0.0, "0 to 1")
     state().look_at(query.get("figure", ""))
+    chosen.presenter = read("view", one_of({PRESENTER: True}), False, PRESENTER)
     chosen.run = read("training", run_id, "", "the id of a training run, eight of 0 to 9 and a to f")
     chosen.settings[page] = {name: text for name, text in query.items() if name not in PARAMETERS}
     chosen.unread = set(chosen.settings[page])
@@ -200,7 +203,7 @@ def receive(page: str) -> list[str]:
     if (
         written_on != page
     ):  # reached without a query, or by one that says what is chosen: all of it stays, own images too
-        within = choices().within(query)
+        within = choices().carried_to(query)
         return take(within, page) if query and within != query_of(page, choices()) else []
     running = choices().lesson
     # Steps are gone through by links, on the same page, too; a class may have been opened since.

@@ -17,10 +17,10 @@ SHARE = st.components.v2.component(
     css="""
 .share { display: flex; flex-wrap: wrap; gap: 16px; }
 .words { flex: 1 1 240px; }
-label { display: block; font-size: 13px; color: var(--st-text-color); }
-input { width: 100%; box-sizing: border-box; margin: 4px 0 8px; padding: 7px 9px; font: 13px monospace; color: var(--st-text-color);
+label { display: block; font-size: 0.875rem; color: var(--st-text-color); }
+input { width: 100%; box-sizing: border-box; margin: 4px 0 8px; padding: 7px 9px; font: 0.875rem monospace; color: var(--st-text-color);
   background: var(--st-secondary-background-color); border: 1px solid var(--st-border-color); border-radius: 7px; }
-button { font: 500 13px var(--st-font, sans-serif); padding: 5px 14px; border-radius: 7px; border: 1px solid var(--st-border-color);
+button { font: 500 0.875rem var(--st-font, sans-serif); padding: 5px 14px; border-radius: 7px; border: 1px solid var(--st-border-color);
   color: var(--st-text-color); background: none; cursor: pointer; }
 .code { background: white; width: 180px; max-width: 100%; border-radius: 7px; line-height: 0; }
 .large .code { width: min(60vh, 26rem); }  /* for the last row */
