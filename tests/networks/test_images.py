@@ -290,7 +290,9 @@ def test_numbers_whose_range_nobody_knows_are_refused_with_it(tmp_path, numbers,
 )
 def test_a_tiff_that_is_not_decoded_right_is_refused(tmp_path, numbers, options):
     tifffile.imwrite(tmp_path / "picture.tif", numbers, **options)
-    with pytest.raises(InputError, match=r"picture\.tif is a TIFF of a kind that is not read here; give a TIFF of 8 bits"):
+    with pytest.raises(
+        InputError, match=r"picture\.tif is a TIFF of a kind that is not read here; give a TIFF of 8 bits"
+    ):
         open_photo(tmp_path / "picture.tif")
 
 
