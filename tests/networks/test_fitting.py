@@ -277,8 +277,9 @@ def test_a_text_file_beside_the_weights_names_the_classes(tmp_path, name):
     names = path.with_name(f"{name.split('.')[0]}.classes.txt")
     names.write_text("cat\n\n sea lion \r\nhütte\n", "utf-8")
     assert zoo.local_entries(path)[0][0].classes == ("cat", "sea lion", "hütte")
-    names.write_text("cat\ndog\n")
-    assert f"{names} must name 3 classes, one a line; got 2." in refusal(path)
+    for text in ("cat\ndog\n", "cat\ndog\ncat\n"):
+        names.write_text(text)
+        assert f"{names} must name 3 classes, each on a line and once; got 2." in refusal(path)
 
 
 def test_names_may_be_of_as_many_classes_as_the_data_set_has(tmp_path):

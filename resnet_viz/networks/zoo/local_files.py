@@ -136,8 +136,8 @@ def class_names(path: Path, count: int) -> tuple[str, ...]:
     if not beside.is_file():
         return ()
     names = tuple(line.strip() for line in beside.read_text("utf-8-sig", "replace").splitlines() if line.strip())
-    if len(names) != count:
-        raise InputError(f"{beside} must name {count:,} classes, one a line; got {len(names):,}.")
+    if len(names) != count or len({*names}) != count:
+        raise InputError(f"{beside} must name {count:,} classes, each on a line and once; got {len({*names}):,}.")
     return names
 
 
