@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
 import torch
@@ -12,7 +13,7 @@ from torch import Tensor
 from ..errors import InputError
 from .network import ResidualNetwork
 
-__all__ = ["Misfit", "Weights", "classes_in", "fill", "names_in", "weights_in"]
+__all__ = ["Misfit", "Weights", "blocks_in", "classes_in", "fill", "keeping", "weights_in"]
 
 DEPTH = 5  # dicts in dicts
 FEW = 5  # names that are told
@@ -21,6 +22,7 @@ TRIED = 8  # prefixes
 WRAPPERS = {"module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"}
 COUNTED = ("total_ops", "total_params")  # what thop leaves in a model, as floating-point numbers
 HEAD = "head.fc.weight"
+BLOCK = re.compile(r"layer\d+\.\d+(?=\.)")
 OWN_NAMES = [
     (re.compile(pattern), replacement)
     for pattern, replacement in [
@@ -135,9 +137,12 @@ def state_dicts(
             yield from state_dicts(each, (*keys, key), seen)
 
 
-def names_in(content: object) -> set[str]:
-    """The names of all tensors in a file's content, without what torch's wrappers add."""
-    return {unwrapped(name) for _, tensors in state_dicts(content) for name in tensors}
+def blocks_in(content: object) -> list[set[str]]:
+    """The blocks that the names in each dict with tensors are of: 'layer1.0' ..."""
+    return [
+        {match[0] for name in tensors if (match := BLOCK.search(unwrapped(name)))}
+        for _, tensors in state_dicts(content)
+    ]
 
 
 def classes_in(content: object, network: ResidualNetwork) -> int | None:
@@ -147,6 +152,7 @@ def classes_in(content: object, network: ResidualNetwork) -> int | None:
     return len(last) if last is not None and last.ndim == 2 and last.shape[1] == expected.shape[1] else None
 
 
+@lru_cache(maxsize=1 << 14)  # a file is tried as several networks
 def own_name(name: str) -> str:
     """torchvision's (and the CIFAR checkpoints') names under this project's: 'layer1.0.conv1.weight' ->
     'layer1.0.branch.conv1.weight'. A name that is the project's already comes back as it is."""

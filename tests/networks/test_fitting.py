@@ -485,6 +485,19 @@ def test_a_file_of_a_folder_says_which_network_is_nearest(tmp_path):
     assert "the nearest is imagenet-resnet18, but for 1 wrongly shaped: stem.conv1.weight (64, 3, 3, 3)" in fault
 
 
+def test_weights_of_two_networks_in_a_file_need_a_name(tmp_path):
+    other = OTHER_ROW.build(seed=1).state_dict()
+    path = saved(tmp_path, {"student": STATE, "teacher": other})
+    assert same_state(load(ROW, checkpoint=path).network, STATE)
+    assert same_state(load(OTHER_ROW, checkpoint=path).network, other)
+    entries, (fault,) = zoo.local_entries(path)
+    assert entries == [] and "holds weights of fashion-resnet20 and of fashion-resnet32; keep one: " in fault
+    path = saved(
+        tmp_path, {"model": STATE, "ema": {"shadow": {name: each for name, each in other.items() if "fc" not in name}}}
+    )
+    assert [entry.name for entry in zoo.local_entries(path)[0]] == ["fashion-resnet20:mine"]
+
+
 def test_what_lies_twice_in_a_file_is_looked_through_once(tmp_path):
     content: Content = {"model": STATE, "again": {"model": STATE}}
     content["self"] = content

@@ -7,7 +7,7 @@ from pathlib import Path
 from safetensors import safe_open
 
 from ...errors import InputError
-from ..fitting import Misfit, Weights, classes_in, names_in, weights_in
+from ..fitting import Misfit, Weights, blocks_in, classes_in, keeping, weights_in
 from ..weights import WEIGHT_SUFFIXES, is_safetensors, read
 from .table import (
     NETWORKS,
@@ -62,26 +62,33 @@ def entry_in(path: Path) -> Entry:
     content = read(path)
     if told_cut(path):
         return read_as(table_row(path), path, content)[0]
-    names = names_in(content)
-    blocks = {match[0] for name in names if (match := re.search(r"layer\d+\.\d+(?=\.)", name))}
-    rows = [row for row in (*named_in(path), *NETWORKS.values()) if blocks >= {*block_names(row)}]
+    found = blocks_in(content)
+    if not found:
+        raise InputError(f"{path} holds no state dict; expected names with tensors.")
+    rows = [*named_in(path), *NETWORKS.values()]
+    likely = [row for row in rows if {*block_names(row)} in found]
+    fitting: list[tuple[Entry, Weights]] = []
     refusals: list[tuple[Entry, Misfit]] = []
-    for row in rows:
+    for row in likely or [row for row in rows if set().union(*found) > {*block_names(row)}]:
         try:
-            entry, _ = read_as(row, path, content)
+            fitting.append(read_as(row, path, content))
         except Misfit as error:
             refusals.append((row, error))
-            continue
+    if fitting:
+        entry, weights = fitting[0]
+        for other, others in fitting[1:]:
+            if (others.keys, others.prefix) != (weights.keys, weights.prefix):
+                raise InputError(
+                    f"{path} holds weights of {entry.name} and of {other.name}; keep one: {keeping(weights, path)}."
+                )
         return replace(
             entry,
-            name=f"{row.name.removesuffix('-v2')}:{short_name(path)}",
+            name=f"{entry.name.removesuffix('-v2')}:{short_name(path)}",
             weights=str(path.resolve()),
             provenance=f"your file {entry.provenance}",
             licence="yours",
             published_error_pct=None,
         )
-    if not names:
-        raise InputError(f"{path} holds no state dict; expected names with tensors.")
     told = "its names are of other blocks, or of none"
     if refusals:
         row, misfit = min(refusals, key=lambda each: each[1].entries)
