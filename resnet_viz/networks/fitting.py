@@ -78,6 +78,7 @@ def weights_in(content: object, network: ResidualNetwork, path: Path) -> Weights
         check_values(each.state, path)
     first = fitting[0]
     others = [each for each in fitting[1:] if not same(first.state, each.state)]
+    others += [each for each in found if only_classes_differ(network, each.state)]
     if others:
         raise InputError(
             f"{path} holds {1 + len(others)} sets of weights that fit and differ: "
@@ -192,6 +193,12 @@ def faults_of(network: ResidualNetwork, state: dict[str, Tensor]) -> dict[str, l
         ],
     }
     return {fault: names for fault, names in faults.items() if names}
+
+
+def only_classes_differ(network: ResidualNetwork, state: dict[str, Tensor]) -> bool:
+    """Whether a state dict would fill the network if this had another number of classes."""
+    faults = faults_of(network, state)
+    return faults.keys() == {"wrongly shaped"} and all(name.startswith("head.fc.") for name in faults["wrongly shaped"])
 
 
 def misfit(weights: Weights, network: ResidualNetwork, path: Path) -> Misfit:

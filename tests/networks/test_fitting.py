@@ -425,6 +425,11 @@ def changed(state: dict[str, Tensor] = STATE) -> dict[str, Tensor]:
             r"2 sets of weights that fit and differ: model\., model_ema\.; keep",
             True,
         ),
+        (
+            {"model": STATE, "teacher": state_of(classes=4)},
+            r"2 sets of weights that fit and differ: model\., teacher\.",
+            True,
+        ),
         (under("encoder_q.") | under("encoder_k.", changed()), r"differ: encoder_q\., encoder_k\.; keep one", True),
         (
             {"state_dict": under("model.") | under("ema.module.", changed())},
