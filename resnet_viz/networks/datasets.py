@@ -44,7 +44,8 @@ FASHION_CLASSES = (
 )
 CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 CALIBRATION_IMAGES = 256
-# How these names begin, in lower case: .DS_Store, ._photo.jpg, .ipynb_checkpoints; __MACOSX; @eaDir; $RECYCLE.BIN; others whole.
+# How these names begin, in lower case: .DS_Store, ._photo.jpg, .ipynb_checkpoints; __MACOSX; @eaDir; $RECYCLE.BIN;
+# others whole.
 LEFT_BY_SYSTEMS = (".", "__", "@", "$", "thumbs.db", "desktop.ini", "icon\r", "system volume information", "lost+found")
 FEW = 3  # files that are named
 DEBIAN_FASHION_FOLDER = Path("/usr/share/datasets/fashion-mnist")
@@ -54,9 +55,10 @@ SAMPLE_PHOTOS = {"cat": "chelsea.png", "coffee": "coffee.png", "rocket": "rocket
 
 @dataclass(frozen=True)
 class Dataset:
-    """What networks are trained on; two of one name and with the same classes are the same. ``images``: the labelled set that is bundled or lies on this machine, None where there is
-    none; ``calibration``: the images that set the batch norms of untrained networks; ``folder_names``: what a folder of
-    pictures may be called beside its class's name, and that class."""
+    """What networks are trained on; two of one name and with the same classes are the same. ``images``: the labelled
+    set that is bundled or lies on this machine, None where there is none; ``calibration``: the images that set the
+    batch norms of untrained networks; ``folder_names``: what a folder of pictures may be called beside its class's
+    name, and that class."""
 
     name: str
     classes: tuple[str, ...]
@@ -184,8 +186,8 @@ def image_folder(
     A folder stands for a class by the class's name (its case does not matter, an underscore may stand for a space or a
     slash), by its index, or by an entry of ``folder_names`` (ImageNet's WordNet ids). With ``limit`` N, image
     floor(i * total / N) for i = 0 ... N - 1 is read. What systems and programs leave in folders is passed over; of what
-    else is no picture the title says how many there are, and names some. Raises InputError for a folder that is missing or
-    empty, or whose folders match no class.
+    else is no picture the title says how many there are, and names some. Raises InputError for a folder that is missing
+    or empty, or whose folders match no class.
     """
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder; give one that holds a folder of pictures for each class.")

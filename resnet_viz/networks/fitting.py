@@ -44,9 +44,10 @@ class Misfit(InputError):
 
 @dataclass(frozen=True)
 class Weights:
-    """What may be a network's weights in a file. ``keys``: of the dicts on the way to them; ``prefix``: what stands before their
-    names there; ``state``: the tensors under this project's names, ``used``: under their own; ``counters``: names beside them
-    of what other tools counted, which no network uses; ``beside``: names of what else lies beside them."""
+    """What may be a network's weights in a file. ``keys``: of the dicts on the way to them; ``prefix``: what stands
+    before their names there; ``state``: the tensors under this project's names, ``used``: under their own;
+    ``counters``: names beside them of what other tools counted, which no network uses; ``beside``: names of what else
+    lies beside them."""
 
     keys: tuple[str, ...]
     prefix: str
@@ -64,8 +65,8 @@ def fill(network: ResidualNetwork, content: object, path: Path) -> None:
 def weights_in(content: object, network: ResidualNetwork, path: Path) -> Weights:
     """The one set of weights in what a file holds that is the network's, in whatever dicts and behind whatever prefix.
 
-    Raises Misfit naming the missing, unexpected and wrongly shaped entries; InputError where there are no tensors at all,
-    for values that are no weights (``check_values``), and where several sets would fit that differ.
+    Raises Misfit naming the missing, unexpected and wrongly shaped entries; InputError where there are no tensors at
+    all, for values that are no weights (``check_values``), and where several sets would fit that differ.
     """
     found = candidates(content, network)
     if not found:
@@ -96,8 +97,8 @@ def unused(weights: Weights, all_of_them: list[Weights]) -> tuple[str, ...]:
 
 
 def candidates(content: object, network: ResidualNetwork) -> list[Weights]:
-    """What may be the network's weights: for each dict with tensors, behind the prefixes that make most of its names the
-    network's."""
+    """What may be the network's weights: for each dict with tensors, behind the prefixes that make most of its names
+    the network's."""
     expected = network.state_dict().keys()
     found = []
     for keys, tensors in state_dicts(content):
@@ -125,7 +126,8 @@ def candidates(content: object, network: ResidualNetwork) -> list[Weights]:
 def state_dicts(
     content: object, keys: tuple[str, ...] = (), seen: set[int] | None = None
 ) -> Iterator[tuple[tuple[str, ...], dict[str, Tensor]]]:
-    """Each dict in a file's content that holds tensors by name, without what else it holds, and the keys on the way to it."""
+    """Each dict in a file's content that holds tensors by name, without what else it holds, and the keys on the way to
+    it."""
     seen = set() if seen is None else seen
     if not isinstance(content, Mapping) or len(keys) > DEPTH or id(content) in seen:
         return
@@ -147,7 +149,8 @@ def blocks_in(content: object) -> list[set[str]]:
 
 
 def classes_in(content: object, network: ResidualNetwork) -> int | None:
-    """How many classes the weights in a file tell apart that come nearest to a network's; None where their last layer is another."""
+    """How many classes the weights in a file tell apart that come nearest to a network's; None where their last layer
+    is another."""
     found = candidates(content, network)
     last, expected = nearest(found, network).state.get(HEAD) if found else None, network.state_dict()[HEAD]
     return len(last) if last is not None and last.ndim == 2 and last.shape[1] == expected.shape[1] else None
@@ -168,8 +171,8 @@ def unwrapped(name: str) -> str:
 
 
 def is_counter(name: str, tensor: Tensor) -> bool:
-    """Whether an entry only counts something: a whole number, which nobody trains, or one of ``COUNTED``. What a batch norm
-    counts says that there is one."""
+    """Whether an entry only counts something: a whole number, which nobody trains, or one of ``COUNTED``. What a batch
+    norm counts says that there is one."""
     whole = not (tensor.is_floating_point() or tensor.is_complex() or tensor.dtype == torch.bool)
     last = name.rpartition(".")[2]
     return tensor.numel() == 1 and (last in COUNTED or (whole and last != "num_batches_tracked"))
@@ -233,8 +236,8 @@ def same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
 
 
 def check_values(state: dict[str, Tensor], path: Path) -> None:
-    """Raise InputError naming entries whose values are no weights: of another type than real floating-point numbers in a
-    dense tensor, not finite in float32 (in which networks compute), or variances below 0."""
+    """Raise InputError naming entries whose values are no weights: of another type than real floating-point numbers in
+    a dense tensor, not finite in float32 (in which networks compute), or variances below 0."""
     faults: dict[str, list[str]] = {}
     for name, tensor in state.items():
         if name.endswith("num_batches_tracked") or not tensor.numel():

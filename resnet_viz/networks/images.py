@@ -250,8 +250,8 @@ def open_photo(source: Path | BinaryIO) -> Image.Image:
 
 
 def is_misread(tiff: Image.Image, stored: str) -> bool:
-    """Whether the decoder would read a TIFF of more than 8 bits wrongly: as bytes, where the channels lie apart, or as its
-    negative."""
+    """Whether the decoder would read a TIFF of more than 8 bits wrongly: as bytes, where the channels lie apart, or as
+    its negative."""
     tags = tiff.tag_v2  # type: ignore[attr-defined]
     bits, photometric = (
         tags.get(TiffImagePlugin.BITSPERSAMPLE, (1,)),
@@ -261,7 +261,8 @@ def is_misread(tiff: Image.Image, stored: str) -> bool:
 
 
 def to_bytes(photo: Image.Image, name: object, tops: tuple[int, ...], least: float = LEAST_WHITE) -> Image.Image:
-    """A grey picture of large or fractional numbers in 8 bits, mode L, white the one of ``tops`` that its brightest pixel comes near.
+    """A grey picture of large or fractional numbers in 8 bits, mode L, white the one of ``tops`` that its brightest
+    pixel comes near.
 
     Raises InputError for numbers that are not finite or negative, or whose brightest is above all ``tops`` or below the
     share ``least`` of each, as where 12 bits lie in 16.

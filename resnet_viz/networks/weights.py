@@ -61,13 +61,14 @@ def has_named_hash(path: Path, name: str) -> bool:
 
 
 def is_safetensors(path: Path) -> bool:
-    """Whether a file begins as safetensors does: eight bytes of a length, and JSON. Raises OSError where there is none."""
+    """Whether a file begins as safetensors does: eight bytes of a length, and JSON. Raises OSError where there is
+    none."""
     return start_of(path)[8:9] == b"{"
 
 
 def read(path: Path) -> object:
-    """What a file of weights holds, safetensors or what torch.save wrote, by its content: tensors by name, maybe in dicts with
-    other things. No code of the file is run; settings beside the weights come back as empty stand-ins.
+    """What a file of weights holds, safetensors or what torch.save wrote, by its content: tensors by name, maybe in
+    dicts with other things. No code of the file is run; settings beside the weights come back as empty stand-ins.
 
     Raises InputError for what cannot be read, saying what it is and the cure.
     """

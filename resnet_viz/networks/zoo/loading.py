@@ -109,9 +109,10 @@ def load(
 ) -> LoadedNetwork:
     """Build a network, fill in its weights and put it on ``device()`` in eval mode and channels_last.
 
-    ``checkpoint``: a file of the user's in place of the row's weights, which gives the row its classes, shortcuts and blocks. ``untrained``: a seed, for initial weights with
-    calibrated batch norms; only these can be had without batch norms. Raises WeightsUnavailable where the weights are
-    not here and cannot be downloaded, or give no finite logits; InputError for a file that does not fit.
+    ``checkpoint``: a file of the user's in place of the row's weights, which gives the row its classes, shortcuts and
+    blocks. ``untrained``: a seed, for initial weights with calibrated batch norms; only these can be had without batch
+    norms. Raises WeightsUnavailable where the weights are not here and cannot be downloaded, or give no finite logits;
+    InputError for a file that does not fit.
     """
     if checkpoint is None and (untrained is not None or entry.weights is None or not batch_norm):
         seed = untrained or 0

@@ -28,8 +28,8 @@ FEW = 3  # counters that are named
 
 def local_entries(place: Path) -> tuple[list[Entry], list[str]]:
     """A row for each file of weights at ``place`` (a file, or a folder of them): the row of the table that it fits, under
-    the name 'fashion-resnet56:FILE' (cut as it says of itself, if it does); and a sentence for each file that cannot be read or
-    fits no network of the table.
+    the name 'fashion-resnet56:FILE' (cut as it says of itself, if it does); and a sentence for each file that cannot be
+    read or fits no network of the table.
 
     Raises InputError where there is no such file at all.
     """
@@ -97,11 +97,12 @@ def entry_in(path: Path) -> Entry:
 
 
 def read_as(row: Entry, path: Path, content: object) -> tuple[Entry, Weights]:
-    """A row of the table as a file's ``content`` has it, and its weights: with the file's number of classes, its shortcuts and, if
-    it says so of itself, cut. ``provenance``: the file's name, or what it is cut from, with what is not the row's.
+    """A row of the table as a file's ``content`` has it, and its weights: with the file's number of classes, its
+    shortcuts and, if it says so of itself, cut. ``provenance``: the file's name, or what it is cut from, with what is
+    not the row's.
 
-    Classes of another number are called 'class 0' ..., or by FILE.classes.txt beside the file, a name a line. Raises Misfit
-    for weights of another network, InputError for what cannot be.
+    Classes of another number are called 'class 0' ..., or by FILE.classes.txt beside the file, a name a line. Raises
+    Misfit for weights of another network, InputError for what cannot be.
     """
     if told_cut(path) and (cut_from := table_row(path)).name != row.of_table:
         raise InputError(f"{path} must be of {row.name}; got one cut from {cut_from.name}: give that network's name.")

@@ -190,7 +190,8 @@ def trainable(kind: str, depth: int, shortcut: str = "A", *, batch_norm: bool = 
 
 
 def with_shortcuts(row: Entry) -> list[Entry]:
-    """The row, and where its kind of network can have other shortcuts than it, the row with those of option A, B and C."""
+    """The row, and where its kind of network can have other shortcuts than it, the row with those of option A, B and
+    C."""
     if not (isinstance(row.build, partial) and row.build.func is build):
         return [row]
     return [row, *(replace(row, build=partial(row.build, shortcut=option)) for option in "ABC")]
