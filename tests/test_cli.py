@@ -257,7 +257,7 @@ def test_blocks_may_come_in_any_order_and_twice():
 @FAMILIES
 def test_one_image_before_and_after(network, picture):
     told = answer("delete", network, "--untrained", 0, "--image", picture, "--blocks", "layer1.0,layer2.0")
-    assert told["images"] == 1 and "error_pct_before" not in told
+    assert told["images"] == 1 and told["error_pct_before"] is None
     classes = zoo.NETWORKS[network].classes
     for top in (told["before"], told["after"]):
         assert len(top) == 5 and all(list(row) == ["class", "probability"] for row in top)
@@ -502,6 +502,22 @@ def test_a_folder_that_cannot_be_used(tmp_path):
     pictures(tmp_path / "set", {"unicorn": 1})
     line = told()
     assert "'unicorn'" in line and "airplane" in line and "0 ... 9" in line
+
+
+def test_a_checkpoint_with_classes_of_its_own_is_asked_by_them(tmp_path):
+    state = load_file(zoo.weights_path(zoo.NETWORKS[FASHION]))
+    torch.save({name: each[:2] if "fc" in name else each for name, each in state.items()}, tmp_path / "two.ckpt")
+    (tmp_path / "two.classes.txt").write_text("shirt\ntrousers\n")
+    given = ("delete", FASHION, "--checkpoint", tmp_path / "two.ckpt", "--blocks", "layer1.0")
+    told = answer(*given, *FEW)
+    assert told["weights"] == "from two.ckpt; 2 classes" and told["error_pct_before"] is None
+    (tmp_path / "set" / "trousers").mkdir(parents=True)
+    Image.new("L", (28, 28)).save(tmp_path / "set" / "trousers" / "a.pgm")
+    assert answer(*given, "--data", tmp_path / "set")["error_pct_before"] in (0, 100)
+    heal = ("cut", *given[1:], "--heal", 5, "--output", tmp_path / "cut.safetensors")
+    assert "must be of Fashion-MNIST, whose training images are bundled; got fashion-resnet20 of 2 classes" in refusal(
+        *heal
+    )
 
 
 def test_a_checkpoint_that_cannot_be_used(tmp_path):

@@ -54,10 +54,13 @@ def cut_command(
         raise InputError(f"--output must end in .safetensors; got {output}.")
     if not output.parent.is_dir():
         raise InputError(f"{output.parent} is not a folder; give a file in one that exists.")
-    entry = zoo.entry_of(network)
+    row = zoo.entry_of(network)
+    if heal:
+        cut.training_images(row)  # refused before anything is fetched
+    loaded = load(row, checkpoint, None)
+    entry = loaded.entry  # a checkpoint may have classes of its own
     training = cut.training_images(entry) if heal else None
     images = zoo.images_of(entry, data, limit)
-    loaded = load(entry, checkpoint, None)
     if not loaded.trained:
         raise InputError(
             f"Networks to cut must be trained; got {entry.name} without weights: give some by --checkpoint."

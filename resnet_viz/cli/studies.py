@@ -333,13 +333,11 @@ def chosen(
     """What the options ask for."""
     if image is not None and data is not None:
         raise InputError("--image and --data cannot be combined; give one of them.")
-    entry = zoo.entry_of(network)
-    if image is not None:
-        pixels = entry.preprocessing.fit(open_photo(image))
-        images = ImageSet(image.name, pixels[None], None, (image.name,))
-    else:
-        images = zoo.images_of(entry, data, limit)
-    return load(entry, checkpoint, untrained), images
+    loaded = load(zoo.entry_of(network), checkpoint, untrained)
+    if image is None:
+        return loaded, zoo.images_of(loaded.entry, data, limit)  # a checkpoint may have classes of its own
+    pixels = loaded.entry.preprocessing.fit(open_photo(image))
+    return loaded, ImageSet(image.name, pixels[None], None, (image.name,))
 
 
 def load(entry: Entry, checkpoint: Path | None, untrained: int | None) -> LoadedNetwork:

@@ -178,7 +178,8 @@ def training_images(entry: Entry) -> ImageSet:
     """What a network is healed on. Raises InputError for one that no bundled images are for."""
     if entry.dataset != FASHION_MNIST:
         raise InputError(
-            f"Networks to heal must be of Fashion-MNIST, whose training images are bundled; got {entry.name}."
+            f"Networks to heal must be of Fashion-MNIST, whose training images are bundled; got {entry.name} "
+            f"of {entry.dataset.name}."
         )
     return datasets.bundled_fashion("training")
 

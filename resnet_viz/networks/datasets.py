@@ -4,7 +4,7 @@ import gzip
 import os
 import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
@@ -44,6 +44,10 @@ FASHION_CLASSES = (
 )
 CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 CALIBRATION_IMAGES = 256
+# How these names begin, in lower case: .DS_Store, ._photo.jpg, .ipynb_checkpoints; __MACOSX; @eaDir; $RECYCLE.BIN;
+# others whole.
+LEFT_BY_SYSTEMS = (".", "__", "@", "$", "thumbs.db", "desktop.ini", "icon\r", "system volume information", "lost+found")
+FEW = 3  # files that are named
 DEBIAN_FASHION_FOLDER = Path("/usr/share/datasets/fashion-mnist")
 BUNDLED_FASHION = Path(__file__).parent / "fashion-mnist.npz"
 SAMPLE_PHOTOS = {"cat": "chelsea.png", "coffee": "coffee.png", "rocket": "rocket.jpg", "astronaut": "astronaut.png"}
@@ -51,15 +55,16 @@ SAMPLE_PHOTOS = {"cat": "chelsea.png", "coffee": "coffee.png", "rocket": "rocket
 
 @dataclass(frozen=True)
 class Dataset:
-    """What networks are trained on. ``images``: the labelled set that is bundled or lies on this machine, None where there is
-    none; ``calibration``: the images that set the batch norms of untrained networks; ``folder_names``: what a folder of
-    pictures may be called beside its class's name, and that class."""
+    """What networks are trained on; two of one name and with the same classes are the same. ``images``: the labelled
+    set that is bundled or lies on this machine, None where there is none; ``calibration``: the images that set the
+    batch norms of untrained networks; ``folder_names``: what a folder of pictures may be called beside its class's
+    name, and that class."""
 
     name: str
     classes: tuple[str, ...]
-    images: Callable[[], ImageSet | None]
-    calibration: Callable[[Preprocessing], ImageSet]
-    folder_names: Callable[[], Mapping[str, int]] = dict
+    images: Callable[[], ImageSet | None] = field(compare=False)
+    calibration: Callable[[Preprocessing], ImageSet] = field(compare=False)
+    folder_names: Callable[[], Mapping[str, int]] = field(default=dict, compare=False)
 
 
 def data_folder() -> Path:
@@ -180,8 +185,9 @@ def image_folder(
 
     A folder stands for a class by the class's name (its case does not matter, an underscore may stand for a space or a
     slash), by its index, or by an entry of ``folder_names`` (ImageNet's WordNet ids). With ``limit`` N, image
-    floor(i * total / N) for i = 0 ... N - 1 is read. Raises InputError for a folder that is missing or empty, or whose
-    folders match no class.
+    floor(i * total / N) for i = 0 ... N - 1 is read. What systems and programs leave in folders is passed over; of what
+    else is no picture the title says how many there are, and names some. Raises InputError for a folder that is missing
+    or empty, or whose folders match no class.
     """
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder; give one that holds a folder of pictures for each class.")
@@ -189,8 +195,11 @@ def image_folder(
     by_name |= {name: index for index, name in enumerate(class_names)}  # ImageNet has a Cardigan and a cardigan
     by_name |= {str(index): index for index in range(len(class_names))} | dict(folder_names)
     files: list[tuple[Path, int]] = []
-    for subfolder in sorted(path for path in folder.iterdir() if path.is_dir()):
-        pictures = sorted(path for path in subfolder.iterdir() if path.suffix.lower() in PICTURE_SUFFIXES)
+    others = [path for path in brought(folder) if not path.is_dir()]
+    for subfolder in (path for path in brought(folder) if path.is_dir()):
+        pictures: list[Path] = []
+        for path in brought(subfolder):
+            (pictures if path.suffix.lower() in PICTURE_SUFFIXES and not path.is_dir() else others).append(path)
         if not pictures:
             continue
         label = by_name.get(subfolder.name, by_name.get(as_folder_name(subfolder.name)))
@@ -200,17 +209,26 @@ def image_folder(
                 f"name it by class ({class_names[0].replace('/', '_')!r} ...) or by index (0 ... {len(class_names) - 1})."
             )
         files += [(picture, label) for picture in pictures]
+    left_out = ""
+    if others:
+        some = ", ".join(str(path.relative_to(folder)) for path in others[:FEW])
+        left_out = f"{len(others):,} left out: {some}{' ...' if len(others) > FEW else ''}"
     if not files:
         raise InputError(
-            f"{folder} holds no pictures in class folders; expected {folder}/CLASS/PICTURE.png or similar."
+            f"{folder} holds no pictures in class folders; expected {folder}/CLASS/PICTURE.png or similar"
+            f"{f' ({left_out})' if left_out else ''}."
         )
     if limit is not None and limit < len(files):
         files = [files[i * len(files) // limit] for i in range(limit)]
     pixels = torch.stack([preprocessing.fit(open_photo(path)) for path, _ in files])
     names = tuple(f"{path.parent.name}/{path.name}" for path, _ in files)
-    return ImageSet(
-        f"{len(files):,} images of {folder.name}", pixels, torch.tensor([label for _, label in files]), names
-    )
+    title = f"{len(files):,} images of {folder.name}" + (f" ({left_out})" if left_out else "")
+    return ImageSet(title, pixels, torch.tensor([label for _, label in files]), names)
+
+
+def brought(folder: Path) -> list[Path]:
+    """What somebody has put into a folder, in order: without what systems and programs leave there."""
+    return sorted(path for path in folder.iterdir() if not path.name.lower().startswith(LEFT_BY_SYSTEMS))
 
 
 def as_folder_name(name: str) -> str:

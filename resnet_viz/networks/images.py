@@ -1,7 +1,6 @@
 """Images as a network takes them: pixels of a set, normalisation, and a visitor's own photo made to fit."""
 
 import hashlib
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -9,47 +8,32 @@ from typing import BinaryIO, cast
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps, TiffImagePlugin, UnidentifiedImageError
 from torch import Tensor
 from torchvision.transforms import functional as transforms
 
 from ..errors import InputError
+from .file_kinds import HEIC, kind_of, start_of
 from .network import ResidualNetwork, not_plain
 
 __all__ = ["FORMATS_TOLD", "PICTURE_SUFFIXES", "PIXEL_LIMIT", "ImageSet", "Preprocessing", "open_photo"]
 
 PIXEL_LIMIT = 50_000_000  # of a visitor's photo, width times height
+LEAST_WHITE = 0.25  # of the range in which a picture is stored: one that is darker throughout is likely of fewer bits
+OTHER_TIFF = "is a TIFF of a kind that is not read here; give a TIFF of 8 bits, grey or RGB, its channels interleaved"
 # The formats that are read, with the suffixes of their files. Pillow knows some thirty more, and starts Ghostscript for one.
 PICTURE_FORMATS = {
-    "PNG": (".png",),
-    "JPEG": (".jpg", ".jpeg", ".jfif"),
+    "PNG": (".png", ".apng"),
+    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),
     "WebP": (".webp",),
     "GIF": (".gif",),
     "BMP": (".bmp",),
     "TIFF": (".tif", ".tiff"),
-    "PPM": (".ppm", ".pgm", ".pbm"),
-    "AVIF": (".avif",),
+    "PPM": (".ppm", ".pgm", ".pbm", ".pnm", ".pfm"),
+    "AVIF": (".avif", ".avifs"),
 }
 PICTURE_SUFFIXES = tuple(suffix for suffixes in PICTURE_FORMATS.values() for suffix in suffixes)
 FORMATS_TOLD = f"{', '.join(list(PICTURE_FORMATS)[:-1])} or {list(PICTURE_FORMATS)[-1]}"
-# What else is brought as a picture, by what it begins with.
-OTHER_KINDS = {
-    b"%!PS": "an EPS or PostScript file",
-    b"\xc5\xd0\xd3\xc6": "an EPS file",
-    b"%PDF": "a PDF",
-    b"8BPS": "a Photoshop file",
-    b"<svg": "an SVG drawing",
-    b"<?xml": "an SVG drawing or other XML",
-    b"<!doctype html": "a web page",
-    b"<html": "a web page",
-    b"\x00\x00\x00\x0cjP": "a JPEG 2000 picture",
-    b"\x00\x00\x00\x0cJXL": "a JPEG XL picture",
-    b"\xff\x0a": "a JPEG XL picture",
-    b"\x00\x00\x01\x00": "an icon (ICO)",
-    b"icns": "an icon (ICNS)",
-    b"PK\x03\x04": "a ZIP archive",
-    b"version https://git-lfs": "a Git LFS pointer",
-}
 
 
 @dataclass(frozen=True)
@@ -224,7 +208,7 @@ def open_photo(source: Path | BinaryIO) -> Image.Image:
     file (an animation, pages), the first.
 
     The file's content alone decides which of PICTURE_FORMATS it is. Raises InputError for anything else, for what is
-    damaged, or has more than PIXEL_LIMIT pixels.
+    damaged, has more than PIXEL_LIMIT pixels, or holds numbers that do not say what white is (``to_bytes``).
     """
     name = source if isinstance(source, Path) else getattr(source, "name", "The file")
     try:
@@ -235,14 +219,22 @@ def open_photo(source: Path | BinaryIO) -> Image.Image:
                     f"{name} has {photo.width} x {photo.height} pixels; expected at most "
                     f"{PIXEL_LIMIT // 1_000_000} million: make it smaller."
                 )
+            stored = " ".join(str(tile[3]) for tile in file.tile)  # how the decoder names the numbers in the file
+            if file.format == "TIFF" and is_misread(file, stored):
+                raise InputError(f"{name} {OTHER_TIFF}.")
             photo = ImageOps.exif_transpose(photo)
-            if photo.mode.startswith("I") or photo.mode == "F":
-                values = np.asarray(photo, np.float64)
-                deep = photo.mode.startswith("I;16") or (
-                    file.format == "PPM" and photo.mode == "I"
-                )  # however dark it is
-                top = 65535 if deep or values.max() > 255 else 255
-                photo = Image.fromarray((values.clip(0, top) * (255 / top)).astype(np.uint8))
+            if photo.mode.startswith("I;16"):
+                photo = to_bytes(photo, name, (4095,) if ";12" in stored else (65535,))
+            elif photo.mode == "I":
+                declared = file.format == "PPM"  # which says what white is, and is scaled so, however dark it is
+                tops = (255,) if ";16S" in stored else (255, 65535)
+                photo = to_bytes(photo, name, (65535,) if declared else tops, least=0.0 if declared else LEAST_WHITE)
+            elif photo.mode == "F":
+                photo = to_bytes(photo, name, (1, 255))
+            elif ";16" in stored and photo.mode in ("RGB", "RGBA", "LA"):  # the decoder kept the upper 8 bits
+                brightest = np.asarray(photo)[..., : len(photo.getbands()) - ("A" in photo.mode)].max()
+                if 0 < brightest < LEAST_WHITE * 255:
+                    raise InputError(unknown_white(name, 0, (int(brightest) + 1) * 256 - 1))
             if photo.has_transparency_data:
                 photo = photo.convert("RGBA")
                 photo = Image.alpha_composite(Image.new("RGBA", photo.size, "white"), photo)
@@ -254,24 +246,59 @@ def open_photo(source: Path | BinaryIO) -> Image.Image:
             f"{name} has far more than {PIXEL_LIMIT // 1_000_000} million pixels; make it smaller."
         ) from error
     except Exception as error:  # a damaged file makes decoders raise almost anything
-        if kind := other_kind(source):
-            fault = f"is {kind}, which is not read here; give a"
-        elif isinstance(error, UnidentifiedImageError):
-            fault = "is not a picture that can be read; give a"
-        else:
-            fault = f"cannot be read as a picture ({error}); give a whole"
-        raise InputError(f"{name} {fault} {FORMATS_TOLD} file.") from error
+        raise InputError(f"{name} {not_read(source, error)}.") from error
 
 
-def other_kind(source: Path | BinaryIO) -> str | None:
-    """What a file is that is none of PICTURE_FORMATS, as its first bytes say; None if they do not."""
+def is_misread(tiff: Image.Image, stored: str) -> bool:
+    """Whether the decoder would read a TIFF of more than 8 bits wrongly: as bytes, where the channels lie apart, or as
+    its negative."""
+    tags = tiff.tag_v2  # type: ignore[attr-defined]
+    bits, photometric = (
+        tags.get(TiffImagePlugin.BITSPERSAMPLE, (1,)),
+        tags.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION),
+    )
+    return max(bits) > 8 and (";" not in stored or photometric == 0)
+
+
+def to_bytes(photo: Image.Image, name: object, tops: tuple[int, ...], least: float = LEAST_WHITE) -> Image.Image:
+    """A grey picture of large or fractional numbers in 8 bits, mode L, white the one of ``tops`` that its brightest
+    pixel comes near.
+
+    Raises InputError for numbers that are not finite or negative, or whose brightest is above all ``tops`` or below the
+    share ``least`` of each, as where 12 bits lie in 16.
+    """
+    values = np.asarray(photo, np.float64)
+    if lost := int((~np.isfinite(values)).sum()):
+        raise InputError(
+            f"{name} has NaN or infinity in {lost:,} of {values.size:,} pixels; fill them and save it again."
+        )
+    low, high = values.min(), values.max()
+    top = next((top for top in tops if least * top <= high <= top), None)
+    if low < 0 or (top is None and high > 0):
+        raise InputError(unknown_white(name, low, high))
+    return Image.fromarray((values * (255 / (top or 1))).astype(np.uint8))
+
+
+def unknown_white(name: object, low: float, high: float) -> str:
+    return (
+        f"{name} has values from {low:.4g} to {high:.4g}, which do not say what is black and what is white; save it in 8 bits: "
+        'Image.fromarray(((values - black) / (white - black) * 255).clip(0, 255).astype("uint8")).save("picture.png").'
+    )
+
+
+def not_read(source: Path | BinaryIO, error: Exception) -> str:
+    """What keeps a file from being read as a picture, and the cure."""
     try:
-        with source.open("rb") if isinstance(source, Path) else nullcontext(source) as file:
-            file.seek(0)
-            start = file.read(64)
+        start = start_of(source)
     except (OSError, ValueError):
-        return None
-    if start[4:8] == b"ftyp" and b"avi" not in start:  # a container with the list of its brands
-        return "a HEIC photo" if any(brand in start for brand in (b"hei", b"hev", b"mif1", b"msf1")) else "a video"
-    text = start.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
-    return next((kind for begins, kind in OTHER_KINDS.items() if text.startswith(begins.lower())), None)
+        start = b""
+    kind = kind_of(start)
+    if kind == HEIC:
+        return f"is {kind}, which is not read here; export it as JPEG"
+    if kind:
+        return f"is {kind}, which is not read here; give a {FORMATS_TOLD} file"
+    if isinstance(error, UnidentifiedImageError):
+        if start.startswith((b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")):
+            return OTHER_TIFF
+        return f"is not a picture that can be read; give a {FORMATS_TOLD} file"
+    return f"cannot be read as a picture ({error}); give a whole {FORMATS_TOLD} file"

@@ -14,7 +14,7 @@ CONVOLUTIONS = ((16,), (32,), (64, 64), (128, 128), (128, 128))  # channels; a 2
 FULLY_CONNECTED = 128
 
 
-def build_vgg11(*, seed: int = 0, batch_norm: bool = True) -> ResidualNetwork:
+def build_vgg11(*, classes: int = 10, seed: int = 0, batch_norm: bool = True) -> ResidualNetwork:
     """Build torchvision's vgg11_bn (Simonyan and Zisserman 2015, arXiv:1409.1556, table 1, A) at a quarter of its widths.
 
     Every convolution is a plain block of one layer: deleted, it hands the stream on, zero-padded where the channels grow.
@@ -43,7 +43,7 @@ def build_vgg11(*, seed: int = 0, batch_norm: bool = True) -> ResidualNetwork:
                 relu1=nn.ReLU(),
                 fc2=nn.Linear(FULLY_CONNECTED, FULLY_CONNECTED),
                 relu2=nn.ReLU(),
-                fc=nn.Linear(FULLY_CONNECTED, 10),
+                fc=nn.Linear(FULLY_CONNECTED, classes),
             )
         )
         return ResidualNetwork(nn.ZeroPad2d(2), stages.values(), head)

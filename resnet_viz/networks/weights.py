@@ -1,21 +1,39 @@
-"""Files of weights: fetched, checked against the hash in their name, read without running code, filled into a network."""
+"""Files of weights: fetched, checked against the hash in their name, read without running code."""
 
 import hashlib
 import os
 import re
 import urllib.request
+from collections import OrderedDict
 from pathlib import Path
+from pickle import UnpicklingError
+from threading import Lock
+from typing import Any
+from zipfile import BadZipFile, ZipFile
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from torch import Tensor
+from torch.serialization import safe_globals
 
 from ..errors import InputError
 from ..progress import Progress
-from .network import ResidualNetwork
+from .file_kinds import kind_of, start_of
 
-__all__ = ["download", "faults_of", "fill", "has_named_hash", "read_state", "require_fit"]
+__all__ = ["WEIGHT_SUFFIXES", "download", "has_named_hash", "is_safetensors", "read"]
+
+WEIGHT_SUFFIXES = (".safetensors", ".pt", ".pth", ".th", ".ckpt", ".bin", ".pth.tar", ".pt.tar", ".ckpt.tar")
+# What people save beside weights: numbers and settings. None of it is imported or made: a stand-in takes its place.
+SETTINGS = re.compile(
+    r"(argparse|types)\.(Simple)?Namespace|(collections|datetime|decimal|fractions|pathlib|typing|uuid)\..+"
+    r"|builtins\.(bool|bytes|dict|float|frozenset|int|list|range|slice|str|tuple)"
+    r"|(numpy|torch\.optim|torch\.amp|torch\.cuda\.amp)\..+"
+    r"|(addict|easydict|lightning|lightning_fabric|ml_collections|omegaconf|pytorch_lightning|yacs)\..+"
+)
+MAPPINGS = ("defaultdict", "AttributeDict", "EasyDict", "CfgNode")  # of these, those that are filled as a dict is
+MOST_SETTINGS = 100  # classes in one file
+ALLOWING = Lock()  # torch keeps what it allows for all threads together
+PLAIN_CURE = 'give a safetensors file or a state dict: torch.save(model.state_dict(), "weights.pth")'
 
 
 def download(url: str, path: Path, progress: Progress) -> None:
@@ -42,100 +60,110 @@ def has_named_hash(path: Path, name: str) -> bool:
     return digits is not None and hashlib.sha256(path.read_bytes()).hexdigest().startswith(digits[1])
 
 
-def read_state(path: Path) -> dict[str, Tensor]:
-    """Read a state dict from safetensors or from a pickle (weights_only), unwrapped and under this project's names.
+def is_safetensors(path: Path) -> bool:
+    """Whether a file begins as safetensors does: eight bytes of a length, and JSON. Raises OSError where there is
+    none."""
+    return start_of(path)[8:9] == b"{"
 
-    Raises InputError for a file that cannot be read, or whose values cannot be those of a network (``check_values``).
+
+def read(path: Path) -> object:
+    """What a file of weights holds, safetensors or what torch.save wrote, by its content: tensors by name, maybe in
+    dicts with other things. No code of the file is run; settings beside the weights come back as empty stand-ins.
+
+    Raises InputError for what cannot be read, saying what it is and the cure.
     """
     try:
-        if path.suffix == ".safetensors":
-            state: object = load_file(path)
-        else:
-            state = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, SafetensorError, RuntimeError, EOFError, ValueError, KeyError) as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise InputError(f"{path} cannot be read ({reason}); give a safetensors file or a state dict.") from error
-    except Exception as error:  # pickle.UnpicklingError, and what a damaged pickle makes torch raise
-        raise InputError(
-            f"{path} is not a file of plain weights ({type(error).__name__}); give a safetensors file or a state dict."
-        ) from error
-    if isinstance(state, dict) and isinstance(state.get("state_dict"), dict):
-        state = state["state_dict"]
-    if not isinstance(state, dict) or not state or not all(isinstance(value, Tensor) for value in state.values()):
-        raise InputError(f"{path} holds no state dict; expected names with tensors.")
-    state = {own_name(name): tensor for name, tensor in state.items()}
-    check_values(state, path)
-    return state
+        return load_file(path) if is_safetensors(path) else read_pickle(path)
+    except InputError:
+        raise
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror or error}); {PLAIN_CURE}.") from error
+    except UnpicklingError as error:
+        if name := unknown_class(error):
+            fault = f"holds an object of {name}, as a whole model does, and to make one could run code; save the weights alone"
+            raise InputError(
+                f'{path} is not a file of plain weights: it {fault}: torch.save(model.state_dict(), "weights.pth").'
+            ) from error
+        raise InputError(f"{path} is damaged or written in an unusual way; {PLAIN_CURE}.") from error
+    except SafetensorError as error:
+        raise InputError(f"{path} is cut off or damaged ({error}); fetch or save it once more.") from error
+    except (
+        Exception
+    ) as error:  # a damaged pickle makes torch raise almost anything, with advice to switch its safety off
+        raise InputError(f"{path} is cut off or damaged; fetch or save it once more.") from error
 
 
-def check_values(state: dict[str, Tensor], path: Path) -> None:
-    """Raise InputError naming entries whose values are no weights: of another type than real floating-point numbers in a
-    dense tensor, not finite in float32 (in which networks compute), or variances below 0."""
-    faults: dict[str, list[str]] = {}
-    for name, tensor in state.items():
-        if name.endswith("num_batches_tracked") or not tensor.numel():
-            continue
-        if not tensor.is_floating_point() or tensor.layout != torch.strided or tensor.is_meta:
-            faults.setdefault("other than dense floating-point numbers", []).append(name)
-            continue
-        low, high = tensor.float().aminmax()  # both are NaN where one value is
-        if not (low.isfinite() and high.isfinite()):
-            faults.setdefault("NaN, infinity or values too large for float32", []).append(name)
-        elif name.endswith("running_var") and low < 0:
-            faults.setdefault("a variance below 0", []).append(name)
-    if faults:
-        told = "; ".join(
-            f"{fault} in {len(names)} of {len(state)} entries: {first_of(names)}" for fault, names in faults.items()
-        )
-        raise InputError(
-            f"{path} must hold finite floating-point weights; got {told}; "
-            f"give a whole file of a training that did not diverge."
-        )
+def read_pickle(path: Path) -> object:
+    """What torch.save wrote. Raises InputError for another kind of file, and what torch raises."""
+    require_pickle(path)
+    inert: list[Any] = []
+    while True:
+        try:
+            with ALLOWING, safe_globals(inert):
+                return torch.load(path, map_location="cpu", weights_only=True)
+        except UnpicklingError as error:
+            name = unknown_class(error)
+            if name is None or not SETTINGS.fullmatch(name) or len(inert) == MOST_SETTINGS:
+                raise
+            inert.append((AnyMapping if name.endswith(MAPPINGS) else Setting, name))
 
 
-def first_of(names: list[str]) -> str:
-    """The first five, and whether there are more."""
-    return f"{', '.join(names[:5])}{' ...' if len(names) > 5 else ''}"
+class Setting:
+    """Stands for an object beside the weights: nothing of its class is imported or run."""
+
+    def __new__(cls, *_: object) -> "Setting":
+        return super().__new__(cls)
+
+    def __init__(self, *_: object) -> None: ...
+
+    def __setstate__(self, _: object) -> None: ...
 
 
-def own_name(name: str) -> str:
-    """torchvision's (and the CIFAR checkpoints') names under this project's: 'layer1.0.conv1.weight' ->
-    'layer1.0.branch.conv1.weight'. A name that is the project's already comes back as it is."""
-    name = name.removeprefix("module.")
-    for pattern, replacement in [
-        (r"^(conv1|bn1)\.", r"stem.\1."),
-        (r"^(fc|linear)\.", "head.fc."),
-        (r"^(layer\d+\.\d+)\.((?:conv|bn)\d)\.", r"\1.branch.\2."),
-        (r"^(layer\d+\.\d+)\.downsample\.", r"\1.shortcut."),
-    ]:
-        name = re.sub(pattern, replacement, name)
-    return name
+class AnyMapping:
+    """Stands for a kind of dict: what it holds is read."""
+
+    def __new__(cls, *_: object) -> OrderedDict[Any, Any]:  # type: ignore[misc]
+        return OrderedDict()
 
 
-def faults_of(network: ResidualNetwork, state: dict[str, Tensor]) -> dict[str, list[str]]:
-    """What keeps a state dict from fitting: the missing, unexpected and wrongly shaped entries; empty if it fits."""
-    expected = network.state_dict()
-    optional = {name for name in expected if name.endswith("num_batches_tracked")}
-    faults = {
-        "missing": [name for name in expected if name not in state and name not in optional],
-        "unexpected": [name for name in state if name not in expected],
-        "wrongly shaped": [
-            f"{name} {tuple(state[name].shape)} instead of {tuple(expected[name].shape)}"
-            for name in expected
-            if name in state and state[name].shape != expected[name].shape
-        ],
-    }
-    return {fault: names for fault, names in faults.items() if names}
+def unknown_class(error: UnpicklingError) -> str | None:
+    """The class or function that torch did not read, by its full name."""
+    match = re.search(r"GLOBAL (\S+) w", str(error))
+    if match is None:
+        return None
+    return match[1] if "." in match[1] else f"builtins.{match[1]}"
 
 
-def fill(network: ResidualNetwork, state: dict[str, Tensor], path: Path) -> None:
-    """Load a state dict. Raises what ``require_fit`` raises; then nothing is loaded."""
-    require_fit(network, state, path)
-    network.load_state_dict(state, strict=False)
-
-
-def require_fit(network: ResidualNetwork, state: dict[str, Tensor], path: Path) -> None:
-    """Raise InputError naming the missing, unexpected and wrongly shaped entries of a state dict."""
-    if faults := faults_of(network, state):
-        told = "; ".join(f"{len(names)} {fault}: {first_of(names)}" for fault, names in faults.items())
-        raise InputError(f"{path} does not fit this network: {told}; give weights of the same architecture.")
+def require_pickle(path: Path) -> None:
+    """Raise InputError for a file that torch.save did not write whole, saying what it is and the cure."""
+    start = start_of(path)
+    if start.startswith(b"PK\x03\x04"):
+        try:
+            with ZipFile(path) as archive:
+                names = {name.partition("/")[2] for name in archive.namelist()}
+        except BadZipFile as error:
+            raise InputError(f"{path} is cut off: its end is missing; fetch or save it once more.") from error
+        kind, cure = "a ZIP archive", f"unpack it, and {PLAIN_CURE}"
+        if "constants.pkl" in names:
+            kind, cure = (
+                "a TorchScript archive",
+                f'torch.save(torch.jit.load("{path.name}").state_dict(), "weights.pth")',
+            )
+        elif "archive_format" in names:
+            kind = "an exported program"
+            cure = f'torch.save(dict(torch.export.load("{path.name}").state_dict), "weights.pth")'
+        elif "data.pkl" in names:
+            return
+        cure = cure if kind == "a ZIP archive" else f"save its weights alone: {cure}"
+    elif start.startswith(b"\x80"):
+        return
+    elif not start:
+        kind, cure = "empty", "fetch or save it once more"
+    else:
+        kind = kind_of(start) or "neither of safetensors nor of torch.save"
+        cure = PLAIN_CURE
+        if kind == "a web page":
+            cure = f'fetch the file itself: torch.hub.download_url_to_file("https://...", "{path.name}")'
+        elif kind == "a Git LFS pointer":
+            cure = "fetch the file that it stands for: git lfs pull"
+    raise InputError(f"{path} is {kind}; {cure}.")

@@ -42,8 +42,8 @@ class Choices:
     """One visitor's choices. ``untrained``: the seed of initial weights, None for the trained ones. ``beside``: what the
     network is compared with, TWIN, ITSELF, NOTHING or the name of another of the same architecture. ``source``: where the
     image comes from, BUNDLED (the one at ``position``) or one of the visitor's own; ``own_labels``: the classes that the
-    visitor said those show, by the digest of their pixels. ``settings``: for each page what was set
-    to something else than its default, as a link says it; ``unread``: those that came with a link and that the page has
+    visitor said those show, by the data set whose classes they are and the digest of their pixels. ``settings``: for each
+    page what was set to something else than its default, as a link says it; ``unread``: those that came with a link and that the page has
     not asked for yet. ``sequence``: how often the block looked at has changed. ``run``: the id of a training
     run, or ''. ``taken``: how often networks were taken along from a run. ``lesson``: the one under way. ``contest``: the code of
     the one that this visitor is in, or ''. ``presenter``: whether the app is shown by a projector."""
@@ -55,7 +55,7 @@ class Choices:
     page_of_images: int = 0
     source: str = BUNDLED
     own_position: int = 0
-    own_labels: dict[str, int] = field(default_factory=dict)
+    own_labels: dict[tuple[str, str], int] = field(default_factory=dict)
     lesions: dict[str, Lesion] = field(default_factory=dict)
     block: dict[str, str] = field(default_factory=dict)
     settings: dict[str, dict[str, str]] = field(default_factory=dict)

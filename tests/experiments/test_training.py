@@ -22,7 +22,7 @@ from resnet_viz.networks.datasets import Dataset, bundled_fashion, sample_photos
 from resnet_viz.networks.device import device as chosen_device
 from resnet_viz.networks.images import ImageSet
 from resnet_viz.networks.network import build
-from resnet_viz.networks.weights import read_state
+from resnet_viz.networks.weights import read
 from resnet_viz.networks.zoo import NETWORKS, Entry
 from resnet_viz.places import CHECKPOINTS
 
@@ -274,7 +274,7 @@ def test_the_written_weights_have_the_written_errors(tmp_path):
     run(tmp_path)
     network = ENTRY.build()
     network.load_state_dict(load_file(tmp_path / "tiny.safetensors"))
-    assert read_state(tmp_path / "tiny.safetensors").keys() == network.state_dict().keys()
+    assert read(tmp_path / "tiny.safetensors").keys() == network.state_dict().keys()
     network = network.to(memory_format=torch.channels_last).eval()
     summary = json.loads((tmp_path / "tiny.json").read_text())
     for part, images in (("train", images_to_learn(70, 1)), ("test", images_to_learn(30, 2))):

@@ -287,6 +287,38 @@ def test_pictures_are_known_by_their_suffix(tmp_path, suffix):
     assert len(read_pictures(tmp_path)) == 1
 
 
+LEFT_BY_PROGRAMS = [".ipynb_checkpoints", "__MACOSX", ".git", "@eaDir", "$RECYCLE.BIN", "System Volume Information"]
+
+
+@pytest.mark.parametrize("system", LEFT_BY_PROGRAMS)
+def test_what_systems_leave_in_folders_is_passed_over(tmp_path, system):
+    write_pictures(tmp_path, {"dog": [1, 2], "cat": [3], system: [4]})
+    write_pictures(tmp_path / "dog", {system: [5]})
+    for name in ("._00.png", ".DS_Store", "Thumbs.db", "DESKTOP.INI"):
+        for folder in (tmp_path, tmp_path / "dog"):
+            (folder / name).write_bytes(b"\x00\x05\x16\x07")
+    images = read_pictures(tmp_path)
+    assert images.names == ("cat/00.png", "dog/00.png", "dog/01.png")
+    assert images.title == f"3 images of {tmp_path.name}"
+
+
+def test_what_else_is_no_picture_is_counted_and_named(tmp_path):
+    write_pictures(tmp_path, {"dog": [1, 2], "cat": [3]})
+    write_pictures(tmp_path / "dog", {"puppies": [4, 5]})
+    for name in ("cat/a.heic", "dog/film.mp4", "labels.csv"):
+        (tmp_path / name).write_bytes(b"")
+    left_out = "4 left out: labels.csv, cat/a.heic, dog/film.mp4 ..."
+    assert read_pictures(tmp_path).title == f"3 images of {tmp_path.name} ({left_out})"
+    assert read_pictures(tmp_path, limit=2).title == f"2 images of {tmp_path.name} ({left_out})"
+
+
+def test_a_folder_of_other_files_alone_says_what_was_found(tmp_path):
+    (tmp_path / "dog").mkdir()
+    (tmp_path / "dog" / "a.heic").write_bytes(b"")
+    with pytest.raises(InputError, match=r"no pictures in class folders; .* \(1 left out: dog/a\.heic\)\.$"):
+        read_pictures(tmp_path)
+
+
 def test_folders_without_pictures_are_told(tmp_path):
     with pytest.raises(InputError, match="no pictures in class folders"):
         read_pictures(tmp_path)

@@ -7,6 +7,7 @@ import zlib
 
 import numpy as np
 import pytest
+import tifffile
 import torch
 from PIL import EpsImagePlugin, Image
 from torchvision.transforms import functional as transforms
@@ -79,12 +80,13 @@ def with_palette() -> Image.Image:
         (Image.new("LA", (2, 2), (50, 255)), "picture.png", (50, 50, 50)),
         (Image.new("LA", (2, 2), (50, 0)), "picture.png", (255, 255, 255)),
         (Image.new("CMYK", (2, 2), (0, 255, 255, 0)), "picture.tif", (255, 0, 0)),
-        (Image.fromarray(np.full((2, 2), 51 * 257, np.uint16)), "picture.png", (51, 51, 51)),
-        (Image.fromarray(np.full((2, 2), 51 * 257, np.uint16)), "picture.tif", (51, 51, 51)),
-        (Image.fromarray(np.full((2, 2), 255, np.uint16)), "picture.png", (1, 1, 1)),  # dark, and still 16 bits deep
-        (Image.fromarray(np.full((2, 2), 255, np.uint16)), "picture.tif", (1, 1, 1)),
+        (Image.fromarray(np.full((2, 2), 91 * 257, np.uint16)), "picture.png", (91, 91, 91)),
+        (Image.fromarray(np.full((2, 2), 91 * 257, np.uint16)), "picture.tif", (91, 91, 91)),
+        (Image.fromarray(np.zeros((2, 2), np.uint16)), "picture.png", (0, 0, 0)),
         (Image.fromarray(np.full((2, 2), 90, np.int32)), "picture.tif", (90, 90, 90)),
+        (Image.fromarray(np.full((2, 2), 90 * 257, np.int32)), "picture.tif", (90, 90, 90)),
         (Image.fromarray(np.full((2, 2), 90.4, np.float32)), "picture.tif", (90, 90, 90)),
+        (Image.fromarray(np.full((2, 2), 0.4, np.float32)), "picture.tif", (102, 102, 102)),
     ],
     ids=lambda value: value.mode if isinstance(value, Image.Image) else None,
 )
@@ -193,8 +195,6 @@ def test_formats_beside_the_table_are_not_decoded(tmp_path, other):
         (b"\n<!DOCTYPE HTML><html>404</html>", "a web page"),
         (b"version https://git-lfs.github.com/spec/v1\n", "a Git LFS pointer"),
         (b"PK\x03\x04" + bytes(60), "a ZIP archive"),
-        (b"\x00\x00\x00\x18ftypheic\x00\x00\x00\x00mif1heic" + bytes(64), "a HEIC photo"),
-        (b"\x00\x00\x00\x18ftypmif1\x00\x00\x00\x00mif1heic" + bytes(64), "a HEIC photo"),
         (b"\x00\x00\x00\x18ftypisom\x00\x00\x02\x00isommp41" + bytes(64), "a video"),
         (b"\x00\x00\x00\x0cJXL \r\n\x87\n" + bytes(64), "a JPEG XL picture"),
     ],
@@ -206,6 +206,109 @@ def test_what_else_is_brought_is_told_by_its_kind(tmp_path, content, kind):
     for source in (path, io.BytesIO(content)):
         with pytest.raises(InputError, match=rf" is {kind}, which is not read here; give a {FORMATS_TOLD} file\."):
             open_photo(source)
+
+
+@pytest.mark.parametrize(
+    "brands", [b"heic\x00\x00\x00\x00mif1heic", b"mif1\x00\x00\x00\x00mif1heic", b"hevc", b"heix", b"msf1"]
+)
+@pytest.mark.parametrize("name", ["photo.heic", "photo.HEIF", "photo.jpg"])
+def test_a_heic_photo_is_told_under_any_name(tmp_path, name, brands):
+    path = tmp_path / name
+    path.write_bytes(b"\x00\x00\x00\x18ftyp" + brands + bytes(64))
+    with pytest.raises(InputError, match=rf"{name} is a HEIC photo, which is not read here; export it as JPEG\.$"):
+        open_photo(path)
+
+
+def values(dtype: str, low: float, high: float) -> np.ndarray:
+    """A picture whose values run from ``low`` to ``high``."""
+    return np.linspace(low, high, 12).reshape(3, 4).astype(dtype)
+
+
+# As microscopes, cameras and other programs write them.
+@pytest.mark.parametrize(
+    ("numbers", "white"),
+    [
+        (values("f4", 0, 1), 1),
+        (values("f4", 0, 255), 255),
+        (values("u2", 0, 65535), 65535),
+        (values(">u2", 100, 40000), 65535),
+        (values("i4", 0, 255), 255),
+        (values("i2", 0, 200), 255),
+        (values("i4", 0, 60000), 65535),
+        (np.stack([values("u2", 0, 65535)] * 3, -1), 65535),
+        (np.stack([values("u1", 0, 255)] * 3, -1), 255),
+    ],
+    ids=lambda value: f"{value.dtype} {value.ndim}" if isinstance(value, np.ndarray) else str(value),
+)
+def test_numbers_whose_range_is_sure_are_scaled(tmp_path, numbers, white):
+    order, colours = ">" if numbers.dtype.byteorder == ">" else "<", "rgb" if numbers.ndim == 3 else "minisblack"
+    tifffile.imwrite(tmp_path / "picture.tif", numbers, byteorder=order, photometric=colours)
+    grey = np.asarray(open_photo(tmp_path / "picture.tif"))[..., 0]
+    assert np.abs(grey - (numbers[..., 0] if numbers.ndim == 3 else numbers) * (255 / white)).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("numbers", "told"),
+    [
+        (values("f4", -1, 1), "values from -1 to 1"),
+        (values("f4", 0, 4095), "values from 0 to 4095"),
+        (values("f4", 0, 20), "values from 0 to 20"),
+        (values("f4", 0, 0.05), r"values from 0 to 0\.05"),
+        (values("u2", 0, 4095), "values from 0 to 4095"),
+        (values("u2", 0, 1023), "values from 0 to 1023"),
+        (values("u2", 90, 16383), r"values from 90 to 1\.638e\+04"),
+        (values("i2", -200, 3000), "values from -200 to 3000"),
+        (values("i2", 0, 3000), "values from 0 to 3000"),
+        (values("i2", 0, 32767), r"values from 0 to 3\.277e\+04"),
+        (values("i4", 0, 100000), r"values from 0 to 1e\+05"),
+        (np.stack([values("u2", 0, 4095)] * 3, -1), "values from 0 to 4095"),
+    ],
+    ids=lambda value: f"{value.dtype} {value.ndim}" if isinstance(value, np.ndarray) else value,
+)
+def test_numbers_whose_range_nobody_knows_are_refused_with_it(tmp_path, numbers, told):
+    tifffile.imwrite(tmp_path / "picture.tif", numbers, photometric="rgb" if numbers.ndim == 3 else "minisblack")
+    with pytest.raises(InputError, match=rf"picture\.tif has {told}, which do not say what is black") as refusal:
+        open_photo(tmp_path / "picture.tif")
+    cure = str(refusal.value).partition("8 bits: ")[2].partition(".save(")[0]
+    cured = eval(cure, {"Image": Image, "values": numbers, "black": numbers.min(), "white": numbers.max()})
+    assert np.asarray(cured).min() == 0 and np.asarray(cured).max() == 255
+
+
+@pytest.mark.parametrize(
+    ("numbers", "options"),
+    [
+        (values("f8", 0, 1), {}),
+        (np.stack([values("f4", 0, 1)] * 3, -1), {"photometric": "rgb"}),
+        (np.stack([values("u2", 0, 65535)] * 2, -1), {"photometric": "minisblack", "planarconfig": "contig"}),
+        (
+            np.stack([values("u2", 0, 65535)] * 3),
+            {"photometric": "rgb", "planarconfig": "separate"},
+        ),  # decoded as bytes
+        (values("u2", 0, 65535), {"photometric": "miniswhite"}),  # decoded as its negative
+    ],
+    ids=["float64", "float RGB", "2 channels", "channels apart", "white is 0"],
+)
+def test_a_tiff_that_is_not_decoded_right_is_refused(tmp_path, numbers, options):
+    tifffile.imwrite(tmp_path / "picture.tif", numbers, **options)
+    with pytest.raises(
+        InputError, match=r"picture\.tif is a TIFF of a kind that is not read here; give a TIFF of 8 bits"
+    ):
+        open_photo(tmp_path / "picture.tif")
+
+
+def test_a_dark_picture_is_read_where_its_file_says_what_white_is():
+    for white in (4095, 65535):
+        content = f"P5 2 2 {white}\n".encode() + np.full(4, white // 20, ">u2").tobytes()
+        assert open_photo(io.BytesIO(content)).getpixel((0, 0)) == pytest.approx((12, 12, 12), abs=1)
+
+
+@pytest.mark.parametrize("hole", [np.nan, np.inf, -np.inf])
+def test_pixels_that_are_no_numbers_are_counted(tmp_path, hole):
+    numbers = values("f4", 0, 1)
+    numbers[0, :2] = hole
+    Image.fromarray(numbers).save(tmp_path / "holes.tif")
+    with pytest.raises(InputError, match=r"holes\.tif has NaN or infinity in 2 of 12 pixels; fill them"):
+        open_photo(tmp_path / "holes.tif")
 
 
 @pytest.mark.parametrize("kind", PICTURE_FORMATS)

@@ -20,7 +20,7 @@ from torchvision.models import get_model
 
 from resnet_viz.errors import InputError
 from resnet_viz.networks import zoo
-from resnet_viz.networks.weights import fill, own_name
+from resnet_viz.networks.fitting import fill, own_name
 from resnet_viz.networks.zoo import NETWORKS, Entry, WeightsUnavailable, load, loading
 
 from ..conftest import lived_in, relative_error, same_state

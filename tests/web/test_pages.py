@@ -7,7 +7,9 @@ from pathlib import Path
 from shutil import copyfile
 
 import pytest
+import torch
 from PIL import Image
+from safetensors.torch import load_file
 from streamlit.testing.v1 import AppTest
 
 from resnet_viz.errors import InputError
@@ -398,6 +400,26 @@ def test_two_files_of_one_architecture_stand_beside_each_other_on_every_page(mon
     app = opened("stage_diagram", link)
     app.segmented_control(key="/maps_of").set_value("the one beside it").run()
     assert "fashion-resnet20:second" in texts(app)
+    local_networks.cache_clear()
+
+
+@pytest.mark.usefixtures("few_images")
+def test_a_file_with_classes_of_its_own_is_seen_with_them(monkeypatch, tmp_path) -> None:
+    state = load_file(CHECKPOINTS / "fashion-resnet20.safetensors")
+    torch.save({name: each[:3] if "fc" in name else each for name, each in state.items()}, tmp_path / "three.ckpt")
+    (tmp_path / "three.classes.txt").write_text("shirt\ntrousers\npullover\n")
+    monkeypatch.setenv("RESNET_VIZ_CHECKPOINTS", str(tmp_path))
+    local_networks.cache_clear()
+    app = opened("layer_deletion", {"network": "fashion-resnet20"})
+    app.segmented_control(key="source_box").set_value("upload").run()
+    app.file_uploader(key="own_photos").set_value([("1.png", picture(1), "image/png")]).run()
+    app.selectbox(key="own_label_Fashion-MNIST").select("Ankle boot").run()  # which the other network does not know
+    choose(app, "fashion-resnet20:three")
+    chosen = app.selectbox(key="own_label_3 classes of your own")
+    assert chosen.options == ["as predicted", "shirt", "trousers", "pullover"] and chosen.value == "as predicted"
+    assert "your file three.ckpt; 3 classes" in texts(app)
+    choose(app, "fashion-resnet20")
+    assert app.selectbox(key="own_label_Fashion-MNIST").value == "Ankle boot"
     local_networks.cache_clear()
 
 

@@ -14,10 +14,11 @@ from ...places import CHECKPOINTS
 from ...progress import Progress, no_progress
 from ..description import Description
 from ..device import device
+from ..fitting import fill
 from ..images import ImageSet
 from ..network import ResidualNetwork
-from ..weights import download, fill, has_named_hash, read_state
-from .local_files import cut_in
+from ..weights import download, has_named_hash, read
+from .local_files import read_as
 from .table import Entry
 
 __all__ = ["LoadedNetwork", "NamedNetwork", "WeightsUnavailable", "load", "weights_file", "weights_path"]
@@ -108,9 +109,10 @@ def load(
 ) -> LoadedNetwork:
     """Build a network, fill in its weights and put it on ``device()`` in eval mode and channels_last.
 
-    ``checkpoint``: a file of the user's in place of the row's weights; of a cut network, its own row. ``untrained``: a seed, for initial weights with
-    calibrated batch norms; only these can be had without batch norms. Raises WeightsUnavailable where the weights are
-    not here and cannot be downloaded, or give no finite logits; InputError for a file that does not fit.
+    ``checkpoint``: a file of the user's in place of the row's weights, which gives the row its classes, shortcuts and
+    blocks. ``untrained``: a seed, for initial weights with calibrated batch norms; only these can be had without batch
+    norms. Raises WeightsUnavailable where the weights are not here and cannot be downloaded, or give no finite logits;
+    InputError for a file that does not fit.
     """
     if checkpoint is None and (untrained is not None or entry.weights is None or not batch_norm):
         seed = untrained or 0
@@ -119,14 +121,12 @@ def load(
         norm = "" if batch_norm else ", without batch norm"
         return ready(entry, network, f"untrained, seed {seed}{norm}", f"untrained-{seed}{norm}", seed)
     path = checkpoint or weights_file(entry, progress)
-    state = read_state(path)
-    row = cut_in(path) if checkpoint else None
-    if row and row.of_table != entry.of_table:
-        raise InputError(f"{path} must be of {entry.name}; got one cut from {row.of_table}: give that network's name.")
-    entry = row or entry
+    content, source = read(path), entry.provenance
+    if checkpoint:
+        entry, _ = read_as(entry, path, content)
+        source = entry.provenance if entry.deleted else f"from {entry.provenance}"
     network = entry.build(seed=0)
-    fill(network, state, path)
-    source = f"from {path.name}" if checkpoint and not row else entry.provenance
+    fill(network, content, path)
     loaded = ready(entry, network, source, hashlib.sha256(path.read_bytes()).hexdigest())
     if checkpoint or "://" not in str(entry.weights):  # what is downloaded is known by its hash
         black = torch.zeros(1, *entry.preprocessing.shape, dtype=torch.uint8, device=device())

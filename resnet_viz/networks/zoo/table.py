@@ -33,6 +33,8 @@ __all__ = [
     "fashion",
     "images_of",
     "trainable",
+    "with_classes",
+    "with_shortcuts",
 ]
 
 FASHION_PREPROCESSING = Preprocessing(resize=28, crop=28, mean=(0.2860,), std=(0.3530,))
@@ -126,10 +128,11 @@ def imagenet(depth: int, version: int) -> Entry:
     )
 
 
-def build_torchvision(name: str, *, seed: int = 0, batch_norm: bool = True) -> ResidualNetwork:
+def build_torchvision(name: str, *, classes: int = 1000, seed: int = 0, batch_norm: bool = True) -> ResidualNetwork:
     """Build one of torchvision's networks with initial weights that follow from the seed alone."""
     with Seeded(seed):
-        model = get_model(name, weights=None, **({} if batch_norm else {"norm_layer": nn.Identity})).eval()
+        norm = {} if batch_norm else {"norm_layer": nn.Identity}
+        model = get_model(name, weights=None, num_classes=classes, **norm).eval()
     return Anatomy(model, torch.zeros(2, 3, 64, 64)).network(model)
 
 
@@ -185,6 +188,31 @@ def trainable(kind: str, depth: int, shortcut: str = "A", *, batch_norm: bool = 
     blocks = ((depth - 2) // 6,) * 3
     entry = fashion(name, partial(build, KINDS[kind], blocks, THREE, shortcut=shortcut, batch_norm=batch_norm))
     return replace(entry, weights=None, provenance="trained in a race")
+
+
+def with_shortcuts(row: Entry) -> list[Entry]:
+    """The row, and where its kind of network can have other shortcuts than it, the row with those of option A, B and
+    C."""
+    if not (isinstance(row.build, partial) and row.build.func is build):
+        return [row]
+    return [row, *(replace(row, build=partial(row.build, shortcut=option)) for option in "ABC")]
+
+
+def with_classes(row: Entry, classes: tuple[str, ...]) -> Entry:
+    """The row with classes of its own. Its data set's labels say nothing of them, so its images have none."""
+    dataset = Dataset(
+        f"{len(classes):,} classes of your own",
+        classes,
+        partial(unlabelled, row.dataset.images),
+        row.dataset.calibration,
+    )
+    return replace(row, build=partial(row.build, classes=len(classes)), dataset=dataset, plain=None)
+
+
+def unlabelled(images: Callable[[], ImageSet | None]) -> ImageSet | None:
+    """A data set's images without their labels."""
+    found = images()
+    return found and replace(found, labels=None)
 
 
 def cut_entry(row: Entry, deleted: Iterable[str], name: str, path: Path, healed: str = "") -> Entry:

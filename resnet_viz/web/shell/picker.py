@@ -149,10 +149,12 @@ def shown_one(
     )
     options = ["as predicted", *entry.classes]
     key = f"own_label_{entry.dataset.name}"
-    st.session_state[key] = options[chosen.own_labels.get(image.digest, -1) + 1]
+    # Networks of one size may have other classes; what was said of an image is said in these.
+    known = [(entry.dataset.name, together.subset([index]).digest) for index in range(len(own))]
+    st.session_state[key] = options[chosen.own_labels.get(known[position], -1) + 1]
 
     def label() -> None:
-        chosen.own_labels[image.digest] = options.index(st.session_state[key]) - 1
+        chosen.own_labels[known[position]] = options.index(st.session_state[key]) - 1
 
     st.selectbox(
         "Its class",
@@ -162,7 +164,7 @@ def shown_one(
         help="What the image shows; the loss is computed against this class.",
     )
     predicted = measures.predicted(network, together)
-    said = [chosen.own_labels.get(together.subset([index]).digest, -1) for index in range(len(own))]
+    said = [chosen.own_labels.get(each, -1) for each in known]
     labels = torch.tensor([said if said >= 0 else int(guess) for said, guess in zip(said, predicted, strict=True)])
     labelled = ImageSet(together.title, pixels, labels, names)
     return (labelled.subset([position]) if said[position] >= 0 else image), labelled if len(own) > 1 else None
