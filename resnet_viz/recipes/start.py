@@ -30,7 +30,8 @@ CLAIMS = (  # each with the view that opens on its figure
     ),
     (
         "**3. The shortcut is a gradient highway.** The derivative of x + F(x) is I + ∂F/∂x: its identity term hands the gradient "
-        "on past the branch. Without it, gradients shatter: with depth, those of two close inputs come to have nothing in common.",
+        "on past the branch. Without it, the gradients of a deep untrained network shatter: those of two close inputs have nothing in "
+        "common.",
         "gradient_flow?network=fashion-resnet56&figure=cosines",
     ),
     (
@@ -44,14 +45,14 @@ CLAIMS = (  # each with the view that opens on its figure
         "stage_diagram?network=fashion-resnet56&highlight=shortcuts&figure=stages",
     ),
     (
-        "**6. Pre-activation.** In the original block a ReLU follows the sum. With batch norm and ReLU moved into the branch, "
-        "nothing stands on the shortcut: it is an identity, or where the shape changes zero-padding.",
+        "**6. Pre-activation.** In the original block a ReLU follows the sum, and cuts what came by the shortcut, too. With batch norm "
+        "and ReLU moved into the branch, nothing stands in the way from block to block.",
         "gradient_flow?network=fashion-preact56&beside=fashion-resnet56&figure=statistics",
     ),
     (
         "**7. An ensemble of paths.** n blocks make 2ⁿ paths of different lengths, most of the gradient in the shorter ones. A "
         "deleted block takes only its own paths with it: most blocks can go, one at a time, at little cost.",
-        "path_unrolling?network=fashion-resnet110&images=several+images&figure=share_by_length",
+        "path_unrolling?network=fashion-resnet110&images=several-images&figure=share_by_length",
     ),
 )
 WORDS = (
@@ -138,7 +139,7 @@ def residual_learning() -> dict[str, str]:
 
     says = (
         "Trained to hand on what they are given, 20 residual blocks whose branches start at a tenth of their size end so much closer "
-        f"to it than 20 plain ones {bracket(found, times)}. Branches that start at full size end further away."
+        f"to it than 20 plain ones {bracket(found, times)}. Branches that start at full size end further away than the plain ones."
     )
     return row(f"{times(found.value)} times closer", says)
 
@@ -156,8 +157,8 @@ def bottleneck() -> dict[str, str]:
     deep, shallow = (measures.description_of_row(NETWORKS[name]) for name in (DEEPER, SHALLOWER))
     says = (
         f"Multiply-adds of ResNet-50 ({len(deep.blocks)} bottlenecks, {deep.macs / 1e6:.1f} M) against ResNet-34 "
-        f"({len(shallow.blocks)} basic blocks, {shallow.macs / 1e6:.1f} M), as built here for small images. For ImageNet, too, it is "
-        "this share."
+        f"({len(shallow.blocks)} basic blocks, {shallow.macs / 1e6:.1f} M), as built here for small images. For ImageNet the "
+        "increase is the same."
     )
     return row(f"{100 * (deep.macs / shallow.macs - 1):+.0f} %", says, COMPUTED)
 
@@ -165,7 +166,7 @@ def bottleneck() -> dict[str, str]:
 def stages() -> dict[str, str]:
     blocks = measures.description_of_row(NETWORKS[COUNTED]).blocks
     others = [stage_of(block.name) for block in blocks if block.shortcut != "identity"]
-    says = f"Shortcuts of ResNet-56 that are identities; the others stand where {' and '.join(others)} begin, and change the shape."
+    says = f"Shortcuts of ResNet-56 that are identities; the others stand where the stages {' and '.join(others)} begin, and change the shape."
     return row(f"{len(blocks) - len(others)} of {len(blocks)}", says, COMPUTED)
 
 
@@ -177,7 +178,7 @@ def free_shortcut() -> dict[str, str]:
         "The share of the stream that the ReLU after the sum sets to zero, where no gradient comes back: in the median block of "
         f"ResNet-56 {bracket(original, '{:.1f}'.format)}, and of the same network with pre-activation."
     )
-    return row(f"{original.value:.1f} % → {before.value:.0f} %", says)
+    return row(f"{original.value:.1f} % → {before.value:.0f}\N{NO-BREAK SPACE}%", says)
 
 
 def short_paths() -> dict[str, str]:

@@ -10,6 +10,7 @@ from resnet_viz.errors import InputError
 from resnet_viz.networks.zoo import NETWORKS
 from resnet_viz.recipes import recipe_named, start
 from resnet_viz.recipes.measures import description_of_row
+from tests.web.test_pages import opened
 
 
 def test_each_claim_has_its_number_and_the_view_of_a_figure_that_exists() -> None:
@@ -21,7 +22,7 @@ def test_each_claim_has_its_number_and_the_view_of_a_figure_that_exists() -> Non
         "+0.81",
         "+12 %",
         "25 of 27",
-        "27.6 % → 0 %",
+        "27.6 % → 0\N{NO-BREAK SPACE}%",
         "7.1, not 27",
     ]
     for row in rows:
@@ -29,6 +30,14 @@ def test_each_claim_has_its_number_and_the_view_of_a_figure_that_exists() -> Non
         figure, modules = dict(parse_qsl(query))["figure"], (page, "shattered_gradients")
         assert page in CONTENTS and any(recipe_named(f"{module}.{figure}") for module in modules)
         assert row["facts"] in ("precomputed", "computed from the model")
+
+
+@pytest.mark.usefixtures("few_images")
+@pytest.mark.parametrize(("page", "query"), [view.split("?") for _, view in start.CLAIMS])
+def test_the_view_of_a_claim_is_taken_as_it_says(page, query) -> None:
+    app = opened(page, dict(parse_qsl(query)))
+    assert not [warning.value for warning in app.warning if "could not be used" in warning.value]
+    assert not app.exception
 
 
 def test_the_numbers_are_those_of_the_report_with_their_intervals() -> None:
