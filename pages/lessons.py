@@ -80,11 +80,20 @@ def join(code: str) -> bool:
     if found is None:
         st.error(f"No class or contest is open under the code {plain(code[:40])}; ask your teacher for it.")
         return False
-    running = state().begun.get((found.lesson_name, found.code)) or Running(found.lesson, found.lesson_name, found.code)
+    running = state().begun.get((found.lesson_name, found.code))
+    if running is None:
+        running = Running(found.lesson, found.lesson_name, found.code, step=max(found.revealed, default=0))
     st.markdown(f"**{found.lesson.title}.** {WHAT_IS_SENT}")
     with st.container(key="lead_class"):
         view = running.now.query | running.query
-        lead(running.now.page, view, "Begin", "play_arrow", "Go to the first view, or on where you were.", key="begin")
+        lead(
+            running.now.page,
+            view,
+            "Begin",
+            "play_arrow",
+            "Go to where the class is, or on where you were.",
+            key="begin",
+        )
     return found.teacher != session_id()
 
 

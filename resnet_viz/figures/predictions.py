@@ -89,6 +89,8 @@ def choice_bars(counts: Sequence[tuple[str, int]], right: str, palette: Palette)
 def numbers_sentence(values: Sequence[float], unit: str) -> str:
     """The median of the predictions, and how far they reach."""
     low, median, high = (with_unit(short_number(each), unit) for each in np.quantile(values, [0, 0.5, 1]))
+    if low == high:
+        return f"All predictions so far: {low}."
     return f"Half of the class predicts {median} or less; the predictions reach from {low} to {high}."
 
 

@@ -19,7 +19,7 @@ BUNDLED_LESSONS = Path(__file__).parents[1] / "lessons"
 PAGES = ["" if name == "start" else name for name in CONTENTS]  # as their addresses say them
 OWN = "own"  # stands in an address for the lesson that a visitor has recorded or opened
 
-LONGEST_FILE, MOST_STEPS, LONGEST_TEXT = 1_000_000, 100, 4_000
+LONGEST_FILE, MOST_STEPS, LONGEST_TEXT = 1_000_000, 100, 5_000
 MOST_OPTIONS, LONGEST_OPTION, LONGEST_UNIT = 8, 200, 20
 MOST_MINUTES = 600
 TEXT, NUMBER, CHOICE = KINDS = ("text", "number", "choice")

@@ -139,7 +139,7 @@ def asking(**question: object) -> str:
         (json.dumps(GOOD | {"title": 5}), "must be text"),
         (json.dumps(GOOD | {"steps": []}), "1 to 100 steps"),
         (json.dumps(GOOD | {"steps": GOOD["steps"] * 101}), "1 to 100 steps"),
-        (json.dumps(GOOD | {"steps": [GOOD["steps"][0] | {"note": "n" * 5000}]}), "texts of up to 4,000"),
+        (json.dumps(GOOD | {"steps": [GOOD["steps"][0] | {"note": "n" * 5001}]}), "texts of up to 5,000"),
         (json.dumps(GOOD | {"steps": [GOOD["steps"][0] | {"colour": "red"}]}), "This is not a lesson"),
         (
             json.dumps(GOOD | {"steps": [GOOD["steps"][0] | {"link": "https://example.org"}]}),
