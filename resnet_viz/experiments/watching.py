@@ -138,10 +138,12 @@ class Watching:
                 self.put(first_line(title(module), found, self.every, names, places))
             self.recording = Recording(self.passes - 1, self.blocks)
 
-    def after(self, *_: Any) -> None:
-        """A pass has ended, maybe in an exception."""
+    def after(self, *passed: Any) -> None:
+        """A pass has ended, in an exception if what comes last, its output, is None."""
         if self.recording and get_ident() == self.thread:
             self.recording.forward_ended()
+            if passed[-1] is None:
+                self.let_go()
 
     def write(self) -> None:
         """Write what was recorded last."""
@@ -191,7 +193,9 @@ class Recording:
     """One recorded pass: by quantity and block what has come so far, numbers on the device of the model."""
 
     def __init__(self, step: int, blocks: Sequence[Watched]) -> None:
-        self.step, self.images, self.thread, self.came_back = step, 0, get_ident(), False
+        self.step, self.images, self.thread = step, 0, get_ident()
+        self.came_back = False  # the gradient, to this pass's streams or, if they take none, to weights
+        self.streams_wait = False
         self.of_images: dict[int, Tensor] = {}  # by block, the norm of each image's stream
         self.of_parameters: list[dict[int, Tensor]] = [{} for _ in blocks]
         self.norms: dict[str, list[Tensor | None]] = {name: [None] * len(blocks) for name in QUANTITIES}
@@ -225,6 +229,7 @@ class Recording:
         self.of_images[number] = norms = norms_of(stream)
         self.norms["stream_norm"][number] = norms.mean()
         if stream.requires_grad:
+            self.streams_wait = True
             self.on_tensors.append(stream.register_hook(partial(self.stream_gradient, number)))
 
     def branch(self, number: int, branch: Tensor) -> None:
@@ -236,7 +241,7 @@ class Recording:
         self.norms["stream_gradient_norm"][number] = norms_of(gradient).mean() * len(gradient)
 
     def parameter_gradient(self, number: int, index: int, gradient: Tensor) -> None:
-        self.came_back = True
+        self.came_back = self.came_back or not self.streams_wait
         self.of_parameters[number][index] = norms_of(gradient, 0)
 
     def forward_ended(self) -> None:

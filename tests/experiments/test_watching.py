@@ -171,6 +171,36 @@ def test_between_recorded_steps_no_layer_has_a_hook(tmp_path) -> None:
     assert hooks_of(model) == own
 
 
+def test_a_pass_that_fails_and_is_tried_again_leaves_no_hook_on_the_layers(tmp_path) -> None:
+    model = model_of()
+    with resnet_viz.watch(model, tmp_path / "norms.jsonl", every=2):
+        train(model, 2)
+        model.fails = True
+        with pytest.raises(RuntimeError, match="out of luck"):
+            model(GREY)
+        assert not [name for name in hooks_of(model) if name in dict(model.named_modules()) and name]
+        model.fails = False
+        train(model, 2)
+    assert list(Norms.read(tmp_path / "norms.jsonl").steps) == [0, 4]
+
+
+def test_a_pass_that_never_goes_backward_is_given_no_other_s_gradient(tmp_path) -> None:
+    model = model_of()
+    with resnet_viz.watch(model, tmp_path / "norms.jsonl", every=2):
+        model(GREY)
+        train(model, 2)
+    assert list(Norms.read(tmp_path / "norms.jsonl").steps) == [2]
+
+
+def test_the_last_block_alone_can_be_trained(tmp_path) -> None:
+    model = nn.Sequential(Unit(), Unit(), nn.Flatten(), nn.Linear(28 * 28, 3))
+    model[0].requires_grad_(False)
+    with resnet_viz.watch(model, tmp_path / "norms.jsonl"):
+        train(model, 1)
+    norms = Norms.read(tmp_path / "norms.jsonl")
+    assert "stream_gradient_norm" not in norms.values and norms.values["parameter_gradient_norm"][0, 1] > 0
+
+
 @pytest.mark.parametrize("within", [True, False], ids=["in the model", "beside it"])
 def test_an_exception_leaves_no_hook_and_no_line_too_many(within, tmp_path) -> None:
     model = model_of()
