@@ -3,9 +3,11 @@
 import argparse
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from itertools import cycle
 from pathlib import Path
 from statistics import median
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
@@ -13,6 +15,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from resnet_viz.experiments import deletion, paths, trace
+from resnet_viz.experiments.training import optimizer_of
+from resnet_viz.experiments.watching import watch
 from resnet_viz.networks import zoo
 from resnet_viz.networks.description import Description, describe
 from resnet_viz.networks.device import describe_device
@@ -21,6 +25,7 @@ from resnet_viz.networks.network import ResidualNetwork
 from .measure import Measurement, Program, extra_mib, in_turn, load
 
 GEMM_SIZE = 2048
+EVERY = 50  # steps, of which one is recorded: the default of watch
 CLOSE = 1e-4  # logits closer than this may change places by rounding
 
 
@@ -124,6 +129,33 @@ def tracing(name: str = "fashion-resnet56", pairs: int = 40) -> Iterator[Measure
         yield Measurement(title, loaded.title, *seconds, target=target)
 
 
+def watching(name: str = "fashion-resnet20", pairs: int = 10) -> Measurement:
+    """Steps of training on 128 images, watched as ``watch`` does by default, against bare ones; and a recorded step alone."""
+    entry = zoo.entry_of(name)
+    images, labels = batch_of(entry, 128)
+
+    def trained(every: int | None) -> Iterator[Program]:
+        network = entry.build(seed=0).to(memory_format=torch.channels_last).train()
+        optimizer = optimizer_of(network, 0.05)
+
+        def step() -> None:
+            optimizer.zero_grad()
+            functional.cross_entropy(network(images), labels).backward()
+            optimizer.step()
+
+        with TemporaryDirectory() as folder:
+            file = Path(folder) / "norms.jsonl"
+            with watch(network, file, every) if every else nullcontext():
+                yield step
+
+    watched, recorded, bare = (contextmanager(trained)(every) for every in (EVERY, 1, None))
+    with watched as ours, recorded as each, bare as theirs:
+        seconds = in_turn(ours, theirs, pairs, runs=(EVERY, EVERY))
+        alone = in_turn(each, theirs, pairs, runs=(EVERY // 5, EVERY // 5))
+    notes = {"a recorded step alone, times a bare one": Measurement("", "", *alone).ratio}
+    return Measurement("watch", f"{name}, untrained", *seconds, target=1.1, notes=notes)
+
+
 def toggle(name: str, pairs: int = 20) -> Measurement:
     """One block of one image deleted, the mean over all blocks, against one whole forward pass."""
     loaded = load(name)
@@ -162,6 +194,7 @@ def measurements() -> Iterator[Measurement]:
     yield sweep()
     yield gradient_by_length()
     yield from tracing()
+    yield watching()
     yield toggle("fashion-resnet56")
     yield toggle("fashion-resnet34")
 

@@ -9,6 +9,7 @@ from resnet_viz.recipes import shattered_gradients
 from resnet_viz.recipes.subject import Subject
 from resnet_viz.web.kit import settings
 from resnet_viz.web.kit.ask import ask, show
+from resnet_viz.web.kit.norms_file import opened_norms
 from resnet_viz.web.kit.parts import HE_2015, HE_2016, choosing_strip, page_named, question
 from resnet_viz.web.session import Visit, choices, visit
 
@@ -20,6 +21,10 @@ OF_PREACTIVATION = (
     "the branch adds its own."
 )
 WHAT = "The stream that enters a block, the output of its branch, or its parameters."
+OWN_TRAINING = (
+    '**Your own training:** put `with resnet_viz.watch(model, "norms.jsonl"):` around its loop, and open the file here.'
+)
+WHICH_NORM = "The loss's gradient, the stream that enters a block, or the branch's output relative to it."
 SCALE = "Confident predictions shrink all norms; relative ones leave that out."
 
 
@@ -52,6 +57,19 @@ def view(now: Visit) -> None:
             show(recipes.trained, *subjects, **curves)
     with st.container(border=True):
         show(recipes.statistics, *subjects, images=images)
+    with st.container(border=True):
+        show_training()
+
+
+def show_training() -> None:
+    """Norms at each block by step, of a training that came with the project, or of the visitor's own."""
+    figure = st.container()
+    st.markdown(OWN_TRAINING)
+    norms = opened_norms()
+    recorded = {recipes.QUANTITIES[name][0]: name for name in (norms.values if norms else recipes.QUANTITIES)}
+    with figure:
+        norm = settings.one_of("norm", "Norm of", list(recorded), next(iter(recorded)), help=WHICH_NORM)
+        show(recipes.norms_by_step, norms=norms, quantity=recorded[norm])
 
 
 def what_to_do(subject: Subject) -> str:

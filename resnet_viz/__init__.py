@@ -9,9 +9,14 @@ os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 
 
 def __getattr__(name: str) -> Any:
-    """``resnet_viz.adapt``, imported when it is first asked for: it brings torch, which the command line imports later."""
+    """``resnet_viz.adapt`` and ``resnet_viz.watch``, imported when they are first asked for: they bring torch, which the command
+    line imports later."""
     if name == "adapt":
         from .networks.adapt import adapt
 
         return adapt
+    if name == "watch":
+        from .experiments.watching import watch
+
+        return watch
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

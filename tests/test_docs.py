@@ -6,7 +6,9 @@ from functools import partial
 from pathlib import Path
 
 import plotly.graph_objects as go
+import torch
 
+from resnet_viz.experiments.norms import Norms
 from resnet_viz.networks import zoo
 
 ROOT = Path(__file__).parents[1]
@@ -26,17 +28,20 @@ def test_the_notebook_runs() -> None:
     assert names["intact"].shape == (2, 1000) and float((names["intact"] - names["without"]).abs().max()) > 0
 
 
-def test_the_python_of_the_readme_runs(monkeypatch) -> None:
+def test_the_python_of_the_readme_runs(monkeypatch, tmp_path) -> None:
     monkeypatch.setattr(zoo, "images_of", partial(zoo.images_of, limit=100))
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    assert len(blocks) == 5
+    assert len(blocks) == 6
     names: dict = {}
     for block in blocks[:2]:
         exec(block, names)
     assert names["logits"].shape == (100, 10)
-    timm, _, figure = blocks[2:]  # the one between is a pattern to fill in; tests/networks/test_adapt.py does
+    timm, _, watch, figure = blocks[2:]  # the one between is a pattern to fill in; tests/networks/test_adapt.py does
     exec(figure, names)
     assert names["shown"].title.startswith("This image: ") and names["figure"].data
+    monkeypatch.chdir(tmp_path)
+    exec(watch, names | {"batches": [(torch.randn(2, 3, 32, 32), torch.tensor([0, 1]))]})
+    assert len(Norms.read("norms.jsonl").blocks) == 8
     exec(timm.replace("pretrained=True", "pretrained=False").replace("224", "64"), names)
 
 

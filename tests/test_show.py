@@ -8,6 +8,7 @@ from click.testing import CliRunner, Result
 
 from resnet_viz import recipes
 from resnet_viz.cli import main
+from resnet_viz.places import CHECKPOINTS
 from resnet_viz.recipes.layer_deletion import grad_cam, set_error
 from resnet_viz.recipes.subject import Subject
 
@@ -38,6 +39,9 @@ def test_it_prints_what_the_recipe_says_and_writes_every_form(tmp_path) -> None:
 def test_settings_are_read_as_the_recipe_takes_them() -> None:
     result = run("layer_deletion.grad_cam", NETWORK, "--image", "13", "--set", "block=layer2.0")
     assert json.loads(result.stdout)["title"] == grad_cam(Subject.of(NETWORK, image=13), block="layer2.0").title
+    file = CHECKPOINTS / "norms-resnet56.jsonl"
+    result = run("gradient_flow.norms_by_step", "--set", f"norms={file}", "--set", "quantity=stream_norm")
+    assert json.loads(result.stdout)["says"].startswith("Stream, at the first block and at the last: **")
     photo = Path(__file__).parents[1] / "docs" / "start.png"
     result = run("layer_deletion.prediction", NETWORK, "--image", photo)
     assert "images: start.png" in json.loads(result.stdout)["sources"]
@@ -57,6 +61,8 @@ def test_settings_are_read_as_the_recipe_takes_them() -> None:
         (["live_training.race_errors", "--set", "step=-1"], "step must be 0 to 2000; got -1."),
         (["learning_identity.deepened", "--set", "learning_rate=0.5"], "must be one of 0.05, 0.01; got 0.5."),
         (["layer_deletion.sweep", NETWORK, "--set", "block=1"], "has no settings"),
+        (["gradient_flow.norms_by_step", "--set", "norms=none.jsonl"], "none.jsonl cannot be read"),
+        (["gradient_flow.norms_by_step", "--set", f"norms={__file__}"], "is not a file of norms"),
         (["layer_deletion.prediction", NETWORK, "--image", "1000"], "--image must be 0 to 999"),
         (["layer_deletion.prediction", NETWORK, "--image", "none.png"], "none.png"),
         (["layer_deletion.prediction", NETWORK, "--json", "/nowhere/x.json"], "/nowhere is not a folder"),

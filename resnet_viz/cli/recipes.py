@@ -11,6 +11,7 @@ import click
 from .. import recipes
 from ..engine.kept import PRECOMPUTED
 from ..errors import InputError
+from ..experiments.norms import Norms
 from ..experiments.training import replace
 from ..figures.palette import LIGHT
 from ..networks import zoo
@@ -124,26 +125,27 @@ def picture(entry: zoo.Entry, image: str | None) -> int | ImageSet | None:
 
 
 def settings_of(asked: Recipe, given: tuple[str, ...]) -> dict[str, Any]:
-    """Settings by name, each read as the recipe's default is (None: no shell can say it). Raises InputError for one that it
-    has not."""
-    known = {
-        name: each
-        for name, each in inspect.signature(asked.compute).parameters.items()
-        if each.default not in (each.empty, None)
-    }
+    """Settings by name, each read as the recipe's default is (None: no shell can say it, but for a file of norms). Raises InputError
+    for one that it has not."""
+    parameters = inspect.signature(asked.compute).parameters
+    kinds = {name: type(each.default) for name, each in parameters.items() if each.default not in (each.empty, None)}
+    kinds |= {name: Norms for name, each in parameters.items() if each.annotation == Norms | None}
     read: dict[type, Callable[[str], Any]] = {
         bool: {"yes": True, "no": False}.__getitem__,
         tuple: lambda text: tuple(text.split(",")),
+        Norms: Norms.read,
     }
     settings = {}
     for pair in given:
         name, _, text = pair.partition("=")
-        if name not in known:
-            has = f"has {', '.join(known)}" if known else "has no settings"
+        if name not in kinds:
+            has = f"has {', '.join(kinds)}" if kinds else "has no settings"
             raise InputError(f"--set {pair!r}: {asked.name} {has}; write NAME=VALUE.")
-        kind = type(known[name].default)
+        kind = kinds[name]
         try:
             settings[name] = read.get(kind, kind)(text)
+        except InputError:
+            raise
         except (ValueError, KeyError) as error:
             wanted = {bool: "yes or no", int: "a whole number", float: "a number"}[kind]
             raise InputError(f"--set {name} must be {wanted}; got {text!r}.") from error

@@ -6,9 +6,9 @@ import numpy as np
 from plotly.colors import sample_colorscale
 
 from ..experiments.degradation import History, gap, gradient_history
-from .palette import Palette, styled, superscript
+from .palette import Palette, styled
 from .plot import Plot, grid
-from .training import band, epoch_step, whiskers
+from .training import band, epoch_step, log_colours, whiskers
 
 __all__ = ["Runs", "errors_by_depth", "errors_by_epoch", "gradients_by_epoch"]
 
@@ -123,7 +123,6 @@ def gradients_by_epoch(runs: Mapping[str, History], palette: Palette) -> Plot:
     logs = {name: np.log10(np.maximum(each, 1e-30)) for name, each in norms.items()}
     low, high = min(each.min() for each in logs.values()), max(each.max() for each in logs.values())
     plot = grid(columns=len(runs), horizontal_gap=0.08, titles=list(runs), shared=True)
-    ticks = list(range(int(np.ceil(low)), int(np.floor(high)) + 1))
     for panel, (name, each) in enumerate(logs.items(), start=1):
         blocks = len(each)
         plot.add(
@@ -131,18 +130,8 @@ def gradients_by_epoch(runs: Mapping[str, History], palette: Palette) -> Plot:
             panel,
             x=list(range(1, each.shape[1] + 1)),
             z=each,
-            zmin=low,
-            zmax=high,
-            colorscale=palette.colormap,
+            **log_colours(low, high, palette),
             showscale=panel == 1,
-            colorbar={
-                "title": {"text": "norm", "side": "right", "font": {"size": palette.small, "color": palette.muted}},
-                "tickvals": ticks,
-                "ticktext": ["10" + superscript(tick) for tick in ticks],
-                "tickfont": {"size": palette.small, "color": palette.muted},
-                "thickness": 8,
-                "outlinewidth": 0,
-            },
             customdata=norms[name],
             hovertemplate="epoch %{x}, block %{y}: %{customdata:.2g}<extra>" + name + "</extra>",
         )

@@ -1,16 +1,28 @@
-"""How training histories look: error by epoch, several ways to train, several seeds of each."""
+"""How training histories look: error by epoch, several ways to train, several seeds of each; norms at each block by step."""
 
 from collections.abc import Mapping, Sequence
+from html import escape
 from typing import Any
 
 import numpy as np
 
-from .palette import Palette, named_above, styled
+from .palette import Palette, named_above, short_number, styled, superscript
 from .plot import Plot
 
-__all__ = ["History", "band", "difference_sentence", "epoch_step", "error_by_epoch", "whiskers"]
+__all__ = [
+    "History",
+    "band",
+    "difference_sentence",
+    "epoch_step",
+    "error_by_epoch",
+    "log_colours",
+    "norms_by_step",
+    "norms_sentence",
+    "whiskers",
+]
 
 History = Mapping[str, Any]
+MOST_NAMES = 14  # of stages, on an axis
 
 
 def error_by_epoch(arms: Mapping[str, Sequence[History]], palette: Palette, which: str = "test_error_pct") -> Plot:
@@ -78,4 +90,67 @@ def whiskers(values: Sequence[Sequence[float]]) -> dict[str, Any]:
         "array": [max(each) - mean for each, mean in zip(values, means, strict=True)],
         "arrayminus": [mean - min(each) for each, mean in zip(values, means, strict=True)],
         "thickness": 1,
+    }
+
+
+def norms_by_step(
+    steps: np.ndarray, norms: np.ndarray, blocks: Sequence[str], places: Sequence[str], palette: Palette
+) -> Plot:
+    """A norm at each block (from below) at each recorded step (to the right), on a log scale of colours. Where there is no number,
+    nothing is drawn; 0 has the colour of the least.
+
+    ``steps``: (steps,); ``norms``: (steps, blocks), not all of them NaN or 0; ``places``: of the blocks in their model.
+    """
+    logs = np.log10(np.where(norms == 0, norms[norms > 0].min(), norms)).T
+    names = [
+        escape(block if place in ("", block) else f"{block} ({place})")
+        for block, place in zip(blocks, places, strict=True)
+    ]
+    plot = Plot()
+    plot.add(
+        "heatmap",
+        x=steps,
+        z=logs,
+        **log_colours(np.nanmin(logs), np.nanmax(logs), palette),
+        text=[[f"{name}: {value:.3g}" for value in row] for name, row in zip(names, norms.T, strict=True)],
+        hovertemplate="step %{x:,}, %{text}<extra></extra>",
+        hoverongaps=False,
+    )
+    starts = [index for index, block in enumerate(blocks) if block.endswith(".0")]
+    starts = starts[:: -(-len(starts) // MOST_NAMES)]
+    plot.x_axis("step", showgrid=False)
+    plot.y_axis("block, the first at the bottom", tickvals=starts, ticktext=[blocks[i] for i in starts], showgrid=False)
+    return styled(plot, palette, 380, lines=13)
+
+
+def norms_sentence(steps: np.ndarray, norms: np.ndarray, quantity: str) -> str:
+    """What a norm is at the first block and at the last, when recording began and when it ended. Markdown. As ``norms_by_step``."""
+    parts = [
+        f"**{short_number(norms[row, 0])} and {short_number(norms[row, -1])}** at step {steps[row]:,}"
+        for row in dict.fromkeys((0, len(steps) - 1))
+        if np.isfinite(norms[row, [0, -1]]).all()
+    ]
+    return f"{quantity}, at the first block and at the last: {'; '.join(parts)}." if parts else ""
+
+
+def log_colours(low: float, high: float, palette: Palette) -> dict[str, Any]:
+    """The colours of a heat map of decimal logarithms, and their scale, which names powers of ten, or what they are made of where it
+    spans less than two."""
+    ticks = np.arange(np.ceil(low), np.floor(high) + 1)
+    names = ["10" + superscript(int(tick)) for tick in ticks]
+    if len(ticks) < 2:
+        ticks = np.unique([low, (low + high) / 2, high])
+        names = [short_number(10**tick) for tick in ticks]
+    return {
+        "zmin": low,
+        "zmax": high,
+        "colorscale": palette.colormap,
+        "colorbar": {
+            "title": {"text": "norm", "side": "right", "font": {"size": palette.small, "color": palette.muted}},
+            "tickvals": ticks,
+            "ticktext": names,
+            "tickfont": {"size": palette.small, "color": palette.muted},
+            "thickness": 8,
+            "outlinewidth": 0,
+        },
     }

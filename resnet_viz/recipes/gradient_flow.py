@@ -4,6 +4,7 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 
@@ -11,9 +12,11 @@ from ..engine.kept import kept_in_steps
 from ..errors import InputError
 from ..experiments import trace
 from ..experiments.deletion import known
+from ..experiments.norms import BLOCKS, LAYERS, SUMS, Norms
 from ..experiments.stepwise import Stepping, share_of
 from ..experiments.trace import Trace
 from ..figures import gradients as figures
+from ..figures import training as figures_of_training
 from ..figures.bars import log_bars
 from ..figures.gradients import Series
 from ..findings import Answer, Measurement, Question
@@ -21,12 +24,13 @@ from ..networks import zoo
 from ..networks.images import ImageSet
 from ..networks.network import block_indices
 from ..networks.zoo import Entry, counterpart, trainable
+from ..places import CHECKPOINTS
 from . import measures
-from .shown import MEASURED, Shown, Steps, counted, recipe, sources
+from .shown import MEASURED, PRECOMPUTED, Shown, Steps, counted, one_of, recipe, sources
 from .subject import Subject
 from .verdict import IMAGES, batch, bootstrapped, lesion_set
 
-__all__ = ["at_block", "growth", "statistics", "trained", "untrained"]
+__all__ = ["at_block", "growth", "norms_by_step", "statistics", "trained", "untrained"]
 
 BATCH = 32
 DEPTHS = (20, 56, 110)
@@ -58,6 +62,21 @@ STATISTICS = (
     "Mean, deviation, share of zeros of the stream leaving each block, and the size of its branch against the stream "
     "entering it."
 )
+QUANTITIES = {  # what is recorded in a training: what it is called, and its formula
+    "stream_gradient_norm": ("gradient of the stream", r"\left\| \partial L / \partial x_i \right\|"),
+    "parameter_gradient_norm": ("gradient of the parameters", r"\left\| \partial L / \partial \theta_i \right\|"),
+    "stream_norm": ("stream", r"\left\| x_i \right\|"),
+    "branch_to_stream": ("branch relative to stream", r"\lVert F(x) \rVert / \lVert x \rVert"),
+}
+EXAMPLE, OF_EXAMPLE = CHECKPOINTS / "norms-resnet56.jsonl", "one epoch of fashion-resnet56"  # python -m docs.norms
+IN_YOURS = "recorded in your training"
+MOST_COLUMNS = 400
+STEPS_AND_BLOCKS = "A column is a recorded step, a row a block, the first at the bottom."
+FOUND = {
+    BLOCKS: "",
+    SUMS: "The blocks are the sums on the model's stream.",
+    LAYERS: "The model's forward could not be followed: its blocks are the layers of its longest lists.",
+}
 LITTLE_CHANGED = "Where |F(x)| / |x| is small, a block changes little of what the stream already holds."
 
 
@@ -181,6 +200,36 @@ def statistics(*subjects: Subject, images: int = BATCH) -> Steps:
         alt=STATISTICS,
         facts=(MEASURED, counted(batch)),
         sources=sources(subjects, batch),
+    )
+
+
+@recipe()
+def norms_by_step(norms: Norms | None = None, quantity: str = "stream_gradient_norm") -> Shown:
+    """A norm at each block of somebody's network while it was trained, by step, as ``resnet_viz.watch`` has recorded it.
+
+    ``norms``: what a file holds; None: an example that came with the project. ``quantity``: one of QUANTITIES. Raises InputError
+    for one that was not recorded.
+    """
+    how, whose = (IN_YOURS, "your training") if norms else (PRECOMPUTED, OF_EXAMPLE)
+    norms = norms or Norms.read(EXAMPLE)
+    found = norms.values[one_of("quantity", list(norms.values), quantity)]
+    (name, formula), stride = QUANTITIES[quantity], -(-len(norms.steps) // MOST_COLUMNS)
+    steps, drawn = norms.steps[::stride], found[::stride]
+    says = figures_of_training.norms_sentence(norms.steps, found, name.capitalize())
+    told = [STEPS_AND_BLOCKS, FOUND[norms.found]]
+    if stride > 1:
+        told.append(f"Of {stride} recorded steps one is drawn.")
+    if not np.isfinite(drawn).all():
+        told.append("Where it is empty, no gradient came, or no finite number.")
+    return Shown(
+        title=f"{whose}, step by step".capitalize(),
+        draw=partial(figures_of_training.norms_by_step, steps, drawn, norms.blocks, norms.places),
+        says=says,
+        formula=formula,
+        caption=" ".join(filter(None, told)),
+        alt=f"{name.capitalize()} at each block by step. {says}",
+        facts=(how, f"{len(norms.steps):,} recorded steps, {norms.steps[0]:,} to {norms.steps[-1]:,}"),
+        sources=(f"{norms.model}, {Path(norms.file).name}",),
     )
 
 

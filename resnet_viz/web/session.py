@@ -9,6 +9,7 @@ import streamlit as st
 
 from ..engine.kept import Key
 from ..engine.tickets import Ticket
+from ..experiments.norms import Norms
 from ..figures.palette import DARK, LIGHT, Palette
 from ..jobs.runs import Runs, start_worker
 from ..networks.zoo import Entry
@@ -159,6 +160,8 @@ class State:
     step_looked_at: dict[Any, int] = field(default_factory=dict)  # by race, where it is not the newest
     newest_steps: dict[int, float] = field(default_factory=dict)  # when each was the newest
     fault_of_start: str = ""
+    norms: Norms | None = None  # that the visitor has opened
+    fault_of_norms: str = ""
 
     def look_at(self, figure: str) -> None:
         """Lead the visitor to a card, or ('') to the top of the page."""

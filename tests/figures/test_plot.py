@@ -56,6 +56,7 @@ from . import (
     test_paths,
     test_race,
     test_strongest_paths,
+    test_training,
 )
 
 CLASSES = [f"class {number}" for number in range(10)]
@@ -146,6 +147,9 @@ DRAW = [
     partial(predictions.number_dots, [5.0, 7.5, 11.3], "%", 11.3),
     partial(predictions.choice_bars, [("weaker", 3), ("stronger", 1)], "stronger"),
     partial(training.error_by_epoch, {"usual": test_degradation.SHALLOW, "other": test_degradation.DEEP}),
+    partial(
+        training.norms_by_step, test_training.STEPS, test_training.NORMS, test_training.BLOCKS, test_training.PLACES
+    ),
 ]
 
 

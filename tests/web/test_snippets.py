@@ -18,7 +18,7 @@ from tests.web.test_pages import QUICK, opened
 FIGURES = {
     "start": {"first_look"},
     "stage_diagram": {"stages", "wiring", "maps_stream_in", "maps_branch", "maps_shortcut", "maps_stream_out"},
-    "gradient_flow": {"cosines", "trained", "untrained", "growth", "statistics"},
+    "gradient_flow": {"cosines", "trained", "untrained", "growth", "statistics", "norms_by_step"},
     "shattered_gradients": {"cosines", "pictures"},
     "path_unrolling": {"share_by_length", "count_times_norm", "lengths_by_stage", "unravelled"},
     "layer_deletion": {
