@@ -127,6 +127,7 @@ def compare(copy: nn.Module, anatomy: Anatomy, images: Tensor, noise: Noise) -> 
         with torch.no_grad():
             for parameter in parameters:
                 parameter.add_(noise(parameter), alpha=by)
+        copy.train().eval()  # in which what is kept of the weights goes (LeViT's attention biases)
 
     change(copy.parameters(), 0.01)  # behind a last norm of weight 0, no mistake would be seen
     network = anatomy.network(copy)

@@ -7,6 +7,7 @@ sum of two ways from the one before it, there is a residual block: one way is it
 
 import operator
 import re
+import sys
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Container, Iterator, Sequence
 from copy import copy
@@ -32,6 +33,7 @@ MOST_LEAVES = 100
 ONE_AT_A_TIME = Lock()
 MODEL = "model."  # before all that is found in it
 FOUND = ("call_module", "get_attr")
+NOT_FOLLOWED = ("math", "einops")  # whose functions are operations, as torch's are: they look into what they are given
 FUNCTIONS = {functional.relu: nn.ReLU, torch.relu: nn.ReLU, functional.gelu: nn.GELU, functional.silu: nn.SiLU}
 CALLED = {"BasicBlock": "basic", "Bottleneck": "bottleneck"}  # as the papers do
 
@@ -100,7 +102,8 @@ class Tracer(fx.Tracer):
     """
 
     def __init__(self, leaves: dict[int, nn.Module], decisions: list[bool]) -> None:
-        super().__init__()
+        not_followed: Any = tuple(sys.modules[name] for name in NOT_FOLLOWED if name in sys.modules)
+        super().__init__(autowrap_modules=not_followed)
         self.leaves, self.decisions = leaves, iter(decisions)
         self.thread = get_ident()
         self.failed: nn.Module | None = None
@@ -163,8 +166,10 @@ def decided(tracer: Tracer, condition: fx.Node, images: Tensor) -> bool | None:
     """How a condition comes out that looks at shapes alone; None where it depends on the numbers, or on the size of the batch."""
     graph, known, needed, waiting = fx.Graph(), dict[fx.Node, fx.Node](), set[fx.Node](), [condition]
     while waiting:
-        needed.add(node := waiting.pop())
-        waiting.extend(node.all_input_nodes)
+        node = waiting.pop()
+        if node not in needed:  # or else each would be visited as often as ways lead to it
+            needed.add(node)
+            waiting.extend(node.all_input_nodes)
     for node in tracer.graph.nodes:
         if node in needed or node.op == "placeholder":
             known[node] = graph.node_copy(node, known.__getitem__)
@@ -336,7 +341,9 @@ class Anatomy:
     def number(self, graph: fx.Graph, entering: fx.Node, node: fx.Node) -> Any:
         """A number, or several, that follow from the images alone: the same for all batches, or so many times their size."""
 
-        def one(value: int, alone: int) -> Any:
+        def one(value: Any, alone: Any) -> Any:
+            if not isinstance(value, int):
+                return tuple(map(one, value, alone))
             if value == alone:
                 self.fixed = True
                 return value
@@ -345,13 +352,14 @@ class Anatomy:
             size = graph.call_method("size", (entering, 0))
             return size if alone == 1 else graph.call_function(operator.mul, (size, alone))
 
-        value, alone = self.numbers[node], self.alone[node]
-        return one(value, alone) if isinstance(value, int) else tuple(map(one, value, alone))
+        return one(self.numbers[node], self.alone[node])
 
     def after(self, node: fx.Node) -> fx.Node:
         """The last of what follows a sum at once and only acts on it: activations, which have no weights and keep the shape."""
         for following in self.stream[self.stream.index(node) + 1 :]:
-            if following.all_input_nodes != [node] or self.shapes.get(following) != self.shapes[node]:
+            if following is self.output or following.all_input_nodes != [node]:
+                break
+            if self.shapes.get(following) != self.shapes[node]:
                 break
             if following.op == "call_module" and has_weights(self.of(following)):
                 break
@@ -422,8 +430,8 @@ def has_weights(layer: nn.Module) -> bool:
 
 
 def is_number(value: Any) -> bool:
-    """Whether a value is a whole number, or several, as shapes are."""
-    return isinstance(value, int) or (isinstance(value, tuple | list) and all(isinstance(each, int) for each in value))
+    """Whether a value is a whole number, or several, as shapes are, or several shapes."""
+    return isinstance(value, int) or (isinstance(value, tuple | list) and all(map(is_number, value)))
 
 
 def name_of(node: fx.Node) -> str:

@@ -8,6 +8,7 @@ from copy import deepcopy
 from itertools import product
 from pathlib import Path
 from threading import Event
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -353,6 +354,94 @@ def test_a_forward_that_decides_by_numbers_is_refused():
 
     with pytest.raises(TypeError, match=r"Early cannot be followed .*decides by the numbers that it sees"):
         adapt(Early())
+
+
+def pack(tensors):
+    """einops' in small: what looks into its arguments and gives shapes beside a tensor."""
+    assert all(type(each) is torch.Tensor for each in tensors)
+    return torch.cat([each.flatten(1) for each in tensors], 1), [each.shape[1:] for each in tensors]
+
+
+def unpack(packed, shapes):
+    parts = packed.split([shape.numel() for shape in map(torch.Size, shapes)], 1)
+    return [part.view(-1, *shape) for part, shape in zip(parts, shapes, strict=True)]
+
+
+def test_functions_of_einops_are_operations(monkeypatch):
+    class Packed(TheirNetwork):
+        def forward(self, images):
+            packed, shapes = pack([functional.relu(self.bn1(self.conv1(images))), images])
+            inner, _ = unpack(self.layer3(packed), shapes)
+            return self.linear(self.layer2(self.layer1(inner)).mean((2, 3)))
+
+    monkeypatch.setitem(sys.modules, "einops", SimpleNamespace(pack=pack, unpack=unpack))
+    model, images = Packed(), torch.randn(2, 3, 32, 32)
+    model.layer3 = Scaled()
+    network = adapt(model.eval(), images)
+    assert network.stage_sizes() == {"layer1": 1, "layer2": 2, "layer3": 2}
+    assert torch.equal(network(images), model(images))
+    assert torch.equal(network(images[:1]), model(images[:1]))
+
+
+class Scaled(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.scale = nn.Parameter(torch.tensor(0.5))
+        self.within = nn.Identity()  # what has no layers within is not followed
+
+    def forward(self, tensor):
+        return tensor + self.within(self.scale * tensor)
+
+
+def test_a_condition_is_looked_up_along_each_operation_once():
+    class Deep(TheirNetwork):
+        def forward(self, images):
+            size = images.shape[-1]
+            for _ in range(100):  # 2^100 ways lead back from the condition: were each gone, this would not end
+                size = ((size + 1) + (size - 1)) // 2
+            return super().forward(images) if size > 16 else images
+
+    images = torch.randn(2, 3, 32, 32)
+    model = Deep().eval()
+    assert torch.equal(adapt(model, images)(images), model(images))
+
+
+def test_a_network_may_end_in_a_sum():
+    class Two(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.one, self.other = lived_in(resnet18(num_classes=3), torch.randn(4, 3, 64, 64)), vgg11(num_classes=3)
+
+        def forward(self, images):
+            return self.one(images) + self.other(images)
+
+    model, images = Two().eval(), torch.randn(2, 3, 64, 64)
+    network = adapt(model, images)
+    assert torch.equal(network(images), model(images))
+    assert torch.equal(network(images, [0.0]), model.other(images))
+
+
+def test_what_is_kept_of_the_weights_in_eval_mode_is_made_anew_before_the_comparison():
+    class Keeping(Scaled):  # as LeViT keeps its attention biases
+        def __init__(self):
+            super().__init__()
+            self.kept = {}
+
+        def train(self, mode=True):
+            if mode:
+                self.kept.clear()
+            return super().train(mode)
+
+        def forward(self, tensor):
+            key = str(tensor.device)
+            if key not in self.kept:
+                self.kept[key] = 3 * self.scale
+            return tensor + self.within(self.kept[key] * tensor)
+
+    model, images = TheirNetwork(), torch.randn(2, 3, 32, 32)
+    model.layer2.append(Keeping())
+    model.eval()
+    assert torch.equal(adapt(model, images)(images), model(images))
 
 
 def test_a_network_followed_for_one_shape_takes_no_other():
