@@ -63,7 +63,7 @@ WORDS = (
 DEEPER, SHALLOWER, COUNTED = "fashion-resnet50", "fashion-resnet34", "fashion-resnet56"
 JUDGED = (
     "What was expected stood in the code before the report was run; where earlier figures were known by then, it says so. "
-    "Where it says *not as expected*, at least one number came out otherwise, and is marked ✗. "
+    'Where it says "not as expected", at least one number came out otherwise, and is marked ✗. '
 )
 
 
