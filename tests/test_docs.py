@@ -2,16 +2,28 @@
 
 import json
 import re
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 import plotly.graph_objects as go
+import pytest
 import torch
 
 from resnet_viz.experiments.norms import Norms
 from resnet_viz.networks import zoo
+from resnet_viz.recipes import measures
 
 ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def few_images(monkeypatch) -> Iterator[None]:
+    """Only these are looked for, and not found by tests that come after."""
+    monkeypatch.setattr(zoo, "images_of", partial(zoo.images_of, limit=100))
+    measures.images_at.cache_clear()
+    yield
+    measures.images_at.cache_clear()
 
 
 def test_the_notebook_runs() -> None:
@@ -28,8 +40,8 @@ def test_the_notebook_runs() -> None:
     assert names["intact"].shape == (2, 1000) and float((names["intact"] - names["without"]).abs().max()) > 0
 
 
+@pytest.mark.usefixtures("few_images")
 def test_the_python_of_the_readme_runs(monkeypatch, tmp_path) -> None:
-    monkeypatch.setattr(zoo, "images_of", partial(zoo.images_of, limit=100))
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     assert len(blocks) == 6
     names: dict = {}

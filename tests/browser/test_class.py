@@ -233,7 +233,7 @@ def test_several_photos_become_a_batch_that_a_reload_forgets(server: Server, pag
     opened(page, f"{server.address}/gradient_flow?network=fashion-resnet20")
     expect(page.get_by_text(re.compile("measured · 32 images")).first).to_be_visible(timeout=SOON)
     page.get_by_role("radio", name="upload").click()
-    page.locator("input[type=file]").set_input_files(files)
+    page.get_by_test_id("stSidebar").locator("input[type=file]").set_input_files(files)
     expect(page.get_by_text("one.jpg, as the network sees it")).to_be_visible(timeout=SOON)
     expect(page.get_by_text(re.compile("measured · 2 images")).first).to_be_visible(timeout=SOON)
     choice = page.get_by_role("radiogroup", name="Image").get_by_role("radio", name=re.compile("one.jpg|two.png"))
