@@ -6,6 +6,9 @@
 # make check   lint and types
 # make bench   speed and memory, as ratios of interleaved runs
 # make load    a class of thirty at the app for five minutes: how long they wait (Linux only)
+# make models  other people's networks, taken by resnet_viz.adapt and each compared with its model; installs 250 MB of
+#              packages into .venv-models, beside the environment (make models NAMES="timm monai" for some of them;
+#              make models PRETRAINED=1 adds networks with trained weights, over ImageNet pictures with DATA=FOLDER)
 # make screenshots   pictures of every page for docs/, from the running app
 
 PYTHON ?= python3
@@ -18,8 +21,10 @@ PY = $(VENV)/bin/python
 KEY := $(shell cat requirements.txt requirements-dev.txt | $(PYTHON) -c "import hashlib, sys; print(hashlib.sha256(sys.stdin.buffer.read()).hexdigest()[:16])")
 RUN_STAMP = $(VENV)/.run-$(KEY)
 TEST_STAMP = $(VENV)/.test-$(KEY)
+MODELS_VENV ?= .venv-models
+MODELS_STAMP = $(MODELS_VENV)/.models-$(KEY)
 
-.PHONY: run test test-browser test-python setup check bench load screenshots
+.PHONY: run test test-browser test-python setup check bench load models screenshots
 setup: $(RUN_STAMP)
 
 run: setup
@@ -49,6 +54,9 @@ bench: $(TEST_STAMP)
 load: $(TEST_STAMP)
 	$(PY) -m benchmarks.load
 
+models: $(MODELS_STAMP)
+	@$(MODELS_VENV)/bin/python -m benchmarks.models $(NAMES) $(if $(PRETRAINED),--pretrained) $(if $(DATA),--data "$(DATA)")
+
 screenshots: $(TEST_STAMP)
 	$(PY) -m docs.screenshots
 
@@ -58,6 +66,15 @@ $(VENV)/bin/python:
 
 $(RUN_STAMP): | $(VENV)/bin/python
 	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	touch $@
+
+# It sees what $(VENV) holds (the .pth file) and adds to it, so that nothing there changes and torch is installed once.
+# With -c, a package that wants another version of what is there is refused.
+PACKAGES_OF = -c "import sysconfig; print(sysconfig.get_path('purelib'))"
+$(MODELS_STAMP): requirements-models.txt | $(TEST_STAMP)
+	$(PY) -m venv --without-pip $(MODELS_VENV)
+	$(PY) $(PACKAGES_OF) > "$$($(MODELS_VENV)/bin/python $(PACKAGES_OF))/project.pth"
+	$(MODELS_VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c requirements.txt -r requirements-models.txt
 	touch $@
 
 $(TEST_STAMP): | $(RUN_STAMP)

@@ -16,7 +16,7 @@ import timm
 import torch
 from torch import nn
 from torch.nn import functional
-from torchvision.models import densenet121, resnet18, vgg11
+from torchvision.models import densenet121, mobilenet_v2, resnet18, vgg11
 from torchvision.models import resnet as torchvision_resnet
 
 import resnet_viz
@@ -550,6 +550,16 @@ def test_torchvisions_with_another_activation():
             module.relu = nn.Hardswish(inplace=True)
     images = torch.randn(2, 3, 64, 64)
     assert torch.equal(adapt(model)(images), model(images))
+
+
+def test_rounding_that_an_untrained_network_blows_up_is_no_reason_to_refuse_it():
+    torch.manual_seed(0)
+    model = mobilenet_v2().eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.02 * torch.randn_like(parameter))
+    images = torch.randn(2, 3, 64, 64)
+    assert torch.equal(adapt(model, images)(images), model(images))
 
 
 def test_branches_of_zero_are_told():
