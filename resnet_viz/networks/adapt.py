@@ -85,8 +85,9 @@ def adapt(model: nn.Module, images: Tensor | None = None) -> ResidualNetwork:
     if meta:
         return network
     require_unbounded(logits, model)
-    silent = adding_nothing(anatomy.network(copy), images)
-    compare(copy, anatomy, images, noise)
+    copied = anatomy.network(copy)
+    silent = adding_nothing(copied, images)
+    compare(copy, copied, images, noise)
     if silent:
         warnings.warn(
             f"The branches of {len(silent)} of {len(network.blocks)} blocks ({silent[0]} ...) add exactly 0 to the stream: until they "
@@ -120,8 +121,9 @@ def require_numbers(model: nn.Module) -> None:
             )
 
 
-def compare(copy: nn.Module, anatomy: Anatomy, images: Tensor, noise: Noise) -> None:
-    """Raise TypeError where a copy of the model, whose weights are changed here, computes something other than its walk."""
+def compare(copy: nn.Module, network: ResidualNetwork, images: Tensor, noise: Noise) -> None:
+    """Raise TypeError where a copy of the model, whose weights are changed here, computes something other than the network of its
+    layers."""
 
     def change(parameters: Iterable[nn.Parameter], by: float) -> None:
         with torch.no_grad():
@@ -130,13 +132,12 @@ def compare(copy: nn.Module, anatomy: Anatomy, images: Tensor, noise: Noise) -> 
         copy.train().eval()  # in which what is kept of the weights goes (LeViT's attention biases)
 
     change(copy.parameters(), 0.01)  # behind a last norm of weight 0, no mistake would be seen
-    network = anatomy.network(copy)
 
     def walked(images: Tensor) -> Tensor:
         return cast(Tensor, network.head(network.walk(network.stem(images))))
 
     def require_alike(images: Tensor) -> None:
-        if common_output(walked, copy, images) is None:
+        if not alike(walked, copy, images):
             raise TypeError(
                 f"{title(copy)} computes something other than what was followed of it, or draws at random; {POSSIBLE}."
             )
@@ -239,15 +240,13 @@ def accepted(model: nn.Module, noise: Noise) -> Tensor:
     ) from reason
 
 
-def common_output(
-    ours: Callable[[Tensor], Tensor], theirs: Callable[[Tensor], Tensor], tensor: Tensor
-) -> Tensor | None:
-    """What both make of a tensor, to rounding; None where they differ, or the gradients that come back through them."""
+def alike(ours: Callable[[Tensor], Tensor], theirs: Callable[[Tensor], Tensor], tensor: Tensor) -> bool:
+    """Whether both make the same of a tensor, to rounding, and of the gradients that come back through them."""
     try:
         (result, pulled), (expected, true) = there_and_back(ours, tensor), there_and_back(theirs, tensor)
-    except Exception:  # shapes that do not fit, a block that wants more than the stream or returns more than one
-        return None
-    return result if agree(result, expected) and agree(pulled, true) else None
+    except Exception:  # shapes that do not fit
+        return False
+    return agree(result, expected) and agree(pulled, true)
 
 
 def there_and_back(function: Callable[[Tensor], Tensor], tensor: Tensor) -> tuple[Tensor, Tensor]:

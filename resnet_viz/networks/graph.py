@@ -229,9 +229,10 @@ class Anatomy:
         self.model, self.shape, self.batch = model, images.shape[1:], len(images)
         self.graph, self.constants = runner.graph, runner
         self.images, self.output = ends_of(self.graph)
-        with torch.no_grad():
-            both, one = (values_of(runner, each) for each in (images, images[:1]))
-        self.shapes, self.numbers, self.alone = both.shapes, both.numbers, one.numbers
+        self.order = {node: place for place, node in enumerate(self.graph.nodes)}
+        values = values_of(runner, images)
+        self.shapes, self.numbers = values.shapes, values.numbers
+        self.alone = values_of(runner, images[:1]).numbers if self.numbers else {}  # of one image
         self.depends, self.stream = on_every_way(self.graph, self.numbers)
         self.sums = list(self.find_sums())
         if not self.sums:
@@ -290,21 +291,29 @@ class Anatomy:
 
     def between(self, start: fx.Node, stop: fx.Node) -> list[fx.Node]:
         """What has to be computed of ``stop`` when ``start`` is known, in order. Raises TypeError where more would have to be."""
-        follows: dict[fx.Node, bool] = {start: True}
-        needed: set[fx.Node] = set()
-        for node in self.graph.nodes:  # each after those that it is made of
-            if node not in follows:
-                follows[node] = node.op != "placeholder" and all(follows[each] for each in node.all_input_nodes)
-        waiting = [stop]
+        needed, waiting = set[fx.Node](), [stop]
+        follow: set[fx.Node] = set()
         while waiting:
             node = waiting.pop()
-            if node is start or node in needed or (not follows[node] and node in self.numbers):
+            if node is start or node in needed:
                 continue
+            if node in self.numbers:
+                follow = follow or self.following(start)
+                if node not in follow:
+                    continue
             if node.op == "placeholder":
                 raise TypeError(f"{stop.name} is made of more than {start.name}")
             needed.add(node)
             waiting.extend(node.all_input_nodes)
-        return [node for node in self.graph.nodes if node in needed]
+        return sorted(needed, key=self.order.__getitem__)
+
+    def following(self, start: fx.Node) -> set[fx.Node]:
+        """What can be computed of ``start`` alone, and of weights."""
+        found = {start}
+        for node in self.graph.nodes:  # each after those that it is made of
+            if node.op != "placeholder" and found.issuperset(node.all_input_nodes):
+                found.add(node)
+        return found
 
     def part(self, model: nn.Module, start: fx.Node, stop: fx.Node) -> nn.Module:
         """What takes one node to another, of a model's layers: an identity, the layers in a row, or a graph of its own."""
@@ -420,7 +429,8 @@ def alone(layers: nn.Module) -> nn.Module:
 def values_of(runner: fx.GraphModule, images: Tensor) -> Values:
     """What a graph computes of images."""
     values = Values(runner)
-    values.run(images.clone())
+    with torch.no_grad():
+        values.run(images.clone())
     return values
 
 
