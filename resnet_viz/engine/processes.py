@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import Pipe
@@ -69,7 +70,7 @@ class InProcesses:
     def __call__(self) -> Process:
         """A worker. Raises OSError or EOFError where none can be started."""
         if self._hello.forks:
-            return self.fork(f"{work.__module__}.{work.__qualname__}")
+            return self.fork(work)
         with self._lock:
             self._check()
             if not self._new:
@@ -78,13 +79,13 @@ class InProcesses:
             self._new = False
             return Process(self._connection, self._process.pid)
 
-    def fork(self, function: str) -> Process:
-        """A process that calls a function, by its full name, with a connection to this one, and ends with it. It shares the memory
-        of what the nursery has imported. Raises OSError or EOFError where none can be started."""
+    def fork(self, function: Callable[[Connection], None]) -> Process:
+        """A process that calls a function of a module with a connection to this one, and ends with it. It shares the memory of what
+        the nursery has imported. Raises OSError or EOFError where none can be started."""
         with self._lock:
             self._check()
             with socket.socket(fileno=os.dup(self._connection.fileno())) as control:
-                control.send(function.encode())
+                control.send(f"{function.__module__}.{function.__qualname__}".encode())
                 said, numbers, _, _ = socket.recv_fds(control, 32, 1)
             if not numbers:
                 raise EOFError("the process that starts workers has ended")

@@ -195,7 +195,7 @@ class Runs:
 def start_worker() -> Connection:
     """Start a process that trains, and return the connection to it. Raises OSError or EOFError where none can be started."""
     if InProcesses.nursery:
-        return InProcesses.nursery.fork(f"{main.__module__}.{main.__qualname__}").connection
+        return InProcesses.nursery.fork(main).connection
     ours, theirs = Pipe()
     number = theirs.fileno()
     program = f"from multiprocessing.connection import Connection; from {main.__module__} import main; main(Connection({number}))"

@@ -263,7 +263,7 @@ def echo(connection: Connection) -> None:
 
 
 def test_a_nursery_forks_a_process_for_a_function_that_is_named(processes) -> None:
-    forked = processes._start.fork(f"{__name__}.{echo.__name__}")
+    forked = processes._start.fork(echo)
     forked.connection.send("hello")
     assert forked.connection.recv() == (forked.id, "hello")
     with pytest.raises(EOFError):
