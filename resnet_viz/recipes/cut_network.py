@@ -61,7 +61,7 @@ def what_is_left(subject: Subject) -> Steps:
         ),
     ]
     what = "this block" if len(deleted) == 1 else "these blocks"
-    title = f"The network without {what}: {removed_pct(subject):.1f} % fewer multiply-adds"
+    title = f"The network without {what}: {removed_pct(size, size_left):.1f} % fewer multiply-adds"
     if lesion.labels is not None:
         whole, rest = deletion.known(lesion.error_pct_before), deletion.known(lesion.error_pct_after)
         rows.append(row("error", f"{whole:.1f} %", f"{rest:.1f} %", rise_of(lesion)))
@@ -99,7 +99,7 @@ def removal(subject: Subject) -> Steps:
     some_deleted(subject)
     if subject.images.labels is None:
         raise InputError(f"Images must have labels for an error to be measured; {subject.images.title} have none.")
-    removed = removed_pct(subject)
+    removed = removed_pct(subject.description, left_of(subject))
     lesion = yield from measures.lesion_in_steps(subject.loaded, subject.images, subject.gates)
     return Removal(
         title=f"{removed:.1f} % fewer multiply-adds, {lesion.rise:+.1f} points of error",
@@ -178,9 +178,9 @@ def left_of(subject: Subject) -> Description:
     return describe(cutting.cut(subject.loaded.network, deleted_blocks(subject)), subject.entry.preprocessing)
 
 
-def removed_pct(subject: Subject) -> float:
+def removed_pct(whole: Description, left: Description) -> float:
     """The share of the multiply-adds that goes with the deleted blocks, in per cent."""
-    return 100 * (1 - left_of(subject).macs / subject.description.macs)
+    return 100 * (1 - left.macs / whole.macs)
 
 
 def can_be_cut(subject: Subject) -> bool:
