@@ -10,7 +10,7 @@ from resnet_viz.recipes.subject import Subject
 from resnet_viz.web.kit import settings
 from resnet_viz.web.kit.ask import ask, show
 from resnet_viz.web.kit.norms_file import opened_norms
-from resnet_viz.web.kit.parts import HE_2015, HE_2016, choosing_strip, page_named, question
+from resnet_viz.web.kit.parts import HE_2015, HE_2016, can_be_untrained, choosing_strip, page_named, question
 from resnet_viz.web.session import Visit, choices, visit
 
 ABSOLUTE, RELATIVE = "absolute", "relative to the last block"
@@ -35,7 +35,8 @@ def view(now: Visit) -> None:
     question(now, "How much gradient reaches the first block?", what_to_do(subject), source)
     strip = st.container(border=True)
     with st.container(border=True):
-        untrained = [each.without_image().untrained(seed) for each in subjects]
+        of_set = [each.without_image() for each in subjects]
+        untrained = [each.untrained(seed) if each.entry.can_be_built else each for each in of_set]
         show(shattered_gradients.cosines, *untrained, ask_first=subject.images.labels is None)
         st.page_link(page_named("shattered_gradients"), icon=":material/arrow_forward:")
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -50,7 +51,8 @@ def view(now: Visit) -> None:
             st.markdown(at_block.says)
     curves: dict[str, Any] = {"images": images, "gradient": gradient, "relative": scale == RELATIVE}
     with st.container(border=True):
-        show(recipes.untrained, subject, **curves, seed=seed)
+        if can_be_untrained(subject):
+            show(recipes.untrained, subject, **curves, seed=seed)
         show(recipes.growth, seed=seed)
     if subject.network.trained:
         with st.container(border=True):

@@ -67,7 +67,8 @@ def view(now: Visit) -> None:
     if cut_network.can_be_cut(subject):
         with st.container(border=True):
             show(cut_network.what_is_left, of_set[0], ask_first=True)
-            cut_download(of_set[0])
+            if subject.entry.can_be_built:
+                cut_download(of_set[0])
             if cut_network.can_be_healed(subject):
                 healing(of_set[0])
             parts.plan_note(HEALING)

@@ -6,7 +6,7 @@ from resnet_viz.experiments.painters import OWN_WEIGHTS, PARALLEL, PLANS, REINIT
 from resnet_viz.recipes import painters as recipes
 from resnet_viz.web.kit import settings
 from resnet_viz.web.kit.ask import show
-from resnet_viz.web.kit.parts import choosing_strip, plan_note, question, secondary
+from resnet_viz.web.kit.parts import can_be_untrained, choosing_strip, plan_note, question, secondary
 from resnet_viz.web.session import Visit, visit
 
 WHAT_TO_DO = (
@@ -40,7 +40,8 @@ def view(now: Visit) -> None:
         show(recipes.parallel, *whole)
         plan_note(PLANS[PARALLEL])
     with st.container(border=True):
-        show(recipes.reinitialise, *whole, ask_first=True, seeds=seeds)
+        if can_be_untrained(now.subject):
+            show(recipes.reinitialise, *whole, ask_first=True, seeds=seeds)
         plan_note(PLANS[REINITIALISED])
         plan_note(PLANS[OWN_WEIGHTS])
 

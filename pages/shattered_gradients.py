@@ -24,7 +24,7 @@ def view(now: Visit) -> None:
         first = settings.number("first", "The line's one end", 0, last, position, ONE_END, slider=False)
         other = settings.number("other", "The line's other end", 0, last, 0, ONE_END, slider=False)
         seed = settings.number("line_seed", "Seed of the untrained networks", 0, LARGEST_SEED, 0, SEED, slider=False)
-    if all(each.network.trained for each in subjects):
+    if all(each.network.trained and each.entry.can_be_built for each in subjects):
         subjects = [*(each.untrained(seed) for each in subjects), *subjects]
     with st.container(border=True):
         show(recipes.cosines, *subjects, first=first, other=other)

@@ -44,7 +44,8 @@ def view(now: Visit) -> None:
             st.caption(maps.caption)
             chip(*maps.facts)
     with st.container(border=True):
-        show(recipes.family, name=subject.entry.family)
+        if subject.entry.family:
+            show(recipes.family, name=subject.entry.family)
         with st.expander("Every block as a table"):
             show(recipes.every_block, subject, words=False)
 

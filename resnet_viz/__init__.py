@@ -9,8 +9,8 @@ os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 
 
 def __getattr__(name: str) -> Any:
-    """``resnet_viz.adapt`` and ``resnet_viz.watch``, imported when they are first asked for: they bring torch, which the command
-    line imports later."""
+    """``resnet_viz.adapt``, ``watch``, ``hand_over`` and ``show``, imported when they are first asked for: they bring torch, which
+    the command line imports later."""
     if name == "adapt":
         from .networks.adapt import adapt
 
@@ -19,4 +19,12 @@ def __getattr__(name: str) -> Any:
         from .experiments.watching import watch
 
         return watch
+    if name == "hand_over":
+        from .networks.zoo import hand_over
+
+        return hand_over
+    if name == "show":
+        from .opening import show
+
+        return show
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -13,7 +13,7 @@ FLOORS = [  # each may import from those before it
     {"engine"},
     {"findings"},
     {"recipes"},
-    {"report", "precompute", "jobs"},
+    {"report", "precompute", "jobs", "opening"},
     {"web"},  # what every part of the app needs
     {"web.kit"},
     {"web.shell"},

@@ -15,7 +15,7 @@ from resnet_viz.experiments.influence import influence
 from resnet_viz.experiments.paths import gradient_by_length
 from resnet_viz.networks.adapt import adapt
 from resnet_viz.networks.datasets import IMAGENET, image_folder, sample_photos
-from resnet_viz.networks.images import ImageSet, Preprocessing
+from resnet_viz.networks.images import ImageSet, PhotoPreprocessing, Preprocessing
 from resnet_viz.networks.network import ResidualNetwork
 
 __all__ = ["NOT_RUN", "PRETRAINED", "pretrained_table"]
@@ -40,7 +40,7 @@ def of_torchvision(name: str) -> Make:
     def make(trained: bool) -> tuple[nn.Module, Preprocessing]:
         weights = get_model_weights(name).DEFAULT
         how = weights.transforms()
-        preprocessing = Preprocessing(how.resize_size[0], how.crop_size[0], tuple(how.mean), tuple(how.std))
+        preprocessing = PhotoPreprocessing(how.resize_size[0], how.crop_size[0], tuple(how.mean), tuple(how.std))
         return get_model(name, weights=weights if trained else None), preprocessing
 
     return make
@@ -51,7 +51,7 @@ def of_timm(name: str) -> Make:
         model = timm.create_model(name, pretrained=trained)
         how = resolve_model_data_config(model)
         side = how["input_size"][-1]
-        return model, Preprocessing(round(side / how["crop_pct"]), side, tuple(how["mean"]), tuple(how["std"]))
+        return model, PhotoPreprocessing(round(side / how["crop_pct"]), side, tuple(how["mean"]), tuple(how["std"]))
 
     return make
 

@@ -204,9 +204,11 @@ def shapley(permutations: Sequence[np.ndarray]) -> Importance:
 
 
 def rank_correlations(measures: list[Importance]) -> np.ndarray:
-    """Spearman's correlation of the means over the blocks, each measure with each: (measures, measures), -1 ... 1."""
+    """Spearman's correlation of the means over the blocks, each measure with each: (measures, measures), -1 ... 1; NaN where a
+    measure is the same for all blocks."""
     ranks = [stats.rankdata(measure.mean) for measure in measures]
-    return cast(np.ndarray, np.corrcoef(ranks))
+    with np.errstate(invalid="ignore"):
+        return cast(np.ndarray, np.corrcoef(ranks))
 
 
 def rank_correlation_interval(one: Importance, other: Importance) -> tuple[float, float]:

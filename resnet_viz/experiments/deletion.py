@@ -98,14 +98,15 @@ class Lesion:
         margin = DEVIATIONS * np.sqrt((broken + mended) / total - rise**2) / np.sqrt(total)
         return max(-100.0, 100 * float(rise - margin)), min(100.0, 100 * float(rise + margin))
 
-    def error_pct_by_class(self, classes: int) -> tuple[np.ndarray, np.ndarray]:
-        """Error of each class before and after, in per cent; every class must have images."""
+    def error_pct_by_class(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The classes that the images show, in order, and the error of each before and after, in per cent."""
         labels = known(self.labels)
+        shown = np.unique(labels)
 
         def of(predictions: np.ndarray) -> np.ndarray:
-            return np.array([percent(predictions[labels == label] != label) for label in range(classes)])
+            return np.array([percent(predictions[labels == label] != label) for label in shown])
 
-        return of(self.before), of(self.after)
+        return shown, of(self.before), of(self.after)
 
 
 def percent(which: np.ndarray) -> float:

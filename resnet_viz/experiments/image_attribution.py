@@ -70,8 +70,8 @@ def grad_cam(
         leaving = network.walk(network.enter(inputs), gates, stop=index + 1)
     if leaving.ndim != 4:
         raise InputError(
-            f"Grad-CAM needs streams (batch, channels, height, width); got {tuple(leaving.shape)} behind {block}: take a network "
-            "of images, or integrated gradients."
+            f"Grad-CAM needs a stream with channels, height and width; behind {block} it is {' × '.join(map(str, leaving.shape[1:]))}: "
+            "look at the integrated gradients."
         )
     stream = nn.Identity()  # of this call alone: Captum hooks it, and never the network that others share
 

@@ -71,7 +71,7 @@ def gradients_at(
     network: ResidualNetwork, preprocessing: Preprocessing, pair: ImageSet, label: int, part: int
 ) -> np.ndarray:
     """The gradients of the logit of class ``label`` at the points of one of PARTS parts of the line, from the first of two images
-    to the second, both included: float32 (POINTS / PARTS, channels, height, width), of the normalised input.
+    to the second, both included: float32 (POINTS / PARTS, *that of an image), of the normalised input.
 
     Raises InputError for another number of images, two that are the same, or a network that is not in eval mode; NotFinite
     where logits are not finite.
@@ -81,6 +81,6 @@ def gradients_at(
         raise InputError(f"A line needs two images that differ; got {', '.join(pair.names)}.")
     first, last = preprocessing.inputs_of(network, pair.pixels).split(1)
     places = torch.linspace(0, 1, POINTS, device=first.device).chunk(PARTS)[part]
-    inputs = torch.lerp(first, last, places.view(-1, 1, 1, 1)).requires_grad_()
+    inputs = torch.lerp(first, last, places.view(-1, *[1] * (first.ndim - 1))).requires_grad_()
     (gradients,) = torch.autograd.grad(finite(network(inputs))[:, label].sum(), inputs)
     return array_of(gradients)

@@ -10,6 +10,7 @@ from .palette import Palette, named_line, stage_axis, styled
 from .plot import Plot
 
 __all__ = [
+    "MOST_CLASSES",
     "class_errors",
     "error_bars",
     "intact_and_chance",
@@ -22,6 +23,8 @@ __all__ = [
     "sweep_sentence",
     "wilson_bars",
 ]
+
+MOST_CLASSES = 20  # that a figure has room for
 
 
 def prediction_change(classes: Sequence[str], before: np.ndarray, after: np.ndarray, palette: Palette) -> Plot:
@@ -185,10 +188,11 @@ def wilson_bars(sweep: Sweep, palette: Palette) -> dict[str, Any]:
 
 
 def class_errors(classes: Sequence[str], lesion: Lesion, palette: Palette) -> Plot:
-    """Error of each class, hollow intact and filled with the lesion, the most harmed on top."""
-    before, after = lesion.error_pct_by_class(len(classes))
-    order = np.argsort(after - before, kind="stable")
-    names = [classes[i] for i in order]
+    """Error of the classes that the images show, hollow intact and filled with the lesion, the most harmed on top; of more than
+    MOST_CLASSES, those."""
+    shown, before, after = lesion.error_pct_by_class()
+    order = np.argsort(after - before, kind="stable")[-MOST_CLASSES:]
+    names = [classes[shown[i]] for i in order]
     plot = Plot()
     for name, i in zip(names, order, strict=True):
         change_line(plot, name, before[i], after[i], palette)

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..networks.description import BlockPart, Description, Part
 from .palette import Palette, styled
+from .pictures import flat
 from .plot import Plot
 
 __all__ = ["block_wiring", "built_like", "feature_maps", "shape_text", "shortcut_reason", "stage_diagram"]
@@ -274,11 +275,12 @@ def block_wiring(block: BlockPart, layers: Sequence[Part], palette: Palette) -> 
 
 
 def feature_maps(title: str, maps: np.ndarray, palette: Palette, *, channels: int = 16) -> Plot:
-    """The first channels of a tensor (channels, height, width) as a grid of small pictures on one colour scale.
+    """The first channels of a tensor (channels, height, width) as a grid of small pictures on one colour scale; of one with other
+    dimensions as ``flat`` makes it such.
 
     Values of one sign are drawn with an even sequential map, signed ones with a diverging map centred on zero.
     """
-    shown = maps[:channels]
+    shown = flat(maps)[:channels]
     columns = int(np.ceil(np.sqrt(len(shown))))
     _, height, width = shown.shape
     grid = np.full((columns * (height + 1) - 1, columns * (width + 1) - 1), np.nan)

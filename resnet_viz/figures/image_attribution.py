@@ -6,6 +6,7 @@ import numpy as np
 
 from ..experiments.image_attribution import GradCam, Integrated, correlation
 from .palette import Palette, short_number, styled
+from .pictures import flat
 from .plot import Plot, grid, suffix
 
 __all__ = [
@@ -55,7 +56,7 @@ def integrated_pictures(pixels: np.ndarray, pair: Sequence[Integrated], palette:
         plot.add(
             "heatmap",
             panel,
-            z=each.picture.astype(np.float32),
+            z=flat(each.picture.astype(np.float32)[None])[0],
             zmin=-top,
             zmax=top,
             colorscale=palette.diverging,

@@ -13,6 +13,7 @@ __all__ = [
     "agreement_title",
     "calibration_sentence",
     "correlation_matrix",
+    "correlation_text",
     "importance_by_block",
     "importance_sentences",
     "reliability_diagram",
@@ -103,14 +104,22 @@ def importance_sentences(blocks: Sequence[str], measures: Mapping[str, Importanc
         low, high = rank_correlation_interval(deletion, measure)
         over = interval_of(measure)
         interval = f" (95 % over {over}: {low:.2f} to {high:.2f})" if np.isfinite([low, high]).all() else ""
-        agreement.append(f"{name.split(',')[0]} {value:.2f}{interval}")
+        agreement.append(f"{name.split(',')[0]} {correlation_text(value)}{interval}")
     return f"Most important {'; '.join(tops)}", f"Rank correlation with {first.split(',')[0]}: {'; '.join(agreement)}."
+
+
+def correlation_text(value: float) -> str:
+    """'0.52'; 'undefined' where one of the two is the same for all blocks."""
+    return "undefined" if np.isnan(value) else f"{value:.2f}"
 
 
 def agreement_title(measures: Sequence[Importance]) -> str:
     """How far measures agree: the least and the largest rank correlation of two of them."""
     pairs = rank_correlations(list(measures))[np.triu_indices(len(measures), 1)]
-    return f"Do they agree? Rank correlations of {pairs.min():.2f} to {pairs.max():.2f}"
+    known = pairs[~np.isnan(pairs)]
+    if not len(known):
+        return "Do they agree? No rank correlation is defined, since the measures are the same for all blocks"
+    return f"Do they agree? Rank correlations of {known.min():.2f} to {known.max():.2f}"
 
 
 def reliability_diagram(rows: Sequence[tuple[str, Reliability, bool]], palette: Palette) -> Plot:

@@ -7,6 +7,7 @@ import numpy as np
 
 from ..experiments.influence import Harm
 from .gradients import Series, add_line
+from .importance import correlation_text
 from .palette import Palette, log_axis, named_above, stage_axis, styled
 from .plot import Plot, grid
 
@@ -107,7 +108,9 @@ def descent_by_block(lines: Sequence[Series], palette: Palette) -> Plot:
 
 
 def cosine_sentence(mean: float, margin: float) -> str:
-    """'+0.111 ± 0.011', without the half of the interval where it is NaN."""
+    """'+0.111 ± 0.011', without the half of the interval where it is NaN; 'undefined' where the mean is."""
+    if np.isnan(mean):
+        return "undefined, since each of these blocks changes the stream's shape"
     return f"{mean:+.3f}" + ("" if np.isnan(margin) else f" ± {margin:.3f}")
 
 
@@ -122,9 +125,9 @@ def change_sentence(lines: Mapping[str, Series], block: str) -> str:
 
 
 def correlation_sentence(harm: Harm) -> str:
-    """'0.52 (95 % over 27 blocks: 0.10 to 0.81)'."""
+    """'0.52 (95 % over 27 blocks: 0.10 to 0.81)'; 'undefined' where all blocks do the same harm."""
     low, high = harm.interval
     interval = (
         f" (95 % over {len(harm.blocks)} blocks: {low:.2f} to {high:.2f})" if np.isfinite([low, high]).all() else ""
     )
-    return f"{harm.correlation:.2f}{interval}"
+    return f"{correlation_text(harm.correlation)}{interval}"

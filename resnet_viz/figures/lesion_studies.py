@@ -214,7 +214,7 @@ def class_probabilities_by_stop(classes: Sequence[str], probabilities: np.ndarra
     colours = [palette.ink, *palette.stages]
     dashes = ["solid", "dash", "dot", "dashdot", "longdash"]
     plot = Plot()
-    for index, colour, dash in zip(order, colours, dashes, strict=True):
+    for index, colour, dash in zip(order, colours, dashes, strict=False):
         plot.add(
             "scatter",
             x=list(range(len(probabilities))),

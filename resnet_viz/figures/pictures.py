@@ -1,23 +1,45 @@
-"""Images as small pictures."""
+"""Images, and what else has places, as pictures."""
 
 import io
 
-import torch
+import numpy as np
 from PIL import Image
 
+from ..networks.device import array_of
 from ..networks.images import ImageSet
 
-__all__ = ["picture", "thumbnail"]
+__all__ = ["flat", "picture", "pixels_of", "thumbnail"]
 
 
-def picture(pixels: torch.Tensor) -> Image.Image:
+def flat(values: np.ndarray) -> np.ndarray:
+    """(channels, height, width) of an array with other dimensions: a signal, or tokens, is one picture with a row for each channel or
+    token; of a volume it is the middle slice."""
+    while values.ndim > 3:
+        values = values[:, values.shape[1] // 2]
+    return values if values.ndim == 3 else values[None]
+
+
+def pixels_of(images: ImageSet, position: int) -> np.ndarray:
+    """An image to look at: uint8 (1 or 3 channels, height, width). Of normalised numbers the least is black and the largest white; of
+    other channels than 1 or 3 it is the mean."""
+    values = flat(array_of(images.pixels[position]))
+    if len(values) not in (1, 3):
+        values = values.mean(0, keepdims=True)
+    if not images.normalised:
+        return values.astype(np.uint8)
+    low, high = values.min(), values.max()
+    shares: np.ndarray = (values - low) / (high - low or 1)
+    return (255 * shares).round().astype(np.uint8)
+
+
+def picture(pixels: np.ndarray) -> Image.Image:
     """uint8 pixels (channels, height, width) as a PIL image."""
-    array = pixels.permute(1, 2, 0).numpy()
+    array = pixels.transpose(1, 2, 0)
     return Image.fromarray(array[:, :, 0] if array.shape[2] == 1 else array)
 
 
 def thumbnail(images: ImageSet, position: int, size: int) -> bytes:
     """A PNG of ``size`` x ``size`` pixels."""
     buffer = io.BytesIO()
-    picture(images.pixels[position]).resize((size, size), Image.Resampling.BILINEAR).save(buffer, "PNG")
+    picture(pixels_of(images, position)).resize((size, size), Image.Resampling.BILINEAR).save(buffer, "PNG")
     return buffer.getvalue()

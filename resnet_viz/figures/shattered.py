@@ -8,6 +8,7 @@ import numpy as np
 from ..experiments.shattered import POINTS, Shattering
 from .image_attribution import framed
 from .palette import Palette, named_above, styled
+from .pictures import flat
 from .plot import Plot, grid
 
 __all__ = ["SHOWN", "ByDepth", "Line", "cosine_by_depth", "cosines_along", "gradient_pictures"]
@@ -67,7 +68,7 @@ def gradient_pictures(lines: Sequence[Line], palette: Palette) -> Plot:
     plot = grid(len(lines), SHOWN, horizontal_gap=0.015, vertical_gap=0.05, titles=titles, row_titles=names)
     for row, line in enumerate(lines):
         for column in range(SHOWN):
-            picture = line.found.gradients[start + column].sum(0)
+            picture = flat(line.found.gradients[start + column].sum(0, keepdims=True))[0]
             top = float(np.abs(picture).max()) or 1.0
             plot.add(
                 "heatmap",

@@ -90,31 +90,28 @@ def stem_and_head(network: ResidualNetwork, preprocessing: Preprocessing) -> tup
 
 def branch_layers_of(block: Block, stream: Tensor) -> list[Part]:
     """The convolutions, norms and activations that a block's branch and what leads to it are made of, in order."""
-    return layer_parts([layer for part in (*block.lead, block.branch) for layer in leaves(part)], stream)
+    layers = [layer for part in (*block.lead, block.branch) for layer in leaves(part)]
+    return [part for part, _ in measured_layers(layers, stream)]
 
 
 def overview(module: nn.Module, stream: Tensor) -> list[Part]:
     """The layers of a stem or head that have weights or change the shape: convolutions, poolings, fully connected ones."""
     shown = (nn.Conv2d, nn.MaxPool2d, nn.AdaptiveAvgPool2d, nn.Linear)
-    layers = leaves(module)
-    layers = [(name, layer) for name, layer in layers if not isinstance(layer, nn.Identity)]
-    return [
-        part for part, (_, layer) in zip(layer_parts(layers, stream), layers, strict=True) if isinstance(layer, shown)
-    ]
+    return [part for part, layer in measured_layers(leaves(module), stream) if isinstance(layer, shown)]
 
 
-def layer_parts(layers: list[tuple[str, nn.Module]], stream: Tensor) -> list[Part]:
-    """Measure layers one after the other."""
-    parts = []
+def measured_layers(layers: list[tuple[str, nn.Module]], stream: Tensor) -> list[tuple[Part, nn.Module]]:
+    """Measure layers one after the other, and within a graph those that every way through it passes."""
+    measured = []
     for name, layer in layers:
         if isinstance(layer, fx.GraphModule):
             inside = _Layers(layer)
             stream = inside.run(stream)
-            parts += inside.parts
+            measured += inside.measured
         elif not isinstance(layer, nn.Identity):
             part, stream = measure(name, layer_title(layer), layer, stream)
-            parts.append(part)
-    return parts
+            measured.append((part, layer))
+    return measured
 
 
 class _Layers(fx.Interpreter):
@@ -122,7 +119,7 @@ class _Layers(fx.Interpreter):
 
     def __init__(self, module: fx.GraphModule) -> None:
         super().__init__(module)
-        self.parts: list[Part] = []
+        self.measured: list[tuple[Part, nn.Module]] = []
         self.passed = {str(node.target) for node in passed_layers(module)}
 
     def call_module(self, target: Any, args: Any, kwargs: Any) -> Any:
@@ -130,7 +127,7 @@ class _Layers(fx.Interpreter):
         if target not in self.passed or len(args) != 1 or kwargs or isinstance(layer, nn.Identity):
             return super().call_module(target, args, kwargs)
         part, output = measure(target.rpartition(".")[2], layer_title(layer), layer, args[0])
-        self.parts.append(part)
+        self.measured.append((part, layer))
         return output
 
 

@@ -247,12 +247,13 @@ class Anatomy:
     def network(self, model: nn.Module) -> ResidualNetwork:
         """Stem, blocks and head, of the layers of a model that is built like the one that was followed."""
         stages: list[list[Block]] = []
-        size, start = 0, self.sums[0].entering
+        shape, start = torch.Size([]), self.sums[0].entering
         stem = self.part(model, self.images, start)
         for each in self.sums:
-            if (numbers := self.shapes[each.node][1:].numel()) != size:
+            before, shape = shape, self.shapes[each.node][1:]
+            reshaped = len(before) != len(shape) and before.numel() == shape.numel()  # as patches of a picture, say
+            if not stages or (before != shape and not reshaped):
                 stages.append([])
-                size = numbers
             kind, origin = self.kind_of(each)
             entry, branch = self.part(model, start, each.entering), self.part(model, each.entering, each.branch)
             shortcut, start = self.part(model, each.entering, each.shortcut), self.after(each.node)

@@ -1,10 +1,10 @@
-"""Images as a network takes them: pixels of a set, normalisation, and a visitor's own photo made to fit."""
+"""Images as a network takes them: those of a set, normalisation, and a visitor's own photo made to fit."""
 
 import hashlib
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO, TypeAlias, cast
 
 import numpy as np
 import torch
@@ -16,7 +16,16 @@ from ..errors import InputError
 from .file_kinds import HEIC, kind_of, start_of
 from .network import ResidualNetwork, not_plain
 
-__all__ = ["FORMATS_TOLD", "PICTURE_SUFFIXES", "PIXEL_LIMIT", "ImageSet", "Preprocessing", "open_photo"]
+__all__ = [
+    "FORMATS_TOLD",
+    "PICTURE_SUFFIXES",
+    "PIXEL_LIMIT",
+    "AsGiven",
+    "ImageSet",
+    "PhotoPreprocessing",
+    "Preprocessing",
+    "open_photo",
+]
 
 PIXEL_LIMIT = 50_000_000  # of a visitor's photo, width times height
 LEAST_WHITE = 0.25  # of the range in which a picture is stored: one that is darker throughout is likely of fewer bits
@@ -37,7 +46,7 @@ FORMATS_TOLD = f"{', '.join(list(PICTURE_FORMATS)[:-1])} or {list(PICTURE_FORMAT
 
 
 @dataclass(frozen=True)
-class Preprocessing:
+class PhotoPreprocessing:
     """How a photo becomes a network's input: short side to ``resize``, centre ``crop``, then (x / 255 - mean) / std."""
 
     resize: int
@@ -100,20 +109,52 @@ class Preprocessing:
 
 
 @dataclass(frozen=True)
+class AsGiven:
+    """Images come as the network takes them: ``shape`` each, of any number of dimensions, normalised by whoever has them."""
+
+    shape: tuple[int, ...]
+
+    def normalise(self, inputs: Tensor) -> Tensor:
+        """The same tensor, (batch, *shape). Raises InputError for one that is of whole numbers, or of another shape."""
+        check_inputs(inputs)
+        if inputs.shape[1:] != self.shape:
+            raise InputError(
+                f"Images must have the shape (images, {', '.join(map(str, self.shape))}); got {tuple(inputs.shape)}."
+            )
+        return inputs
+
+    def inputs_of(self, network: ResidualNetwork, inputs: Tensor) -> Tensor:
+        """The same images, where the network's weights are and in their precision."""
+        return self.normalise(inputs).to(next(network.parameters()))
+
+    def fit(self, _: Image.Image) -> Tensor:
+        """Raises InputError: nobody has said how a photo becomes an input."""
+        raise InputError(
+            "This network's images come normalised; a photo cannot be made one of them: hand the network over with uint8 images and "
+            "a preprocessing."
+        )
+
+
+Preprocessing: TypeAlias = PhotoPreprocessing | AsGiven
+
+
+@dataclass(frozen=True)
 class ImageSet:
     """Images of one size with their labels, in a fixed order.
 
-    ``pixels``: uint8 (images, channels, height, width); ``labels``: int64 (images,), or None where nobody knows them;
-    ``names``: one for each image. Raises InputError for anything else.
+    ``pixels``: uint8 (images, channels, height, width), or where ``normalised`` floating numbers (images, channels, ...) as
+    ``AsGiven`` takes them; ``labels``: int64 (images,), or None where nobody knows them; ``names``: one for each image. Raises
+    InputError for anything else.
     """
 
     title: str
     pixels: Tensor
     labels: Tensor | None
     names: tuple[str, ...]
+    normalised: bool = False
 
     def __post_init__(self) -> None:
-        check_pixels(self.pixels)
+        (check_inputs if self.normalised else check_pixels)(self.pixels)
         if self.labels is not None:
             check_labels(self.labels, len(self.pixels))
         if len(self.names) != len(self.pixels):
@@ -136,7 +177,7 @@ class ImageSet:
     def subset(self, indices: list[int]) -> "ImageSet":
         """The images at ``indices``, in that order."""
         labels = None if self.labels is None else self.labels[indices]
-        return ImageSet(self.title, self.pixels[indices], labels, tuple(self.names[i] for i in indices))
+        return replace(self, pixels=self.pixels[indices], labels=labels, names=tuple(self.names[i] for i in indices))
 
     def limit(self, count: int) -> "ImageSet":
         """``count`` images spread evenly (all, if there are fewer)."""
@@ -154,6 +195,21 @@ class ImageSet:
         fewer)."""
         count = min(count, len(self))
         return [i * len(self) // count for i in range(count)]
+
+
+def check_inputs(inputs: Tensor) -> None:
+    """Raise InputError for anything but a tensor of finite floating numbers (images, channels, ...)."""
+    wanted = "Images must be a tensor of finite floating numbers (images, channels, ...), normalised as the network takes them"
+    if not isinstance(inputs, Tensor):
+        raise InputError(f"{wanted}; got a {type(inputs).__name__}: make one by torch.stack or torch.from_numpy.")
+    if other := not_plain(inputs, "images"):
+        raise InputError(f"{wanted}; got {other}.")
+    if inputs.ndim < 3 or not inputs.numel():
+        raise InputError(f"{wanted}; got the shape {tuple(inputs.shape)}: write images[None] for a single one.")
+    if not inputs.is_floating_point():
+        raise InputError(f"{wanted}; got {str(inputs.dtype).removeprefix('torch.')}: normalise them.")
+    if lost := int((~inputs.isfinite()).any(1).flatten(1).any(1).sum()):
+        raise InputError(f"{wanted}; got NaN or infinity in {lost} of {len(inputs)}: leave these out.")
 
 
 def check_pixels(pixels: Tensor) -> None:

@@ -12,6 +12,7 @@ from ..experiments.stepwise import Stepping, finished
 from ..figures import influence as figures
 from ..figures.bars import relative_bars
 from ..figures.gradients import Series, names_at_markers, stream_statistics
+from ..figures.importance import correlation_text
 from ..figures.palette import LIGHT
 from ..findings import Answer, Measurement, Question
 from ..networks.images import ImageSet
@@ -109,7 +110,7 @@ def harm(*subjects: Subject) -> Steps:
     told = [figures.correlation_sentence(each) for each in harms]
     says = "; ".join(f"**{each.title}** {sentence}" for each, sentence in zip(subjects, told, strict=True))
     return Shown(
-        title=f"Influence and harm: a rank correlation of {harms[0].correlation:.2f}",
+        title=f"Influence and harm: rank correlation {correlation_text(harms[0].correlation)}",
         draw=partial(figures.harm_by_influence, rows_of(subjects, harms)),
         says=f"Spearman's rank correlation: {says}.",
         formula=INFLUENCE,
@@ -181,7 +182,7 @@ def descent(*subjects: Subject) -> Steps:
     told = [figures.cosine_sentence(*each) for each in late]
     says = "; ".join(f"**{each.title}** {sentence}" for each, sentence in zip(residual, told, strict=True))
     return Shown(
-        title=f"{residual[0].title}: in the last third of the blocks a mean cosine of {late[0][0]:+.3f}",
+        title=f"{residual[0].title}: mean cosine in the last third of the blocks {figures.cosine_sentence(late[0][0], np.nan)}",
         draw=partial(figures.descent_by_block, lines),
         says=f"Mean over the last third of the blocks (95 % over images): {says}.",
         formula=DESCENT,

@@ -16,6 +16,7 @@ from ..figures import image_attribution as attribution
 from ..figures.bars import relative_bars
 from ..figures.importance import calibration_sentence, reliability_diagram
 from ..figures.palette import LIGHT
+from ..figures.pictures import pixels_of
 from ..findings import Answer, Measurement, Question
 from ..networks.datasets import FASHION_MNIST
 from ..networks.images import ImageSet
@@ -131,12 +132,19 @@ def lesions_of(subjects: Sequence[Subject], images: ImageSet) -> Stepping[list[d
 def class_errors(subject: Subject) -> Shown:
     """The error of each class, before and after. Raises ValueError for images without labels."""
     lesion = measures.lesion(subject.loaded, subject.images, subject.gates)
+    counts = np.unique(deletion.known(lesion.labels), return_counts=True)[1]
+    fewest, most = counts.min(), counts.max()
+    of_each = f"{fewest} images a class" if fewest == most else f"{fewest} to {most} images a class"
     return Shown(
         title="Which classes suffer?",
         draw=partial(figures.class_errors, subject.entry.classes, lesion),
         caption=MOST_HARMED,
         alt="Error of each class before and after.",
-        facts=(MEASURED, f"{lesion.images // len(subject.entry.classes)} images a class"),
+        facts=(
+            MEASURED,
+            of_each,
+            *([f"{figures.MOST_CLASSES} of {len(counts)} classes"] if len(counts) > figures.MOST_CLASSES else []),
+        ),
         sources=sources([subject], subject.images),
     )
 
@@ -193,7 +201,7 @@ def grad_cam(subject: Subject, block: str = "") -> Shown:
     lesioned = len(both) > 1
     return Shown(
         title=title,
-        draw=partial(attribution.grad_cam_by_block, seen.pixels[0].numpy(), maps, block),
+        draw=partial(attribution.grad_cam_by_block, pixels_of(seen, 0), maps, block),
         says=attribution.strength_sentence(maps[block]),
         formula=GRAD_CAM,
         caption=WHERE_EVIDENCE_LIES.format(
@@ -220,7 +228,7 @@ def integrated_gradients(subject: Subject) -> Steps:
     correlation = " The correlation (Pearson) is of the other pixels." if len(both) > 1 else ""
     return Shown(
         title=title,
-        draw=partial(attribution.integrated_pictures, subject.image.pixels[0].numpy(), pair),
+        draw=partial(attribution.integrated_pictures, pixels_of(subject.image, 0), pair),
         says=attribution.completeness_sentence(pair),
         formula=INTEGRATED,
         caption=WHICH_PIXELS + correlation,

@@ -32,6 +32,8 @@ LEAST = 75_000  # pixels: 95 small images or a large one; of fewer, each would t
 
 def network(entry: Entry, untrained: int | None = None, batch_norm: bool = True) -> LoadedNetwork:
     """A network that all share. Raises what ``zoo.load`` raises."""
+    if not entry.can_be_built:  # it stays where it is, as long as somebody has its name
+        return zoo.load(entry, untrained=untrained, batch_norm=batch_norm)
     key = "network", digest_of(entry, untrained, batch_norm)
     return NETWORKS.get(key, lambda: zoo.load(entry, untrained=untrained, batch_norm=batch_norm))
 

@@ -151,6 +151,8 @@ class Recipe:
         lines, names = [], []
         if subjects:
             imports.append("from resnet_viz.recipes.subject import Subject")
+            if any(not each.entry.can_be_built for each in subjects):
+                imports.insert(0, "import resnet_viz\n")
             if any(":" in each.entry.name for each in subjects):
                 imports.insert(0, "from pathlib import Path\n")
             names = ["subject", *(f"beside{number or ''}" for number in range(len(subjects) - 1))]
@@ -186,6 +188,8 @@ def one_of(name: str, options: Collection[Value], value: Value) -> Value:
 def network_and_seed(subject: Subject) -> str:
     """How a program names a network and its weights."""
     entry = subject.entry
+    if not entry.can_be_built:
+        return "resnet_viz.hand_over(model, images)"  # and what else it was handed over with
     name = repr(entry.name) if entry.name in NETWORKS else f"Path({entry.weights!r})"
     return name if subject.network.seed is None else f"{name}, untrained={subject.network.seed}"
 

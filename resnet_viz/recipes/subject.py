@@ -18,6 +18,7 @@ from . import measures
 from .measures import Gates
 
 IMAGE = 447  # what the app opens with
+ONLY_AS_IT_IS = "{name} was handed over as it is and cannot be had untrained, so what compares it with its untrained self is left out."
 
 
 @dataclass(frozen=True)

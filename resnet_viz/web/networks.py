@@ -12,6 +12,7 @@ from ..networks import zoo
 from ..networks.zoo import Entry
 from .session import state
 
+HANDED_OVER: dict[str, Entry] = {}  # by the program that has opened this app, if one has
 UPLOADS = tempfile.TemporaryDirectory(prefix="resnet_viz-")  # goes with the server
 
 
@@ -27,8 +28,9 @@ def local_networks() -> tuple[dict[str, Entry], str]:
 
 
 def networks() -> dict[str, Entry]:
-    """The table of networks, the files given at the start, and what this visitor has uploaded."""
-    return zoo.NETWORKS | local_networks()[0] | state().uploaded_networks
+    """What the program that opened the app has handed over, the table of networks, the files given at the start, and what this
+    visitor has uploaded."""
+    return HANDED_OVER | zoo.NETWORKS | local_networks()[0] | state().uploaded_networks
 
 
 def add_weights(name: str, content: bytes, provenance: str = "") -> tuple[str, list[Entry]]:

@@ -188,10 +188,11 @@ def test_the_wilson_interval_has_its_known_values():
 
 
 def test_error_by_class():
-    labels = np.array([0, 0, 0, 0, 1, 1, 2, 2])
-    before = np.array([0, 0, 0, 1, 1, 1, 2, 0])
+    labels = np.array([0, 0, 0, 0, 1, 1, 3, 3])
+    before = np.array([0, 0, 0, 1, 1, 1, 3, 0])
     after = np.array([1, 1, 0, 1, 1, 0, 1, 1])
-    of_before, of_after = Lesion(before, after, labels).error_pct_by_class(3)
+    shown, of_before, of_after = Lesion(before, after, labels).error_pct_by_class()
+    assert shown.tolist() == [0, 1, 3]  # no image shows class 2
     assert of_before.tolist() == [25, 0, 50]
     assert of_after.tolist() == [75, 50, 100]
 
@@ -217,7 +218,7 @@ def test_sets_that_nobody_labelled(network, image_set):
     swept = sweep(network, SMALL_PREPROCESSING, unlabelled)
     assert swept.error_pct is None
     assert joined([swept, swept]).labels is None
-    for ask in (lesion.rise_interval, lambda: lesion.error_pct_by_class(10), lambda: swept.rises, swept.worst):
+    for ask in (lesion.rise_interval, lesion.error_pct_by_class, lambda: swept.rises, swept.worst):
         with pytest.raises(ValueError, match="These images have no labels"):
             ask()
 

@@ -369,7 +369,7 @@ def test_streams_of_any_shape_are_probed_and_have_no_grad_cam(image_set, labels,
     torch.testing.assert_close(
         means[-1], streams[-1].detach().unflatten(1, (4, 1) if not stream else (4,)).flatten(2).mean(2).double()
     )
-    with pytest.raises(InputError, match=r"Grad-CAM needs streams \(batch, channels, height, width\); got \(1, 4"):
+    with pytest.raises(InputError, match=r"behind layer1\.\d it is 4"):
         ask("grad_cam", network, image_set, labels)
 
 

@@ -51,6 +51,12 @@ def test_what_matters_most_is_said_by_deletion_and_by_shapley_values() -> None:
     assert agreement_title(list(MEASURES.values())) == "Do they agree? Rank correlations of -1.00 to 0.90"
 
 
+def test_measures_that_are_the_same_for_all_blocks_have_no_correlation() -> None:
+    same = {"deletion, nats": Importance(np.zeros((1, 5)), np.zeros(5)), "|F(x)| / |x|": MEASURES["|F(x)| / |x|"]}
+    assert importance_sentences(BLOCKS, same)[1] == "Rank correlation with deletion: |F(x)| / |x| undefined."
+    assert "No rank correlation is defined" in agreement_title(list(same.values()))
+
+
 def test_an_interval_says_what_it_is_over() -> None:
     blocks = [f"layer1.{index}" for index in range(12)]
     values = np.arange(12.0)[None]

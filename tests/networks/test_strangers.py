@@ -24,13 +24,13 @@ from resnet_viz.experiments.trace import trace
 from resnet_viz.networks.adapt import adapt
 from resnet_viz.networks.blocks import Block
 from resnet_viz.networks.folding import folded
-from resnet_viz.networks.images import ImageSet, Preprocessing
+from resnet_viz.networks.images import ImageSet, PhotoPreprocessing
 from resnet_viz.networks.network import ResidualNetwork
 
 from ..conftest import everything_about, lived_in, relative_error
 from .test_adapt import Narrow, TheirNetwork
 
-PREPROCESSING = Preprocessing(32, 32, (0.5,) * 3, (0.25,) * 3)
+PREPROCESSING = PhotoPreprocessing(32, 32, (0.5,) * 3, (0.25,) * 3)
 
 
 def images(count: int = 4) -> torch.Tensor:

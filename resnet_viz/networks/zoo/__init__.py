@@ -1,5 +1,6 @@
 """The networks that are known by name, and how one is made ready for use."""
 
+from .handed_over import hand_over
 from .loading import LoadedNetwork, NamedNetwork, WeightsUnavailable, load, weights_file, weights_path
 from .local_files import local_entries
 from .table import DEPTHS, KINDS, NETWORKS, Entry, architecture, block_names, entry_of, images_of, trainable
@@ -17,6 +18,7 @@ __all__ = [
     "block_names",
     "counterpart",
     "entry_of",
+    "hand_over",
     "images_of",
     "load",
     "local_entries",

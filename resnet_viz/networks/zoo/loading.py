@@ -21,7 +21,7 @@ from ..weights import download, has_named_hash, read
 from .local_files import read_as
 from .table import Entry
 
-__all__ = ["LoadedNetwork", "NamedNetwork", "WeightsUnavailable", "load", "weights_file", "weights_path"]
+__all__ = ["HANDED_OVER", "LoadedNetwork", "NamedNetwork", "WeightsUnavailable", "load", "weights_file", "weights_path"]
 
 
 class WeightsUnavailable(InputError):
@@ -95,8 +95,11 @@ class LoadedNetwork:
         return (1.0,) * len(self.network.blocks)
 
     def inputs(self, images: ImageSet) -> Tensor:
-        """A set as the network takes it: normalised, on its device."""
-        return self.entry.preprocessing.normalise(images.pixels.to(device()))
+        """A set as the network takes it: normalised, on its device and in its precision."""
+        return self.entry.preprocessing.inputs_of(self.network, images.pixels)
+
+
+HANDED_OVER: dict[str, LoadedNetwork] = {}  # by digest, as long as somebody has its name
 
 
 def load(
@@ -111,9 +114,15 @@ def load(
 
     ``checkpoint``: a file of the user's in place of the row's weights, which gives the row its classes, shortcuts and
     blocks. ``untrained``: a seed, for initial weights with calibrated batch norms; only these can be had without batch
-    norms. Raises WeightsUnavailable where the weights are not here and cannot be downloaded, or give no finite logits;
-    InputError for a file that does not fit.
+    norms. A network that was handed over is there as it is. Raises WeightsUnavailable where the weights are not here and cannot
+    be downloaded, or give no finite logits; InputError for a file that does not fit.
     """
+    if entry.weights in HANDED_OVER and untrained is None and batch_norm and checkpoint is None:
+        return HANDED_OVER[entry.weights]
+    if not entry.can_be_built:
+        raise InputError(
+            f"{entry.name} is only there as it was handed over, for as long as the program that did so keeps it."
+        )
     if checkpoint is None and (untrained is not None or entry.weights is None or not batch_norm):
         seed = untrained or 0
         network = entry.build(seed=seed, **({} if batch_norm else {"batch_norm": False}))

@@ -15,7 +15,7 @@ from ...errors import InputError
 from ..cutting import cut
 from ..datasets import CIFAR_10, FASHION_MNIST, IMAGENET, Dataset, image_folder, sample_photos
 from ..graph import Anatomy
-from ..images import ImageSet, Preprocessing
+from ..images import ImageSet, PhotoPreprocessing, Preprocessing
 from ..network import ResidualNetwork, block_indices, build
 from ..seeds import Seeded
 from ..vgg import build_vgg11
@@ -37,8 +37,8 @@ __all__ = [
     "with_shortcuts",
 ]
 
-FASHION_PREPROCESSING = Preprocessing(resize=28, crop=28, mean=(0.2860,), std=(0.3530,))
-CIFAR_PREPROCESSING = Preprocessing(resize=32, crop=32, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
+FASHION_PREPROCESSING = PhotoPreprocessing(resize=28, crop=28, mean=(0.2860,), std=(0.3530,))
+CIFAR_PREPROCESSING = PhotoPreprocessing(resize=32, crop=32, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
 CIFAR_FILES = {  # github.com/akamaster/pytorch_resnet_cifar10: depth -> file and the test error it reports, per cent
     20: ("resnet20-12fca82f.th", 8.27),
     32: ("resnet32-d509ac18.th", 7.37),
@@ -53,7 +53,8 @@ CIFAR_URL = "https://github.com/akamaster/pytorch_resnet_cifar10/raw/master/pret
 class Entry:
     """A row of the table. ``weights`` is a file in checkpoints/ or a URL whose file name holds the first digits of its
     SHA-256; None for a network that exists untrained only. ``plain``: the trained plain network of equal depth. ``deleted``: the
-    blocks that a cut network lacks."""
+    blocks that a cut network lacks. A network that was handed over (``hand_over``) is only there as it is: ``build`` raises
+    InputError, and ``blocks`` names its blocks."""
 
     name: str
     dataset: Dataset
@@ -65,6 +66,12 @@ class Entry:
     published_error_pct: float | None = None
     plain: str | None = None
     deleted: tuple[str, ...] = ()
+    blocks: tuple[str, ...] = ()
+
+    @property
+    def can_be_built(self) -> bool:
+        """Whether there is more of it than the network itself: its untrained one, its twin."""
+        return not self.blocks
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -72,7 +79,8 @@ class Entry:
 
     @property
     def family(self) -> str:
-        return self.name.split("-")[0]
+        """'fashion', 'cifar10', 'imagenet'; '' of a network that was handed over."""
+        return self.name.split("-")[0] if self.can_be_built else ""
 
     @property
     def of_table(self) -> str:
@@ -113,7 +121,7 @@ def imagenet(depth: int, version: int) -> Entry:
     """A row of torchvision's ImageNet networks, with the facts of torchvision's own metadata."""
     weights = get_model_weights(f"resnet{depth}")[f"IMAGENET1K_V{version}"]
     transforms = weights.transforms()
-    preprocessing = Preprocessing(
+    preprocessing = PhotoPreprocessing(
         transforms.resize_size[0], transforms.crop_size[0], tuple(transforms.mean), tuple(transforms.std)
     )
     return Entry(
@@ -248,7 +256,7 @@ def architecture(entry: Entry) -> ResidualNetwork:
 @cache
 def block_names(entry: Entry) -> tuple[str, ...]:
     """The names of a network's blocks, in order."""
-    return tuple(architecture(entry).blocks)
+    return entry.blocks or tuple(architecture(entry).blocks)
 
 
 def images_of(entry: Entry, folder: Path | None = None, limit: int | None = None) -> ImageSet:

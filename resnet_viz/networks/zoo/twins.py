@@ -22,9 +22,11 @@ def with_the_same_blocks(entry: Entry, networks: Iterable[Entry]) -> list[Entry]
 @cache
 def plain_entry(entry: Entry) -> Entry | None:
     """The plain network of equal depth: the trained one of the table, else the same layers without their shortcuts
-    (untrained only). None for a network that is plain itself or cut, or whose pre-activation blocks have no such twin."""
+    (untrained only). None for a network that is plain itself, cut or handed over, or whose pre-activation blocks have no such twin."""
     if entry.plain:
         return NETWORKS[entry.plain]
+    if not entry.can_be_built:
+        return None
     kinds = {block.kind for block in architecture(entry).blocks.values()}
     if entry.deleted or not kinds <= {"basic", "bottleneck"}:
         return None

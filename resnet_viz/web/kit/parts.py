@@ -10,6 +10,7 @@ from ...experiments.plan import Plan
 from ...figures.bars import Bars
 from ...networks.network import stage_of, stage_sizes
 from ...recipes.shown import Shown
+from ...recipes.subject import ONLY_AS_IT_IS, Subject
 from ..internals import StreamlitPage
 from ..session import LARGEST_SEED, Visit, change_lesion, choices, if_shown, redo_lesion, state, undo_lesion
 from .strip import network_strip
@@ -59,6 +60,13 @@ def untrained_note(visit: Visit) -> None:
         st.warning(
             f"**{visit.subject.entry.name}: {visit.subject.network.weights}.** Its predictions mean nothing; shapes, wiring and gradients are real."
         )
+
+
+def can_be_untrained(subject: Subject) -> bool:
+    """Whether the network can be had with initial weights; where not, the page says so."""
+    if not subject.entry.can_be_built:
+        st.caption(ONLY_AS_IT_IS.format(name=subject.title))
+    return subject.entry.can_be_built
 
 
 def choosing_strip(visit: Visit, shown: Shown | None = None, hint: str = "") -> str:

@@ -172,6 +172,9 @@ def apply(query: Query, page: str, chosen: Choices) -> list[str]:
     last = len(blocks) - 1
     chosen.network, chosen.source = entry.name, BUNDLED
     chosen.untrained = read("seed", lambda text: whole_number(text, LARGEST_SEED), None, f"0 to {LARGEST_SEED}")
+    if not entry.can_be_built and chosen.untrained is not None:
+        chosen.untrained = None
+        faults.append(f"{entry.name} cannot be had untrained, so its seed was left out")
     position = min(UNNAMED_IMAGE, images - 1)
     chosen.position = read("image", lambda text: whole_number(text, images - 1), position, f"0 to {images - 1}")
     chosen.page_of_images = chosen.position  # the thumbnails hold it

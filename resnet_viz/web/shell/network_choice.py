@@ -40,14 +40,17 @@ def choose_network(chosen: Choices) -> tuple[NamedNetwork, NamedNetwork | None]:
         on_change=take,
         help="What every page looks at; fashion-* come with this app, the others are fetched when first chosen.",
     )
-    st.segmented_control(
-        "Weights",
-        [TRAINED, UNTRAINED],
-        key=weights_key,
-        required=True,
-        on_change=take,
-        help="Untrained: seeded initial weights, batch norms set by one pass over fixed images.",
-    )
+    if choosable[chosen.network].can_be_built:
+        st.segmented_control(
+            "Weights",
+            [TRAINED, UNTRAINED],
+            key=weights_key,
+            required=True,
+            on_change=take,
+            help="Untrained: seeded initial weights, batch norms set by one pass over fixed images.",
+        )
+    else:
+        chosen.untrained = None
     if chosen.untrained is not None:
         st.number_input(
             "Seed of the initial weights",
@@ -74,7 +77,7 @@ def box(name: str, chosen: Choices) -> str:
 def load(entry: Entry, untrained: int | None) -> NamedNetwork:
     """The network, fetched with a progress bar if need be; untrained, and labelled so, where its weights cannot be had."""
     refused = state().unavailable_weights
-    if untrained is not None:
+    if untrained is not None or not entry.can_be_built:
         return measures.named(entry, untrained)
     if entry.name not in refused or st.button(
         "Try to fetch the weights again",
@@ -100,7 +103,7 @@ def beside(chosen: Choices, network: NamedNetwork) -> NamedNetwork | None:
     training, or another whose blocks have the same names."""
     entry, twin = network.entry, zoo.counterpart(network.entry)
     choice: dict[str, Callable[[], NamedNetwork | None]] = {NOTHING: lambda: None}
-    if network.trained:
+    if network.trained and entry.can_be_built:
         choice = {ITSELF: lambda: measures.named(entry, 0)} | choice
         if twin is not None and twin.weights is not None:
             choice = {TWIN: lambda: measures.named(twin)} | choice

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from ...errors import InputError
-from ...figures.pictures import picture
-from ...networks.images import FORMATS_TOLD, PIXEL_LIMIT, ImageSet
+from ...figures.pictures import picture, pixels_of
+from ...networks.images import FORMATS_TOLD, PIXEL_LIMIT, AsGiven, ImageSet
 from ...networks.zoo import NamedNetwork
 from ...recipes import measures
 from ..internals import UploadedFile
@@ -19,6 +19,7 @@ from ..session import BUNDLED, Choices
 
 UPLOAD, CAMERA, DRAW = "upload", "camera", "draw"
 THUMBNAILS, MOST_OWN = 10, 32
+DRAWN = (1, 28, 28)  # what the pixel editor takes
 
 
 def choose_image(
@@ -26,8 +27,10 @@ def choose_image(
 ) -> tuple[ImageSet, ImageSet | None, int | None]:
     """Where the image comes from, and which it is. Returns a set of one image, the visitor's own if there are several, and
     the image's position in the set, None for a visitor's own."""
-    can_draw = network.entry.preprocessing.channels == 1
-    sources = [BUNDLED, UPLOAD, CAMERA, *([DRAW] if can_draw else [])]
+    how = network.entry.preprocessing
+    if isinstance(how, AsGiven):
+        return bundled(chosen, images), None, chosen.position
+    sources = [BUNDLED, UPLOAD, CAMERA, *([DRAW] if how.shape == DRAWN else [])]
     st.session_state["source_box"] = chosen.source if chosen.source in sources else BUNDLED
 
     def take() -> None:
@@ -113,7 +116,7 @@ def own_images(source: str, chosen: Choices, network: NamedNetwork, images: Imag
             own.append((str(file.name), measures.own_photo(network.entry, str(file.name), file.getvalue())))
         except InputError as error:
             st.error(str(error))
-    if own and network.entry.preprocessing.channels == 1:
+    if own and network.entry.preprocessing.shape[0] == 1:
         st.caption(
             "Turned grey, inverted if light, made small: **unlike the images that this network was trained on.**"
         )
@@ -143,8 +146,8 @@ def shown_one(
     position = chosen.own_position
     image = together.subset([position])
     st.image(
-        picture(pixels[position]).resize((120, 120), 0),
-        caption=f"{names[position]}, as the network sees it: {entry.preprocessing.crop} × {entry.preprocessing.crop}",
+        picture(pixels_of(together, position)).resize((120, 120), 0),
+        caption=f"{names[position]}, as the network sees it: {pixels.shape[-2]} × {pixels.shape[-1]}",
         alt=names[position],
     )
     options = ["as predicted", *entry.classes]

@@ -19,10 +19,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from ... import recipes
 from ...engine import heap
 from ...engine.folder import Folder
+from ...engine.owner import InOwner
 from ...engine.processes import FOLDER_LIMIT, start_for
 from ...engine.tickets import use
-from ...engine.workers import Workers
+from ...engine.workers import Start, Workers
 from ..internals import Nobody, static_folder
+from ..networks import HANDED_OVER
 from ..session import Patience, patience
 
 OBJECTS_BETWEEN_COLLECTIONS = 50_000, 5, 5  # about a rerun's worth; the whole after 25 times as many
@@ -40,7 +42,10 @@ async def ready(_: st.App) -> AsyncIterator[None]:
     heap.share()
     with TemporaryDirectory(prefix="resnet_viz-") as folder:
         modules = ",".join(f"{recipes.__name__}.{each}" for each in recipes.MODULES)
-        workers = Workers(start_for(modules, folder), Folder(folder, FOLDER_LIMIT), patience)
+        if owner := InOwner.of_this_app():
+            HANDED_OVER[owner.network.entry.name] = owner.network.entry
+        start: Start = owner or start_for(modules, folder)
+        workers = Workers(start, Folder(owner.folder if owner else folder, FOLDER_LIMIT), patience)
         use(workers)
         recipes.names()  # imports them all: nobody's first click waits for that
         await Nobody().see_first_page()
