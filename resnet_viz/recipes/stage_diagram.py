@@ -44,10 +44,13 @@ def stages(subject: Subject, highlight: str = "blocks", block: str = "") -> Show
     """
     entry, description, count = subject.entry, subject.description, len(stage_sizes(subject.blocks))
     one_of("highlight", HIGHLIGHTS, highlight)
+    size = (
+        f"{description.layers} layers" if entry.can_be_built else f"{len(subject.blocks)} blocks"
+    )  # which the papers count
     stem, head = kept(layers_outside, subject.loaded)
     params = {each.name: each.params for each in description.blocks}
     return Shown(
-        title=f"{entry.name}: {description.layers} layers in {count} stages",
+        title=f"{entry.name}: {size} in {count} stage{'s' * (count > 1)}",
         draw=partial(diagram.stage_diagram, description, stem, head, highlight, subject.block(block)),
         formula="y = F(x)" if subject.is_plain else "y = x + F(x)",
         caption=("" if subject.is_plain else ARCS) + diagram.built_like(entry.family, count),
