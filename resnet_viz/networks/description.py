@@ -96,7 +96,7 @@ def branch_layers_of(block: Block, stream: Tensor) -> list[Part]:
 
 def overview(module: nn.Module, stream: Tensor) -> list[Part]:
     """The layers of a stem or head that have weights or change the shape: convolutions, poolings, fully connected ones."""
-    shown = (nn.Conv2d, nn.MaxPool2d, nn.AdaptiveAvgPool2d, nn.Linear)
+    shown = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.MaxPool2d, nn.AdaptiveAvgPool2d, nn.Linear)
     return [part for part, layer in measured_layers(leaves(module), stream) if isinstance(layer, shown)]
 
 
@@ -124,9 +124,9 @@ class _Layers(fx.Interpreter):
 
     def call_module(self, target: Any, args: Any, kwargs: Any) -> Any:
         layer = self.fetch_attr(target)
-        if target not in self.passed or len(args) != 1 or kwargs or isinstance(layer, nn.Identity):
+        if target not in self.passed or isinstance(layer, nn.Identity):
             return super().call_module(target, args, kwargs)
-        part, output = measure(target.rpartition(".")[2], layer_title(layer), layer, args[0])
+        part, output = measure(target.rpartition(".")[2], layer_title(layer), layer, *args, **kwargs)
         self.measured.append((part, layer))
         return output
 
@@ -158,17 +158,22 @@ def leaves(module: nn.Module) -> list[tuple[str, nn.Module]]:
 
 def layer_title(layer: nn.Module) -> str:
     """'3x3 convolution, 64 -> 128, stride 2', 'batch norm', 'ReLU'."""
-    if isinstance(layer, nn.Conv2d):
+    if isinstance(layer, nn.Conv1d | nn.Conv2d | nn.Conv3d):
         size = "x".join(map(str, layer.kernel_size))
         groups = f", {layer.groups} groups" if layer.groups > 1 else ""
         stride = f", stride {layer.stride[0]}" if layer.stride[0] > 1 else ""
         return f"{size} convolution, {layer.in_channels} → {layer.out_channels}{groups}{stride}"
     if isinstance(layer, nn.Linear):
         return f"fully connected, {layer.in_features} → {layer.out_features}"
+    if isinstance(layer, nn.MultiheadAttention):
+        return f"attention, {layer.num_heads} heads, {layer.embed_dim} → {layer.embed_dim}"
     if isinstance(layer, nn.MaxPool2d):
         return f"{layer.kernel_size}x{layer.kernel_size} max pool, stride {layer.stride}"
     titles: dict[type[nn.Module], str] = {
+        nn.BatchNorm1d: "batch norm",
         nn.BatchNorm2d: "batch norm",
+        nn.BatchNorm3d: "batch norm",
+        nn.LayerNorm: "layer norm",
         nn.ReLU: "ReLU",
         nn.AdaptiveAvgPool2d: "average pool",
         Shortcuts: "shortcuts of deleted blocks",
@@ -176,11 +181,16 @@ def layer_title(layer: nn.Module) -> str:
     return titles.get(type(layer), type(layer).__name__)
 
 
-def measure(name: str, kind: str, module: nn.Module, stream: Tensor) -> tuple[Part, Tensor]:
+def measure(name: str, kind: str, module: nn.Module, stream: Tensor, *others: Any, **settings: Any) -> tuple[Part, Any]:
+    """A module with what it makes of the stream, and of what else it is given; of several results the first has its shape."""
     require_settled(module)
     with torch.enable_grad(), MultiplyAdds() as counted:  # without a gradient, attention would be fused and not counted
-        output = module(stream.requires_grad_().clone()).detach()  # a clone, since a layer may work in place
+        output = module(
+            stream.requires_grad_().clone(), *others, **settings
+        )  # a clone, since a layer may work in place
+    output = tuple(output) if isinstance(output, tuple) else output.detach()
+    first = output[0] if isinstance(output, tuple) else output
     params = sum(parameter.numel() for parameter in module.parameters())
     return Part(
-        name, kind, tuple(stream.shape[1:]), tuple(output.shape[1:]), params, counted.macs // len(stream)
+        name, kind, tuple(stream.shape[1:]), tuple(first.shape[1:]), params, counted.macs // len(stream)
     ), output

@@ -9,7 +9,7 @@ import operator
 import re
 import sys
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass
 from functools import partial
@@ -31,6 +31,7 @@ SUMS = (operator.add, operator.iadd, torch.add)
 IN_PLACE = {operator.iadd: operator.add, operator.isub: operator.sub, operator.imul: operator.mul}
 MOST_LEAVES = 100
 ONE_AT_A_TIME = Lock()
+NUMBER = "is a whole number"  # what is noted of a node, in parts of the graph, too
 MODEL = "model."  # before all that is found in it
 FOUND = ("call_module", "get_attr")
 NOT_FOLLOWED = ("math", "einops")  # whose functions are operations, as torch's are: they look into what they are given
@@ -232,8 +233,10 @@ class Anatomy:
         self.order = {node: place for place, node in enumerate(self.graph.nodes)}
         values = values_of(runner, images)
         self.shapes, self.numbers = values.shapes, values.numbers
+        for node in self.numbers:
+            node.meta[NUMBER] = True
         self.alone = values_of(runner, images[:1]).numbers if self.numbers else {}  # of one image
-        self.depends, self.stream = on_every_way(self.graph, self.numbers)
+        self.depends, self.stream = on_every_way(self.graph)
         self.sums = list(self.find_sums())
         if not self.sums:
             joined = any(node.target in (torch.cat, torch.concat) for node in self.stream)
@@ -360,6 +363,7 @@ class Anatomy:
             if value != alone * self.batch:
                 raise TypeError(f"{node.name} depends on the batch in another way than by its size")
             size = graph.call_method("size", (entering, 0))
+            size.meta[NUMBER] = True
             return size if alone == 1 else graph.call_function(operator.mul, (size, alone))
 
         return one(self.numbers[node], self.alone[node])
@@ -409,12 +413,12 @@ def ends_of(graph: fx.Graph) -> tuple[fx.Node, fx.Node]:
     return first, next(node for node in reversed(graph.nodes) if node.op == "output")
 
 
-def on_every_way(graph: fx.Graph, numbers: Container[fx.Node] = ()) -> tuple[set[fx.Node], list[fx.Node]]:
+def on_every_way(graph: fx.Graph) -> tuple[set[fx.Node], list[fx.Node]]:
     """The nodes that depend on what comes in, and, in order, those that every way from there to the end passes through; no way
-    leads over ``numbers``."""
+    leads over whole numbers, as shapes are."""
     first, last = ends_of(graph)
     flow = networkx.DiGraph(
-        (source, node) for node in graph.nodes for source in node.all_input_nodes if source not in numbers
+        (source, node) for node in graph.nodes for source in node.all_input_nodes if NUMBER not in source.meta
     )
     before, ways = networkx.immediate_dominators(flow, first), [last]
     while ways[-1] is not first:
