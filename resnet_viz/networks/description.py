@@ -17,6 +17,12 @@ from .network import ResidualNetwork, stage_of
 __all__ = ["BlockPart", "Description", "Part", "blank", "branch_layers_of", "describe", "stem_and_head"]
 
 Shape = tuple[int, ...]
+SHOWN = (  # of a stem or head
+    *(nn.Conv1d, nn.Conv2d, nn.Conv3d),
+    *(nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d),
+    *(nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d, nn.AdaptiveAvgPool3d),
+    nn.Linear,
+)
 
 
 @dataclass(frozen=True)
@@ -33,10 +39,12 @@ class Part:
 
 @dataclass(frozen=True)
 class BlockPart(Part):
-    """A block, with its stage and its kind of shortcut."""
+    """A block, with its stage and its kind of shortcut. ``origin``: where its branch stands in somebody else's model, 'blocks.3.attn';
+    '' in networks of this project, and where it is called there as it is here."""
 
     stage: str
     shortcut: str
+    origin: str = ""
 
 
 @dataclass(frozen=True)
@@ -73,7 +81,8 @@ def describe(network: ResidualNetwork, preprocessing: Preprocessing) -> Descript
     blocks = []
     for name, block in network.blocks.items():
         part, stream = measure(name, block.kind, block, stream)
-        blocks.append(BlockPart(**vars(part), stage=stage_of(name), shortcut=block.shortcut_kind))
+        origin = "" if block.origin == name else block.origin
+        blocks.append(BlockPart(**vars(part), stage=stage_of(name), shortcut=block.shortcut_kind, origin=origin))
     head, _ = measure("head", "head", network.head, stream)
     convolutions = [layer for layer in network.modules() if isinstance(layer, nn.Conv2d)]
     convolution_params = sum(parameter.numel() for layer in convolutions for parameter in layer.parameters())
@@ -90,21 +99,17 @@ def stem_and_head(network: ResidualNetwork, preprocessing: Preprocessing) -> tup
 
 def branch_layers_of(block: Block, stream: Tensor) -> list[Part]:
     """The convolutions, norms and activations that a block's branch and what leads to it are made of, in order."""
-    return layer_parts([layer for part in (*block.lead, block.branch) for layer in leaves(part)], stream)
+    layers = [layer for part in (*block.lead, block.branch) for layer in leaves(part)]
+    return [part for _, part in layer_parts(layers, stream)]
 
 
 def overview(module: nn.Module, stream: Tensor) -> list[Part]:
     """The layers of a stem or head that have weights or change the shape: convolutions, poolings, fully connected ones."""
-    shown = (nn.Conv2d, nn.MaxPool2d, nn.AdaptiveAvgPool2d, nn.Linear)
-    layers = leaves(module)
-    layers = [(name, layer) for name, layer in layers if not isinstance(layer, nn.Identity)]
-    return [
-        part for part, (_, layer) in zip(layer_parts(layers, stream), layers, strict=True) if isinstance(layer, shown)
-    ]
+    return [part for layer, part in layer_parts(leaves(module), stream) if isinstance(layer, SHOWN)]
 
 
-def layer_parts(layers: list[tuple[str, nn.Module]], stream: Tensor) -> list[Part]:
-    """Measure layers one after the other."""
+def layer_parts(layers: list[tuple[str, nn.Module]], stream: Tensor) -> list[tuple[nn.Module, Part]]:
+    """Measure layers one after the other: each with its part."""
     parts = []
     for name, layer in layers:
         if isinstance(layer, fx.GraphModule):
@@ -113,7 +118,7 @@ def layer_parts(layers: list[tuple[str, nn.Module]], stream: Tensor) -> list[Par
             parts += inside.parts
         elif not isinstance(layer, nn.Identity):
             part, stream = measure(name, layer_title(layer), layer, stream)
-            parts.append(part)
+            parts.append((layer, part))
     return parts
 
 
@@ -122,7 +127,7 @@ class _Layers(fx.Interpreter):
 
     def __init__(self, module: fx.GraphModule) -> None:
         super().__init__(module)
-        self.parts: list[Part] = []
+        self.parts: list[tuple[nn.Module, Part]] = []
         self.passed = {str(node.target) for node in passed_layers(module)}
 
     def call_module(self, target: Any, args: Any, kwargs: Any) -> Any:
@@ -130,7 +135,7 @@ class _Layers(fx.Interpreter):
         if target not in self.passed or len(args) != 1 or kwargs or isinstance(layer, nn.Identity):
             return super().call_module(target, args, kwargs)
         part, output = measure(target.rpartition(".")[2], layer_title(layer), layer, args[0])
-        self.parts.append(part)
+        self.parts.append((layer, part))
         return output
 
 
