@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from ..experiments.deletion import Lesion, Sweep, known, wilson_interval
-from .palette import Palette, named_line, stage_axis, styled
+from .palette import Palette, named_line, slim, stage_axis, styled
 from .plot import Plot
 
 __all__ = [
@@ -141,9 +141,9 @@ def sweep_errors(rows: Sequence[tuple[str, Sweep, bool]], chance_pct: float, pal
             line={"color": palette.plain, "width": 1.2},
             marker={
                 "symbol": "square" if plain else "circle",
-                "size": 6 if plain else 9,
+                "size": slim(6 if plain else 9, len(swept.blocks)),
                 "color": palette.background if number and not plain else colours,
-                "line": {"color": colours, "width": 1.5},
+                "line": {"color": colours, "width": slim(1.5, len(swept.blocks))},
             },
             hovertemplate="%{text} deleted: %{y:.1f} %<extra>" + title + "</extra>",
         )
@@ -180,7 +180,7 @@ def wilson_bars(sweep: Sweep, palette: Palette) -> dict[str, Any]:
         "type": "data",
         "symmetric": False,
         "color": palette.muted,
-        "thickness": 1,
+        "thickness": slim(1, len(intervals)),
         "width": 0,
         "array": [high - error for error, _, high in intervals],
         "arrayminus": [error - low for error, low, _ in intervals],

@@ -2,17 +2,20 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from itertools import pairwise
+from dataclasses import replace
+from itertools import chain, groupby, pairwise
+from operator import attrgetter, itemgetter
+from typing import NamedTuple
 
 import networkx as nx
 import numpy as np
 
 from ..networks.description import BlockPart, Description, Part
-from .palette import Palette, styled
+from .palette import Palette, shape_text, styled
 from .pictures import flat
 from .plot import Plot
 
-__all__ = ["block_wiring", "built_like", "feature_maps", "shape_text", "shortcut_reason", "stage_diagram"]
+__all__ = ["block_wiring", "built_like", "feature_maps", "shortcut_reason", "stage_diagram"]
 
 LONGEST_ROW = 12  # blocks in a row of the stage diagram
 STAGE_STEP, ROW_STEP, BOX_WIDTH, BOX_HEIGHT, LAYER_HEIGHT, ARC = 2.3, 1.35, 0.6, 0.5, 1.1, 0.5
@@ -39,22 +42,23 @@ def network_graph(description: Description) -> nx.MultiDiGraph:
     return graph
 
 
-def shape_text(shape: Sequence[int]) -> str:
-    """(64, 56, 56) -> '64 × 56 × 56'."""
-    return " × ".join(map(str, shape))
-
-
 def shortcut_reason(block: BlockPart) -> str:
-    """What a block's shortcut is, and why it is not an identity: 'projection: 64 → 128 channels, stride 2'."""
-    reasons = []
-    if block.in_shape[0] != block.out_shape[0]:
-        reasons.append(f"{block.in_shape[0]} → {block.out_shape[0]} channels")
-    if block.in_shape[1] != block.out_shape[1]:
-        reasons.append(f"stride {-(-block.in_shape[1] // block.out_shape[1])}")
+    """What a block's shortcut is, and why it is not an identity: 'projection: 64 → 128 channels, stride 2', or of a stream that is no
+    square picture 'projection: 197 × 768 → 49 × 768'."""
     if block.shortcut == "none":
         return "no shortcut: a plain block"
     name = "option A, zero-padded" if block.shortcut == "option A" else block.shortcut
-    return f"{name}: {', '.join(reasons)}" if reasons else f"{name} shortcut"
+    if block.in_shape == block.out_shape:
+        return f"{name} shortcut"
+    if not all(len(shape) == 3 and shape[1] == shape[2] for shape in (block.in_shape, block.out_shape)):
+        return f"{name}: {shape_text(block.in_shape)} → {shape_text(block.out_shape)}"
+    (channels, side, _), (widened, smaller, _) = block.in_shape, block.out_shape
+    reasons = []
+    if channels != widened:
+        reasons.append(f"{channels} → {widened} channels")
+    if side != smaller:
+        reasons.append(f"stride {-(-side // smaller)}" if smaller < side else f"{side}² → {smaller}²")
+    return f"{name}: {', '.join(reasons)}"
 
 
 def built_like(family: str, stages: int) -> str:
@@ -75,18 +79,35 @@ def row_length(description: Description) -> int:
     return min(LONGEST_ROW, max(6, *counts.values()))
 
 
-def arrange(description: Description) -> dict[str, Point]:
-    """Where each block stands: rows of ``row_length`` at most, each stage beginning a new row."""
+class Row(NamedTuple):
+    """Blocks of a stage beside each other at one height; ``folded``: more of them than stand in a row, drawn as one box."""
+
+    blocks: list[BlockPart]
+    y: float
+    folded: bool
+
+
+def arrange(description: Description, chosen: str) -> list[Row]:
+    """The rows of blocks: ``row_length`` at most, each stage beginning a new one. Two and more that repeat the row above them are
+    folded into one; not the one with the chosen block."""
     longest = row_length(description)
-    places, y, stage, column = {}, 0.0, "", 0
-    for block in description.blocks:
-        if block.stage != stage:
-            stage, column, y = block.stage, 0, y - STAGE_STEP
-        elif column == longest:
-            column, y = 0, y - ROW_STEP
-        places[block.name] = (column + 0.5, y)
-        column += 1
-    return places
+    rows: list[Row] = []
+    y = 0.0
+    for _, stage in groupby(description.blocks, key=attrgetter("stage")):
+        members, step = list(stage), STAGE_STEP
+        lines = [members[start : start + longest] for start in range(0, len(members), longest)]
+        built = [[replace(block, name="", origin="") for block in line] for line in lines]
+        repeats = [
+            number > 0 and built[number] == built[number - 1] and chosen not in [block.name for block in line]
+            for number, line in enumerate(lines)
+        ]
+        for repeat, run in groupby(zip(lines, repeats, strict=True), key=itemgetter(1)):
+            shown = [line for line, _ in run]
+            folded = repeat and len(shown) > 1
+            for blocks in [list(chain(*shown))] if folded else shown:
+                y, step = y - step, ROW_STEP
+                rows.append(Row(blocks, y, folded))
+    return rows
 
 
 def stage_diagram(
@@ -95,15 +116,17 @@ def stage_diagram(
     """The network: a row for the stem, rows for each stage, a row for the head, with the stream's shape at every step.
 
     ``stem``, ``head``: their layers. ``highlight``: 'shortcuts' draws these strong and the blocks pale, 'blocks'
-    the blocks strong. Solid arcs are identity shortcuts, dotted ones projections or zero-padding.
+    the blocks strong. Solid arcs are identity shortcuts, dotted ones projections or zero-padding. A click on a block returns its
+    name as the first customdata.
     """
     plot = Plot()
-    places = arrange(description)
+    longest, rows = row_length(description), arrange(description, chosen)
+    places = {block.name: (x + 0.5, y) for blocks, y, folded in rows if not folded for x, block in enumerate(blocks)}
     shortcuts = highlight == "shortcuts"
-    bottom = min(y for _, y in places.values()) - 1.3
-    longest = row_length(description)
-    layer_boxes(plot, stem, 0.0, longest, palette.stem, "#1F2430", palette)
-    layer_boxes(plot, head, bottom, longest, palette.background, palette.ink, palette)
+    bottom = rows[-1].y - 1.3
+    half = BOX_HEIGHT / 2 * tallness(palette)
+    layer_boxes(plot, stem or [description.stem], 0.0, longest, palette.stem, "#1F2430", palette)
+    layer_boxes(plot, head or [description.head], bottom, longest, palette.background, palette.ink, palette)
     for solid in (True, False):
         arcs = [
             arc(places[name])
@@ -126,11 +149,10 @@ def stage_diagram(
             hoverinfo="skip",
             marker={"symbol": "triangle-down", "size": 8, "color": line["color"]},
         )
-    for block in description.blocks:
+    for block in [block for block in description.blocks if block.name in places]:
         x, y = places[block.name]
         stream = {"color": palette.ink if shortcuts else palette.line, "width": 2}
         plot.shape("line", x0=x - 0.5, x1=x + 0.5, y0=y, y1=y, layer="below", line=stream)
-        half = BOX_HEIGHT / 2 * tallness(palette)
         box = {"x0": x - BOX_WIDTH / 2, "x1": x + BOX_WIDTH / 2, "y0": y - half, "y1": y + half}
         plot.shape(
             "rect", **box, fillcolor=palette.background, line={"width": 0}
@@ -143,10 +165,16 @@ def stage_diagram(
             line={"color": palette.ink, "width": 3 if block.name == chosen else 0},
         )
         plot.note(block.name.split(".")[1], x, y, font={"color": palette.ink if shortcuts else palette.background})
+    for blocks, y, _ in [row for row in rows if row.folded]:
+        places[blocks[0].name] = (longest / 2, y)  # where the pointer finds the first of them
+        line = {"color": palette.stage(blocks[0].name), "width": 1.5}
+        plot.shape("rect", x0=0.2, x1=longest - 0.2, y0=y - half, y1=y + half, line=line)
+        plot.note(f"{blocks[0].name} ... {blocks[-1].name}: {len(blocks):,} like those above", longest / 2, y)
+    pointed = [block for block in description.blocks if block.name in places]
     plot.add(
         "scatter",
-        x=[places[block.name][0] for block in description.blocks],
-        y=[places[block.name][1] for block in description.blocks],
+        x=[places[block.name][0] for block in pointed],
+        y=[places[block.name][1] for block in pointed],
         mode="markers",
         marker={"size": 26, "opacity": 0, "symbol": "square"},
         selected={"marker": {"opacity": 0}},
@@ -154,17 +182,20 @@ def stage_diagram(
         customdata=[
             (
                 block.name,
-                f"{block.kind}<br>{shape_text(block.in_shape)} → {shape_text(block.out_shape)}<br>{shortcut_reason(block)}"
+                (f"in the model: {block.origin}<br>" if block.origin else "")
+                + f"{block.kind}<br>{shape_text(block.in_shape)} → {shape_text(block.out_shape)}<br>{shortcut_reason(block)}"
                 f"<br>{block.params:,} parameters, {block.macs / 1e6:.2f} M multiply-adds",
             )
-            for block in description.blocks
+            for block in pointed
         ],
         hovertemplate="<b>%{customdata[0]}</b><br>%{customdata[1]}<extra></extra>",
     )
-    for first in [block for block in description.blocks if block.name.endswith(".0")]:
-        blocks = [block for block in description.blocks if block.stage == first.stage]
+    for stage, members in groupby(description.blocks, key=attrgetter("stage")):
+        first, *others = members
         y = places[first.name][1]
-        text = f"<b>{first.stage}</b>: {len(blocks)} {first.kind} blocks, stream {shape_text(blocks[-1].out_shape)}"
+        kinds = " and ".join(dict.fromkeys(block.kind for block in (first, *others)))
+        count = f"{len(others) + 1:,} {kinds} blocks" if others else f"1 {kinds} block"
+        text = f"<b>{stage}</b>: {count}, stream {shape_text([first, *others][-1].out_shape)}"
         if first.shortcut not in ("identity", "none"):
             text += f"{palette.line_break}dotted: {shortcut_reason(first)}"
         font = {"color": palette.stage(first.name), "size": palette.text}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..experiments.trace import Trace
-from .palette import Palette, height_of, log_axis, short_number, stage_axis, styled
+from .palette import Palette, height_of, log_axis, short_number, slim, stage_axis, styled
 from .plot import Plot, grid
 
 __all__ = [
@@ -55,7 +55,13 @@ def along_blocks(series: Sequence[Series], quantity: str, palette: Palette, *, h
 def add_line(plot: Plot, line: Series, palette: Palette, panel: int = 1) -> None:
     """Draw one series, its markers in the stage colours (a plain network's in grey squares)."""
     colours = [palette.plain if line.plain else palette.stage(block) for block in line.blocks]
-    whiskers = {"type": "data", "array": line.margin, "color": palette.muted, "thickness": 1, "width": 0}
+    whiskers = {
+        "type": "data",
+        "array": line.margin,
+        "color": palette.muted,
+        "thickness": slim(1, len(line.blocks)),
+        "width": 0,
+    }
     plot.add(
         "scatter",
         panel,
@@ -71,9 +77,9 @@ def add_line(plot: Plot, line: Series, palette: Palette, panel: int = 1) -> None
         },
         marker={
             "symbol": "x" if line.crosses else "square" if line.plain else "circle",
-            "size": 7,
+            "size": slim(7, len(line.blocks)),
             "color": palette.background if line.hollow else colours,
-            "line": {"color": colours, "width": 1.5},
+            "line": {"color": colours, "width": slim(1.5, len(line.blocks))},
         },
         text=line.blocks,
         hovertemplate="%{text}: %{y:.3g}<extra>" + line.name + "</extra>",

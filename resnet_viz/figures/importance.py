@@ -6,7 +6,7 @@ import numpy as np
 
 from ..experiments.attribution import Importance, interval_of, rank_correlation_interval, rank_correlations
 from ..experiments.calibration import Reliability
-from .palette import Palette, stage_axis, styled
+from .palette import Palette, slim, stage_axis, styled
 from .plot import Plot, grid
 
 __all__ = [
@@ -51,7 +51,7 @@ def importance_by_block(
                 "arrayminus": measure.standard_error,
                 "symmetric": False,
                 "color": palette.muted,
-                "thickness": 1,
+                "thickness": slim(1, len(blocks)),
                 "width": 0,
             },
             hovertemplate="%{text}: %{y:.3f} ± %{error_y.array:.3f}<extra>" + title + "</extra>",

@@ -8,7 +8,7 @@ import numpy as np
 from ..experiments.influence import Harm
 from .gradients import Series, add_line
 from .importance import correlation_text
-from .palette import Palette, log_axis, named_above, stage_axis, styled
+from .palette import Palette, log_axis, named_above, slim, stage_axis, styled
 from .plot import Plot, grid
 
 __all__ = [
@@ -44,7 +44,7 @@ def harm_by_influence(rows: Sequence[tuple[str, Harm, bool]], palette: Palette) 
             customdata=list(harm.blocks),
             marker={
                 "symbol": "square" if plain else "circle",
-                "size": 9,
+                "size": slim(9, len(harm.blocks)),
                 "color": [palette.plain if plain else palette.stage(block) for block in harm.blocks],
             },
             hovertemplate="%{customdata}: influence %{x:.3f}, %{y:+.1f} points<extra>" + title + "</extra>",

@@ -8,7 +8,7 @@ from ..experiments.deletion import Sweep, known, wilson_interval
 from ..experiments.early_stop import Probed
 from ..experiments.lesion_studies import REORDER, Study
 from .deletion import wilson_bars
-from .palette import Palette, level, name_level, named_above, named_line, styled
+from .palette import Palette, level, name_level, named_above, named_line, slim, styled
 from .plot import Plot, grid
 
 __all__ = [
@@ -131,9 +131,9 @@ def error_by_stop(rows: Sequence[tuple[str, Sweep, bool]], chance_pct: float, pa
             mode="lines+markers",
             line={"color": colour, "width": 2, "dash": "dot" if number and not plain else "solid"},
             marker={
-                "size": 7,
+                "size": slim(7, len(swept.blocks)),
                 "symbol": "square" if plain else "circle",
-                "line": {"color": colour, "width": 1.5},
+                "line": {"color": colour, "width": slim(1.5, len(swept.blocks))},
                 "color": palette.background if number and not plain else colour,
             },
             hovertemplate="%{text}: %{y:.1f} %<extra>" + title + "</extra>",
@@ -211,7 +211,7 @@ def class_probabilities_by_stop(classes: Sequence[str], probabilities: np.ndarra
     """Probabilities of the five classes that are ever likeliest, over the number of blocks walked; (n + 1, classes)."""
     order = np.argsort(-probabilities.max(0), kind="stable")[:5]
     order = order[np.argsort(-probabilities[-1, order], kind="stable")]
-    colours = [palette.ink, *palette.stages]
+    colours = [palette.ink, *palette.stages[:4]]
     dashes = ["solid", "dash", "dot", "dashdot", "longdash"]
     plot = Plot()
     for index, colour, dash in zip(order, colours, dashes, strict=False):

@@ -9,7 +9,7 @@ import numpy as np
 from ..experiments.deletion import Lesion, Sweep, known
 from ..experiments.painters import Reset
 from .deletion import intact_and_chance, wilson_bars
-from .palette import Palette, level, name_level, stage_axis, styled
+from .palette import Palette, level, name_level, named_blocks, slim, stage_axis, styled
 from .plot import Plot, grid
 
 __all__ = ["Line", "errors_by_count", "errors_by_stage", "reset_errors", "reset_sentence", "rises_sentence"]
@@ -57,7 +57,8 @@ def errors_by_stage(rows: Sequence[tuple[str, Sweep, bool]], chance_pct: float, 
             hovertemplate="%{text} reversed: %{y:.1f} %<extra>" + title + "</extra>",
         )
     intact_and_chance(plot, known(rows[0][1].error_pct), chance_pct, palette)
-    plot.x_axis(tickvals=list(range(len(stages))), ticktext=stages, showgrid=False, range=[-0.5, len(stages) - 0.5])
+    named = named_blocks(stages)
+    plot.x_axis(tickvals=named, ticktext=[stages[i] for i in named], showgrid=False, range=[-0.5, len(stages) - 0.5])
     plot.y_axis("error, %", **ERROR_AXIS)
     return styled(plot, palette, 280, right=90)
 
@@ -65,7 +66,8 @@ def errors_by_stage(rows: Sequence[tuple[str, Sweep, bool]], chance_pct: float, 
 def errors_by_count(panels: Mapping[str, Sequence[Line]], counted: str, chance_pct: float, palette: Palette) -> Plot:
     """The error over a count, a panel for each place in the network ('layer2' or 'layer2.4'), all on one scale.
     ``counted``: what the count is. The first line of the first panel is the network looked at."""
-    plot = grid(columns=len(panels), horizontal_gap=0.03, titles=list(panels), shared=True)
+    gap = min(0.03, 0.3 / len(panels))
+    plot = grid(columns=len(panels), horizontal_gap=gap, titles=list(panels), shared=True)
     looked_at = next(iter(panels.values()))[0].sweep
     for panel, (place, lines) in enumerate(panels.items(), start=1):
         for line in reversed(lines):
@@ -131,7 +133,7 @@ def reset_errors(rows: Sequence[tuple[str, Reset, bool]], chance_pct: float, pal
             "type": "data",
             "symmetric": False,
             "color": palette.muted,
-            "thickness": 1,
+            "thickness": slim(1, len(blocks)),
             "width": 0,
             "array": errors.max(0) - mean,
             "arrayminus": mean - errors.min(0),
@@ -152,7 +154,12 @@ def reset_errors(rows: Sequence[tuple[str, Reset, bool]], chance_pct: float, pal
                 text=blocks,
                 mode="markers",
                 error_y=whiskers,
-                marker={"symbol": mark, "size": 8, "color": fill, "line": {"color": colours, "width": 1.5}},
+                marker={
+                    "symbol": mark,
+                    "size": slim(8, len(blocks)),
+                    "color": fill,
+                    "line": {"color": colours, "width": slim(1.5, len(blocks))},
+                },
                 hovertemplate=f"%{{text}} {what}: %{{y:.1f}} %<extra>{title}</extra>",
             )
         plot.y_axis(f"{title},<br>error, %", panel, **ERROR_AXIS)

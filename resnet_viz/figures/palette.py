@@ -1,5 +1,7 @@
 """The visual language: the same colours for the same things in every figure, light and dark, and one style of axes."""
 
+import math
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -7,10 +9,12 @@ from typing import Any
 import numpy as np
 from plotly.colors import get_colorscale, qualitative
 
+from ..networks.network import stage_of, stage_sizes
 from .plot import Plot, suffix
 
 __all__ = [
     "DARK",
+    "LARGEST",
     "LIGHT",
     "Palette",
     "height_of",
@@ -18,15 +22,22 @@ __all__ = [
     "log_axis",
     "name_level",
     "named_above",
+    "named_blocks",
     "named_line",
     "power_of_two",
+    "round_step",
+    "shape_text",
     "short_number",
+    "slim",
     "stage_axis",
     "styled",
 ]
 
 TALLEST = 290  # pixels: with title and strip a screen of 720 lines is full
 LINE = 1.3  # the height of a line, of that of its letters
+LARGEST = sys.float_info.max  # numbers of paths may lie beyond
+ROOMY = 200  # marks that stand beside each other in their full size
+CLOSEST = 0.055  # of an axis of blocks: names of two that are closer would lie on each other
 AROUND = 50  # pixels of height for the axis and its title
 Scale = tuple[tuple[float, str], ...]
 FONT = '"Source Sans", "Source Sans 3", "Source Sans Pro", sans-serif'
@@ -38,12 +49,13 @@ CIVIDIS, RED_TO_BLUE = (tuple(map(tuple, get_colorscale(name))) for name in ("Ci
 
 @dataclass(frozen=True)
 class Palette:
-    """Colours by role. ``stages``: layer1 ... layer4; ``ramp``: the part of the colour map that stands out on the background;
-    ``diverging``: from red to blue, the middle as dark or light as the page. ``projector``: whether figures are read from the last
-    row of a class, and stand on one screen with the strip."""
+    """Colours by role. ``stages``: layer1 ... layer8, and the same again for more; from layer4 on, neighbours stay apart for
+    colour-blind readers, too. ``ramp``: the part of the colour map that stands out on the background; ``diverging``: from red to
+    blue, the middle as dark or light as the page. ``projector``: whether figures are read from the last row of a class, and stand
+    on one screen with the strip."""
 
     stem: str
-    stages: tuple[str, str, str, str]
+    stages: tuple[str, ...]
     plain: str
     ink: str
     muted: str
@@ -71,13 +83,13 @@ class Palette:
         return ", " if self.projector else "<br>"
 
     def stage(self, block: str) -> str:
-        """The colour of a block by its name: 'layer3.2' -> the third stage's."""
-        return self.stages[int(block.split(".")[0].removeprefix("layer")) - 1]
+        """The colour of a block, or of a stage, by its name: 'layer3.2' -> the third stage's."""
+        return self.stages[(int(stage_of(block).removeprefix("layer")) - 1) % len(self.stages)]
 
 
 LIGHT = Palette(
     "#E08A00",
-    ("#7E57C2", "#2E9E6B", "#C2384F", "#2F6FB7"),
+    ("#7E57C2", "#2E9E6B", "#C2384F", "#2F6FB7", "#805800", "#B52690", "#17500C", "#642864"),
     "#9AA3AF",
     "#1F2430",
     "#6B7280",
@@ -87,7 +99,7 @@ LIGHT = Palette(
 )
 DARK = Palette(
     "#F0A830",
-    ("#A98BE0", "#56C793", "#E8697E", "#6BA3E3"),
+    ("#A98BE0", "#56C793", "#E8697E", "#6BA3E3", "#DAD48C", "#D85CCB", "#A6F5B4", "#FFC8FA"),
     "#8A94A3",
     "#ECEFF4",
     "#A0A8B5",
@@ -138,15 +150,39 @@ def height_of(palette: Palette, height: float, lines: float = 0) -> int:
 
 
 def stage_axis(plot: Plot, blocks: Sequence[str]) -> None:
-    """An axis of blocks that names the first of each stage."""
-    starts = [i for i, block in enumerate(blocks) if block.endswith(".0")]
-    plot.x_axis(tickvals=starts, ticktext=[blocks[i] for i in starts], showgrid=False, range=[-0.7, len(blocks) - 0.3])
+    """An axis of blocks that names the first of each stage, or of as many as there is room for."""
+    named = named_blocks(blocks)
+    plot.x_axis(tickvals=named, ticktext=[blocks[i] for i in named], showgrid=False, range=[-0.7, len(blocks) - 0.3])
+
+
+def named_blocks(blocks: Sequence[str]) -> list[int]:
+    """The positions of the blocks that an axis names: where stages begin, the longest first where there is no room for all; of one
+    stage alone, some of its blocks."""
+    starts = [i for i, block in enumerate(blocks) if i == 0 or stage_of(block) != stage_of(blocks[i - 1])]
+    if len(starts) == 1:
+        starts = list(range(0, len(blocks), round_step(len(blocks) / 8)))
+    sizes, named = stage_sizes(blocks), list[int]()
+    for start in sorted(starts, key=lambda start: -sizes[stage_of(blocks[start])]):
+        if all(abs(start - other) >= CLOSEST * len(blocks) for other in named):
+            named.append(start)
+    return sorted(named)
+
+
+def round_step(least: float) -> int:
+    """The least of 1, 2, 5, 10, 20 ... that is not below a number."""
+    decade = int(10 ** max(0, math.floor(math.log10(least))))
+    return next(digit * decade for digit in (1, 2, 5, 10) if digit * decade >= least)
+
+
+def slim(size: float, count: int) -> float:
+    """The size of each of so many marks, or lines, beside each other: smaller where they would hide one another."""
+    return round(size * min(1, math.sqrt(ROOMY / count)), 1)
 
 
 def log_axis(values: Sequence[int] | np.ndarray) -> dict[str, Any]:
     """A log axis with about five ticks: at whole decades, at 1, 2, 5 where there are few, or at every digit within half of one;
     all in one size and written out, where Plotly writes 0.5 as a small 5."""
-    positive = [float(value) for value in np.ravel(values) if 0 < value < np.inf] or [1.0]
+    positive = [float(value) for value in np.ravel(values) if 0 < value < LARGEST] or [1.0]
     low, high = np.floor(np.log10(min(positive))), np.ceil(np.log10(max(positive)))
     step = max(1, np.ceil((high - low) / 5))
     decades = np.log10(max(positive) / min(positive))
@@ -181,6 +217,14 @@ def name_level(plot: Plot, panel: int, value: float, name: str, palette: Palette
     """Its name, at the right of the figure."""
     font = {"size": palette.small, "color": palette.muted}
     plot.note(name, 1.005, value, xref="paper", yref=f"y{suffix(panel)}", xanchor="left", font=font)
+
+
+def shape_text(shape: Sequence[int]) -> str:
+    """The stream of an image: (64, 56, 56) -> '64 × 56²', (64, 8, 8, 8) -> '64 × 8³', else each size, as in '197 × 768'."""
+    sides = shape[1:]
+    if len(sides) > 1 and len(set(sides)) == 1 and sides[0] > 1:
+        return f"{shape[0]} × {sides[0]}{superscript(len(sides))}"
+    return " × ".join(map(str, shape))
 
 
 def power_of_two(exponent: int) -> str:

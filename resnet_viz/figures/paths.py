@@ -1,5 +1,6 @@
 """How the paths of a residual network look: unravelled one by one, and counted by length beside the gradient they carry."""
 
+import math
 from collections.abc import Mapping, Sequence
 from itertools import product
 
@@ -8,7 +9,7 @@ from scipy import stats
 
 from ..experiments import paths as computed
 from ..experiments.paths import GradientByLength, carrying_range, share_of_paths
-from .palette import Palette, log_axis, power_of_two, styled
+from .palette import LARGEST, Palette, log_axis, power_of_two, round_step, slim, styled, superscript
 from .plot import Plot, grid
 
 __all__ = [
@@ -30,6 +31,14 @@ Path = tuple[bool, ...]
 def all_paths(blocks: int) -> list[Path]:
     """Every choice of branch (True) or shortcut (False) at each block, the shortest first."""
     return sorted(product((False, True), repeat=blocks), key=lambda path: (sum(path), [not taken for taken in path]))
+
+
+def number_text(count: int) -> str:
+    """'1,234', or of a number of more than 15 digits '2.7 × 10²⁹⁹'."""
+    if count < 10**15:
+        return f"{count:,}"
+    exponent, rest = divmod(math.log10(count), 1)
+    return f"{10**rest:.1f} × 10{superscript(int(exponent))}"
 
 
 def path_name(path: Path, blocks: Sequence[str]) -> str:
@@ -126,7 +135,7 @@ def share_by_length(
         name="share of the paths, %",
         marker={"color": palette.plain, "opacity": 0.75},
         width=0.9,
-        customdata=[f"{count:,}" for count in paths],
+        customdata=[number_text(count) for count in paths],
         hovertemplate="length %{x}: %{customdata} paths, %{y:.2f} % of all<extra></extra>",
     )
     plot.add(
@@ -147,7 +156,11 @@ def share_by_length(
             name=f"share of the gradient, {beside[0]}, %",
             mode="lines+markers",
             line={"color": palette.ink, "width": 1, "dash": "dot"},
-            marker={"size": 6, "color": palette.background, "line": {"color": palette.ink, "width": 1.2}},
+            marker={
+                "size": slim(6, len(lengths)),
+                "color": palette.background,
+                "line": {"color": palette.ink, "width": slim(1.2, len(lengths))},
+            },
             hovertemplate="length %{x}: %{y:.2f} % of the gradient<extra>" + beside[0] + "</extra>",
         )
     top = max(*shares, *gradient, *others)
@@ -176,7 +189,11 @@ def add_single_paths(plot: Plot, panel: int, lengths: Sequence[int], sampled: np
         y=[y for _, y in points],
         name="one path",
         mode="markers",
-        marker={"size": 5, "color": palette.background, "line": {"color": palette.ink, "width": 1.2}},
+        marker={
+            "size": slim(5, len(lengths)),
+            "color": palette.background,
+            "line": {"color": palette.ink, "width": slim(1.2, len(lengths))},
+        },
         hovertemplate="one path of length %{x}: %{y:.3g}<extra></extra>",
     )
 
@@ -200,16 +217,17 @@ def count_times_norm(exact: GradientByLength, sampled: np.ndarray, palette: Pale
     ``sampled``: (n + 1, samples), as ``sampled_path_norms`` gives them.
     """
     lengths = [length for length, count in enumerate(exact.paths) if count]
+    counts = [exact.paths[length] for length in lengths]
     plot = grid(3, vertical_gap=0.085, shared=True)
     plot.add(
         "scatter",
         x=lengths,
-        y=[float(exact.paths[length]) for length in lengths],
+        y=[float(count) if count < LARGEST else np.nan for count in counts],
         name="number of paths",
         mode="lines+markers",
         line={"color": palette.plain, "width": 1.5},
-        marker={"size": 5},
-        customdata=[f"{exact.paths[length]:,}" for length in lengths],
+        marker={"size": slim(5, len(lengths))},
+        customdata=[number_text(exact.paths[length]) for length in lengths],
         hovertemplate="length %{x}: %{customdata} paths<extra></extra>",
     )
     add_single_paths(plot, 2, lengths, sampled, palette)
@@ -232,10 +250,10 @@ def count_times_norm(exact: GradientByLength, sampled: np.ndarray, palette: Pale
         name="share of the gradient, exact, %",
         mode="lines+markers",
         line={"color": palette.stages[0], "width": 1.5},
-        marker={"size": 5},
+        marker={"size": slim(5, len(lengths))},
         hovertemplate="length %{x}: %{y:.2f} % of the gradient<extra></extra>",
     )
-    plot.y_axis("number of paths", 1, **log_axis([exact.paths[length] for length in lengths]))
+    plot.y_axis("number of paths", 1, **log_axis(counts))
     plot.y_axis("norm of one path", 2, **log_axis(sampled[lengths]))
     plot.y_axis("share, %", 3, rangemode="tozero")
     plot.x_axis(showgrid=False, range=[-0.8, len(exact.paths) - 0.2])
@@ -277,12 +295,14 @@ def lengths_by_stage(stages: Mapping[str, GradientByLength], palette: Palette) -
             name=stage,
             mode="lines+markers",
             line={"color": palette.stage(stage), "width": 1.5},
-            marker={"size": 6},
+            marker={"size": slim(6, len(lengths))},
             hovertemplate="%{x} branches: %{y:.2f} % of the gradient<extra>" + stage + "</extra>",
         )
         text = f"─ {stage}: {exact.mean_length:.1f} of {len(exact.paths) - 1} branches on average"
         label_above(plot, above, text, palette, palette.stage(stage))
     longest = max(len(exact.paths) for exact in stages.values())
-    plot.x_axis("branches taken within the stage", showgrid=False, range=[-0.5, longest - 0.5], dtick=-(-longest // 12))
+    plot.x_axis(
+        "branches taken within the stage", showgrid=False, range=[-0.5, longest - 0.5], dtick=round_step(longest / 12)
+    )
     plot.y_axis("share of the gradient, %", rangemode="tozero")
-    return styled(plot, palette, 330, top=10 + 16 * len(stages))
+    return styled(plot, palette, 282 + 16 * len(stages), top=10 + 16 * len(stages), lines=5 + len(stages))

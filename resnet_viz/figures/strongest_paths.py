@@ -6,22 +6,28 @@ import numpy as np
 
 from ..experiments.strongest_paths import StrongestPaths
 from ..networks.network import stage_of
-from .palette import Palette, short_number, stage_axis, styled
+from .palette import Palette, short_number, slim, stage_axis, styled
 from .plot import Plot
 
 __all__ = ["MOST_ROWS", "branches_by_stage", "paths_on_blocks"]
 
 MOST_ROWS = 24
+MOST_NUMBERS = 40  # of blocks of a stage, in words
 
 
 def branches_by_stage(path: np.ndarray, blocks: Sequence[str]) -> str:
-    """'layer1.0, 3 · layer2.4': the blocks whose branch a path takes, by stage; or that it takes none."""
+    """'layer1.0, 3 · layer2.4': the blocks whose branch a path takes, by stage, or how many where they are many; or that it takes
+    none."""
     taken: dict[str, list[str]] = {}
     for block, branch in zip(blocks, path, strict=True):
         if branch:
             taken.setdefault(stage_of(block), []).append(block.split(".")[1])
     return (
-        " · ".join(f"{stage}.{', '.join(numbers)}" for stage, numbers in taken.items()) or "no branch: shortcuts only"
+        " · ".join(
+            f"{stage}.{', '.join(numbers)}" if len(numbers) <= MOST_NUMBERS else f"{len(numbers)} blocks of {stage}"
+            for stage, numbers in taken.items()
+        )
+        or "no branch: shortcuts only"
     )
 
 
@@ -52,7 +58,7 @@ def paths_on_blocks(found: StrongestPaths, blocks: Sequence[str], chosen: int, p
         hoverinfo="skip",
         marker={
             "color": [palette.stage(blocks[column]) for column in columns.tolist()],
-            "line": {"color": palette.ink, "width": np.where(rows == chosen, 2, 0)},
+            "line": {"color": palette.ink, "width": np.where(rows == chosen, slim(2, len(blocks)), 0)},
         },
         unselected={"marker": {"opacity": 1}},
     )

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .palette import Palette, named_above, short_number, styled, superscript
+from .palette import Palette, named_above, named_blocks, short_number, styled, superscript
 from .plot import Plot
 
 __all__ = [
@@ -22,7 +22,6 @@ __all__ = [
 ]
 
 History = Mapping[str, Any]
-MOST_NAMES = 14  # of stages, on an axis
 
 
 def error_by_epoch(arms: Mapping[str, Sequence[History]], palette: Palette, which: str = "test_error_pct") -> Plot:
@@ -116,10 +115,9 @@ def norms_by_step(
         hovertemplate="step %{x:,}, %{text}<extra></extra>",
         hoverongaps=False,
     )
-    starts = [index for index, block in enumerate(blocks) if block.endswith(".0")]
-    starts = starts[:: -(-len(starts) // MOST_NAMES)]
+    named = named_blocks(blocks)
     plot.x_axis("step", showgrid=False)
-    plot.y_axis("block, the first at the bottom", tickvals=starts, ticktext=[blocks[i] for i in starts], showgrid=False)
+    plot.y_axis("block, the first at the bottom", tickvals=named, ticktext=[blocks[i] for i in named], showgrid=False)
     return styled(plot, palette, 380, lines=13)
 
 

@@ -50,7 +50,10 @@ class Block(nn.Module):
     """One residual unit: ``activation(shortcut + gate * branch)``.
 
     As it stands it is the original block of He et al. 2015, basic or bottleneck: the activation is a ReLU after the sum.
+    ``origin``: where the branch stands in somebody else's model.
     """
+
+    origin = ""
 
     def __init__(self, kind: str, branch: nn.Module, shortcut: nn.Module) -> None:
         super().__init__()
@@ -175,7 +178,7 @@ class BehindShortcuts(Block):
 
     def __init__(self, shortcuts: Shortcuts, block: Block) -> None:
         nn.Module.__init__(self)  # branch and shortcut are the block's, and stand in the state dict once
-        self.kind = block.kind
+        self.kind, self.origin = block.kind, block.origin
         self.shortcuts = shortcuts
         self.block = block
 

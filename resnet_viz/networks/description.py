@@ -17,6 +17,12 @@ from .network import ResidualNetwork, stage_of
 __all__ = ["BlockPart", "Description", "Part", "blank", "branch_layers_of", "describe", "stem_and_head"]
 
 Shape = tuple[int, ...]
+SHOWN = (  # of a stem or head
+    *(nn.Conv1d, nn.Conv2d, nn.Conv3d),
+    *(nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d),
+    *(nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d, nn.AdaptiveAvgPool3d),
+    nn.Linear,
+)
 
 
 @dataclass(frozen=True)
@@ -33,10 +39,12 @@ class Part:
 
 @dataclass(frozen=True)
 class BlockPart(Part):
-    """A block, with its stage and its kind of shortcut."""
+    """A block, with its stage and its kind of shortcut. ``origin``: where its branch stands in somebody else's model, 'blocks.3.attn';
+    '' in networks of this project, and where it is called there as it is here."""
 
     stage: str
     shortcut: str
+    origin: str = ""
 
 
 @dataclass(frozen=True)
@@ -73,7 +81,8 @@ def describe(network: ResidualNetwork, preprocessing: Preprocessing) -> Descript
     blocks = []
     for name, block in network.blocks.items():
         part, stream = measure(name, block.kind, block, stream)
-        blocks.append(BlockPart(**vars(part), stage=stage_of(name), shortcut=block.shortcut_kind))
+        origin = "" if block.origin == name else block.origin
+        blocks.append(BlockPart(**vars(part), stage=stage_of(name), shortcut=block.shortcut_kind, origin=origin))
     head, _ = measure("head", "head", network.head, stream)
     convolutions = [layer for layer in network.modules() if isinstance(layer, nn.Conv2d)]
     convolution_params = sum(parameter.numel() for layer in convolutions for parameter in layer.parameters())
@@ -96,8 +105,7 @@ def branch_layers_of(block: Block, stream: Tensor) -> list[Part]:
 
 def overview(module: nn.Module, stream: Tensor) -> list[Part]:
     """The layers of a stem or head that have weights or change the shape: convolutions, poolings, fully connected ones."""
-    shown = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.MaxPool2d, nn.AdaptiveAvgPool2d, nn.Linear)
-    return [part for part, layer in measured_layers(leaves(module), stream) if isinstance(layer, shown)]
+    return [part for part, layer in measured_layers(leaves(module), stream) if isinstance(layer, SHOWN)]
 
 
 def measured_layers(layers: list[tuple[str, nn.Module]], stream: Tensor) -> list[tuple[Part, nn.Module]]:

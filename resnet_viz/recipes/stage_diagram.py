@@ -8,7 +8,8 @@ from ..engine.kept import kept
 from ..experiments import trace
 from ..figures import diagram
 from ..figures.bars import relative_bars
-from ..figures.diagram import shape_text, shortcut_reason
+from ..figures.diagram import shortcut_reason
+from ..figures.palette import shape_text
 from ..networks.description import BlockPart, Part, blank, branch_layers_of, stem_and_head
 from ..networks.network import stage_sizes
 from ..networks.zoo import NETWORKS, Entry, LoadedNetwork
@@ -45,12 +46,12 @@ def stages(subject: Subject, highlight: str = "blocks", block: str = "") -> Show
     entry, description, count = subject.entry, subject.description, len(stage_sizes(subject.blocks))
     one_of("highlight", HIGHLIGHTS, highlight)
     size = (
-        f"{description.layers} layers" if entry.can_be_built else f"{len(subject.blocks)} blocks"
+        f"{description.layers:,} layers" if entry.can_be_built else f"{len(subject.blocks):,} blocks"
     )  # which the papers count
     stem, head = kept(layers_outside, subject.loaded)
     params = {each.name: each.params for each in description.blocks}
     return Shown(
-        title=f"{entry.name}: {size} in {count} stage{'s' * (count > 1)}",
+        title=f"{entry.name}: {size} in {count} stage{'s' if count > 1 else ''}",
         draw=partial(diagram.stage_diagram, description, stem, head, highlight, subject.block(block)),
         formula="y = F(x)" if subject.is_plain else "y = x + F(x)",
         caption=("" if subject.is_plain else ARCS) + diagram.built_like(entry.family, count),
@@ -129,10 +130,13 @@ def bottleneck_sentence(rows: Sequence[Mapping[str, Any]]) -> str:
 
 @recipe()
 def every_block(subject: Subject) -> Shown:
-    """A row for each block: its kind, shortcut, shapes, parameters and multiply-adds for one image."""
+    """A row for each block: its kind, shortcut, shapes, parameters and multiply-adds for one image; and where it stands in the model,
+    if some are called otherwise there."""
+    named_otherwise = any(each.origin for each in subject.description.blocks)
     rows = tuple(
         {
             "block": each.name,
+            **({"in the model": each.origin} if named_otherwise else {}),
             "kind": each.kind,
             "shortcut": shortcut_reason(each),
             "in": shape_text(each.in_shape),

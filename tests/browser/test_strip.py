@@ -1,4 +1,4 @@
-"""The network strip by itself in a browser: made-up networks of 8 to 333 blocks, drawn by a script of a few lines."""
+"""The network strip by itself in a browser: made-up networks of 8 to 1,000 blocks, drawn by a script of a few lines."""
 
 import json
 import socket
@@ -8,6 +8,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from itertools import combinations
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -26,8 +27,9 @@ from resnet_viz.networks.description import BlockPart, Description, Part
 from resnet_viz.web.kit.strip import network_strip
 
 case = json.loads(st.query_params["case"])
-blocks = [BlockPart(f"layer{stage}.{n}", "basic", (16, 7, 7), (16, 7, 7), 1, 1, f"layer{stage}",
-                    case.get("shortcut") or ("identity" if n else "projection"))
+shape = tuple(case.get("shape", (16, 7, 7)))
+blocks = [BlockPart(f"layer{stage}.{n}", "basic", shape, shape, 1, 1, f"layer{stage}",
+                    case.get("shortcut") or ("identity" if n else "projection"), case.get("origin", ""))
           for stage, size in enumerate(case["sizes"], 1) for n in range(size)]
 end = Part("", "", (1,), (1,), 1, 1)
 state = st.session_state.setdefault("state", {"chosen": case.get("chosen", []), "sequence": 0})
@@ -170,6 +172,33 @@ def test_a_large_network_starts_folded_except_where_a_block_is_chosen(strip) -> 
     for name, expanded in {"layer1": "false", "layer2": "true", "layer3": "false"}.items():
         expect(stage(page, name)).to_have_attribute("aria-expanded", expanded)
     expect(strip(sizes=[40, 40, 40]).locator("[aria-expanded=false]")).to_have_count(0)
+
+
+def test_a_thousand_blocks_in_one_stage_fold_into_a_box_and_each_is_reached(strip) -> None:
+    page = strip(390, sizes=[1000], origin="blocks.7.attn")
+    assert page.locator(".strip").bounding_box()["height"] < 200
+    stage(page, "layer1").focus()
+    expect(stage(page, "layer1").get_by_text("1,000 blocks")).to_be_visible()
+    page.keyboard.press("Enter")
+    for key, number in {"PageDown": 9, "ArrowRight": 10, "End": 999, "PageUp": 989}.items():
+        page.keyboard.press(key)
+        expect(block(page, f"layer1.{number}")).to_be_focused()
+    page.keyboard.press("Enter")
+    chosen(page, "layer1.989")
+    expect(page.locator(".told")).to_have_text("layer1.989 · blocks.7.attn · shortcut: identity · deleted")
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_the_labels_of_nine_short_stages_stand_beside_each_other(width: int, strip) -> None:
+    page = strip(width, sizes=[1, 1, 2] * 3, shape=[64, 8, 16, 16])
+    boxes = page.locator(".strip svg :is(.name, .shape)").evaluate_all(
+        "texts => texts.map(text => text.getBoundingClientRect()).map(box => [box.left, box.right, box.top, box.bottom])"
+    )
+    assert len(boxes) == 18
+    for (left, right, top, bottom), (left2, right2, top2, bottom2) in combinations(boxes, 2):
+        # letters are lower than the boxes of their lines, which may overlap by a little
+        assert right <= left2 or right2 <= left or bottom - 4 <= top2 or bottom2 - 4 <= top
+        assert left >= 0 and max(right, right2) <= width
 
 
 def test_runs_by_mouse(strip) -> None:

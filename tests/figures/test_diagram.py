@@ -1,8 +1,12 @@
 """The drawing of a whole network: every block, stage and layer is on it, in its place."""
 
-from resnet_viz.figures.diagram import arrange, stage_diagram
+from dataclasses import replace
+
+import pytest
+
+from resnet_viz.figures.diagram import arrange, shortcut_reason, stage_diagram
 from resnet_viz.figures.palette import LIGHT
-from resnet_viz.networks.description import describe, stem_and_head
+from resnet_viz.networks.description import BlockPart, Description, Part, describe, stem_and_head
 from resnet_viz.networks.zoo import NETWORKS, architecture
 
 
@@ -11,7 +15,8 @@ def test_every_block_stage_and_layer_is_drawn():
     description = describe(architecture(entry), entry.preprocessing)
     stem, head = stem_and_head(architecture(entry), entry.preprocessing)
     layout = stage_diagram(description, stem, head, "blocks", "layer2.1", LIGHT).figure().layout
-    places = arrange(description)
+    rows = arrange(description, "layer2.1")
+    places = {block.name: (x + 0.5, row.y) for row in rows for x, block in enumerate(row.blocks)}
     boxes = [shape for shape in layout.shapes if shape.type == "rect"]
     blocks = [box for box in boxes if box.fillcolor in LIGHT.stages]
     assert [((box.x0 + box.x1) / 2, (box.y0 + box.y1) / 2) for box in blocks] == list(places.values())
@@ -24,3 +29,65 @@ def test_every_block_stage_and_layer_is_drawn():
     assert len(boxes) == 2 * len(places) + len(stem) + len(head)
     assert len(texts) == len(places) + 3 + len(stem) + len(head)
     assert len(layout.shapes) - len(boxes) == len(places), "a line of the stream behind each"
+
+
+SHAPE = (4, 14, 14)
+END = Part("stem", "stem", SHAPE, SHAPE, 1, 1)
+BLOCK = BlockPart("", "basic", SHAPE, SHAPE, 288, 56448, "", "identity")
+
+
+def deep(*kinds: str) -> Description:
+    """1,000 blocks in one stage, the kinds taking turns."""
+    names = [f"layer1.{number}" for number in range(1000)]
+    blocks = [
+        replace(BLOCK, name=name, stage="layer1", kind=kinds[number % len(kinds)], origin=f"blocks.{number}")
+        for number, name in enumerate(names)
+    ]
+    return Description(END, tuple(blocks), END, 1002, 1)
+
+
+@pytest.mark.parametrize("kinds", [["basic"], ["attention", "MLP"]], ids=len)
+def test_rows_that_repeat_the_row_above_are_folded_but_not_the_chosen_block(kinds):
+    description = deep(*kinds)
+    rows = arrange(description, "layer1.500")
+    assert [block for row in rows for block in row.blocks] == list(description.blocks), "each block once, in order"
+    assert [len(row.blocks) for row in rows] == [12, 480, 12, 492, 4]
+    assert [row.folded for row in rows] == [False, True, False, True, False]
+    assert "layer1.500" in [block.name for block in rows[2].blocks]
+
+
+def test_a_block_that_differs_is_drawn_by_itself():
+    description = deep("basic")
+    other = replace(description.blocks[700], shortcut="projection")
+    blocks = (*description.blocks[:700], other, *description.blocks[701:])
+    rows = arrange(replace(description, blocks=blocks), "layer1.0")
+    assert [row.folded for row in rows if other in row.blocks] == [False]
+
+
+def test_a_thousand_blocks_are_a_small_figure_and_the_folded_can_be_pointed_at():
+    plot = stage_diagram(deep("attention", "MLP"), [], [], "shortcuts", "layer1.999", LIGHT)
+    assert len(plot.json()) < 50_000
+    notes = [note["text"] for note in plot.layout["annotations"]]
+    assert "layer1.12 ... layer1.995: 984 like those above" in notes
+    assert "<b>layer1</b>: 1,000 attention and MLP blocks, stream 4 × 14²" in notes
+    assert notes.count("stem<br>4 × 14²") == 2, "stem and head without layers to show are a box each"
+    (pointed,) = [trace for trace in plot.data if "customdata" in trace]
+    assert [name for name, _ in pointed["customdata"]] == [f"layer1.{n}" for n in (*range(13), *range(996, 1000))]
+    assert all(says.startswith("in the model: blocks.") for _, says in pointed["customdata"])
+
+
+@pytest.mark.parametrize(
+    ("shapes", "says"),
+    [
+        (((64, 56, 56), (128, 28, 28)), "projection: 64 → 128 channels, stride 2"),
+        (((64, 57, 57), (64, 29, 29)), "projection: stride 2"),
+        (((64, 56, 56), (64, 56, 56)), "projection shortcut"),
+        (((64, 14, 14), (32, 28, 28)), "projection: 64 → 32 channels, 14² → 28²"),
+        (((56, 56, 96), (28, 28, 192)), "projection: 56 × 56 × 96 → 28 × 28 × 192"),
+        (((197, 768), (50, 768)), "projection: 197 × 768 → 50 × 768"),
+        (((64, 8, 8, 8), (128, 4, 4, 4)), "projection: 64 × 8³ → 128 × 4³"),
+        (((64,), (32,)), "projection: 64 → 32"),
+    ],
+)
+def test_why_a_shortcut_is_no_identity(shapes, says):
+    assert shortcut_reason(replace(BLOCK, in_shape=shapes[0], out_shape=shapes[1], shortcut="projection")) == says

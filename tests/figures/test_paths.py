@@ -8,7 +8,7 @@ import pytest
 
 from resnet_viz.experiments.paths import GradientByLength
 from resnet_viz.figures.palette import DARK, LIGHT
-from resnet_viz.figures.paths import count_times_norm, length_sentences, lengths_by_stage, share_by_length
+from resnet_viz.figures.paths import count_times_norm, length_sentences, lengths_by_stage, number_text, share_by_length
 
 LENGTHS = np.arange(5)
 EXACT = GradientByLength((1, 4, 6, 4, 1), np.array([[1.0, 4.0, 3.0, 1.5, 0.5], [1.0, 2.0, 3.0, 2.5, 1.5]]), 1e-7)
@@ -98,3 +98,26 @@ def test_the_sentence_names_the_share_of_the_paths_in_the_range():
     title, says = length_sentences(narrow)
     assert "1.5 branches against 2" in title
     assert "Lengths of 1 to 2 branches hold 95 % of the summed norms and 62 % of the 2⁴ paths" in says
+
+
+def test_numbers_of_paths_that_no_float_holds_are_drawn_and_said():
+    lengths = np.arange(1101)
+    norms = np.exp(-0.5 * ((lengths - 90) / 20) ** 2)
+    exact = GradientByLength(tuple(comb(1100, k) for k in lengths), norms[None], 1e-7)
+    drawn = traces(count_times_norm(exact, np.outer(0.5**lengths, [1.0, 2.0]), LIGHT).figure())
+    numbers = drawn["number of paths"]
+    assert list(numbers.y[:2]) == [1, 1100] and np.isnan(numbers.y[550]) and numbers.y[300] == float(exact.paths[300])
+    assert numbers.customdata[550] == number_text(exact.paths[550]) == "3.3 × 10³²⁹"
+    assert max(map(len, share_by_length(exact, LIGHT).data[0]["customdata"])) < 20
+
+
+@pytest.mark.parametrize(
+    ("number", "text"), [(1, "1"), (10**15 - 1, "999,999,999,999,999"), (2 * 10**15, "2.0 × 10¹⁵")]
+)
+def test_numbers_of_paths_in_words(number, text):
+    assert number_text(number) == text
+
+
+def test_the_lines_of_nine_stages_have_room_for_their_names():
+    few, many = (lengths_by_stage({f"layer{n}": EXACT for n in range(1, count)}, LIGHT).layout for count in (4, 10))
+    assert many["height"] - many["margin"]["t"] == few["height"] - few["margin"]["t"]

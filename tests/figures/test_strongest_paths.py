@@ -5,7 +5,7 @@ import pytest
 
 from resnet_viz.experiments.strongest_paths import StrongestPaths
 from resnet_viz.figures.palette import DARK, LIGHT
-from resnet_viz.figures.strongest_paths import MOST_ROWS, branches_by_stage, paths_on_blocks
+from resnet_viz.figures.strongest_paths import MOST_NUMBERS, MOST_ROWS, branches_by_stage, paths_on_blocks
 
 BLOCKS = ["layer1.0", "layer1.1", "layer2.0"]
 FOUND = StrongestPaths(
@@ -67,3 +67,11 @@ def test_the_branches_of_a_path_are_listed_by_stage():
     assert branches_by_stage([True, True, True], BLOCKS) == "layer1.0, 1 · layer2.0"
     assert branches_by_stage([False, False, True], BLOCKS) == "layer2.0"
     assert branches_by_stage([False] * 3, BLOCKS) == "no branch: shortcuts only"
+
+
+def test_many_branches_of_a_stage_are_counted():
+    blocks = [f"layer1.{number}" for number in range(MOST_NUMBERS + 1)] + ["layer2.0"]
+    taken = np.ones(len(blocks), bool)
+    assert branches_by_stage(taken, blocks) == f"{MOST_NUMBERS + 1} blocks of layer1 · layer2.0"
+    taken[0] = False
+    assert branches_by_stage(taken, blocks).startswith("layer1.1, 2, 3, 4,")

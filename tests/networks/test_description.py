@@ -2,9 +2,12 @@
 
 import pytest
 import torch
+from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from resnet_viz.networks.description import branch_layers_of, describe, overview
+from resnet_viz.networks.adapt import adapt
+from resnet_viz.networks.cutting import cut
+from resnet_viz.networks.description import branch_layers_of, describe, overview, stem_and_head
 from resnet_viz.networks.zoo import entry_of
 
 from ..conftest import SMALL_PREPROCESSING, UnluckyError, left_as_it_was, unlucky
@@ -16,6 +19,7 @@ def test_resnet18_has_its_published_size():
     assert description.params == 11_689_512
     assert description.macs / 1e9 == pytest.approx(1.814, abs=0.0005)
     assert description.layers == 18
+    assert {block.origin for block in description.blocks} == {""}, "they are called so in torchvision, too"
 
 
 def test_resnet34_has_the_shapes_of_the_papers_table_1():
@@ -113,3 +117,33 @@ def test_a_failed_description_leaves_the_network_as_it_was(network, images):
         network(images)
     with left_as_it_was(network), pytest.raises(UnluckyError):
         describe(network, SMALL_PREPROCESSING)
+
+
+class Theirs(nn.Module):
+    """Two blocks under names of their own, and ways around layers of stem and head."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.patch, self.scale = nn.Conv2d(1, 4, 3, padding=1), nn.Parameter(torch.ones(()))
+        self.trunk = nn.ModuleDict({name: nn.Conv2d(4, 4, 3, padding=1) for name in ("first", "second")})
+        self.classify = nn.Linear(4, 10)
+
+    def forward(self, images):
+        stream = self.patch(images) * self.scale
+        for layer in self.trunk.values():
+            stream = (stream + layer(stream)).relu()
+        return self.classify(stream.mean((2, 3)))
+
+
+def test_blocks_of_others_say_where_they_stand_in_their_model(images):
+    network = adapt(Theirs().eval(), images)
+    assert [block.origin for block in describe(network, SMALL_PREPROCESSING).blocks] == ["trunk.first", "trunk.second"]
+    (left,) = describe(cut(network, ["layer1.0"]), SMALL_PREPROCESSING).blocks
+    assert (left.name, left.origin) == ("layer1.1", "trunk.second")
+
+
+def test_the_layers_of_a_stem_and_a_head_that_are_no_rows(images):
+    network = adapt(Theirs().eval(), images)
+    stem, head = stem_and_head(network, SMALL_PREPROCESSING)
+    assert [layer.kind for layer in stem] == ["3x3 convolution, 1 → 4"]
+    assert [(layer.kind, layer.in_shape) for layer in head] == [("fully connected, 4 → 10", (4,))]

@@ -223,15 +223,18 @@ def strip_as_table(visit: Visit, bars: Bars | None) -> None:
     """What the strip shows, for those who would rather read a table."""
     lesion = choices().lesion(visit.subject.entry.name)
     state = f"gate {lesion.gate:g}" if lesion.gate else "deleted"
-    columns = ["block", "shortcut", "state", *(["value"] if bars else [])]
+    blocks = visit.subject.description.blocks
+    origins = ["in the model"] if any(block.origin for block in blocks) else []
+    columns = ["block", *origins, "shortcut", "state", *(["value"] if bars else [])]
     rows = [
         [
             block.name,
+            *([f"`{block.origin}`" if block.origin else ""] if origins else []),
             block.shortcut,
             state if block.name in lesion.blocks else "intact",
             *([bars[block.name][1]] if bars else []),
         ]
-        for block in visit.subject.description.blocks
+        for block in blocks
     ]
     with st.expander("The blocks as a table"):  # Streamlit's own tables are 300 kB more for a browser to load
         st.markdown("\n".join(" | ".join(row) for row in [columns, ["---"] * len(columns), *rows]))

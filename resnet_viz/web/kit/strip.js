@@ -5,8 +5,9 @@ const SVG = "http://www.w3.org/2000/svg";
 const BOX = 30, ARC = 14, LINE = 1.25; // heights: of a block, of the shortcut above it; of a line, of that of its letters
 const WIDEST = 40, NARROWEST = 14, TOUCH = 24; // from block to block; at least TOUCH where fingers press
 const END = 50, SHORT_END = 22; // widths of stem and head; on a phone their words stand upright
-const GAP = 14, FOLDED = 10.4, LABEL = 64; // widths: between stages, of a folded one (of the height of letters), of the shortest label
+const GAP = 14, FOLDED = 10.4; // widths: between stages, of a folded one (of the height of letters)
 const PHONE = 640; // pixels: narrower strips are for fingers
+const PAGE = 10; // blocks that a press of Page Up or Page Down passes
 const MANY = 120; // a network of more blocks starts with its stages folded
 const BLOCK = { hit: "rect", arc: "path", box: "rect", strike: "line", ring: "rect", bar: "rect" };
 // A stage: its label, and what it is folded into, a pile of boxes.
@@ -98,6 +99,7 @@ function key(strip, item, event) {
   const items = run ? reachable(strip).filter(isBlock) : reachable(strip), here = items.indexOf(item);
   const to = {
     ArrowRight: items[here + 1], ArrowLeft: items[here - 1], Home: items[0], End: items.at(-1),
+    PageUp: items[Math.max(here - PAGE, 0)], PageDown: items[here + PAGE] ?? items.at(-1),
     ArrowUp: items.slice(0, here).findLast((each) => !isBlock(each)), // the labels of the stages before and after
     ArrowDown: items.slice(here + 1).find((each) => !isBlock(each)),
   };
@@ -140,18 +142,18 @@ function take(strip, to) {
 }
 
 // Of all distances between blocks, the widest of those that need the fewest rows.
-function layout(strip, width) {
+function layout(strip, width, labels) {
   const narrowest = width < PHONE || matchMedia("(pointer: coarse)").matches ? TOUCH : NARROWEST;
   let best = null;
   for (let pitch = WIDEST; pitch >= narrowest && best?.rows !== 1; pitch -= 0.5) {
-    const flowed = flow(strip, width, pitch);
+    const flowed = flow(strip, width, pitch, labels);
     if (!best || flowed.rows < best.rows) best = flowed;
   }
   return best;
 }
 
 // Stages in rows, as words in lines. One that is too long for a row takes several of equal length, and begins its own.
-function flow(strip, width, pitch) {
+function flow(strip, width, pitch, labels) {
   const ends = width < PHONE ? SHORT_END : END;
   const left = ends + GAP, right = width - ends - GAP;
   let x = left, row = 0;
@@ -159,7 +161,7 @@ function flow(strip, width, pitch) {
     const folded = strip.folded.has(stage);
     const lines = folded ? 1 : Math.ceil(members.length / Math.max(1, Math.floor((right - left) / pitch)));
     const perLine = Math.ceil(members.length / lines);
-    const span = folded ? FOLDED * letters(strip) : Math.max(LABEL, perLine * pitch);
+    const span = Math.max(labels[stage], folded ? FOLDED * letters(strip) : perLine * pitch);
     if (x > left && (lines > 1 || x + span > right)) [x, row] = [left, row + 1];
     const place = { x, row, perLine };
     [x, row] = [x + span + GAP, row + lines - 1];
@@ -174,12 +176,14 @@ const letters = ({ svg }) => parseFloat(getComputedStyle(svg).fontSize);
 
 // All that the width decides: the rows, and in pixels what stands where in them.
 function measure(strip, width) {
-  const { data, stages } = strip, { pitch, ends, places, rows } = layout(strip, width);
+  const { data, stages } = strip;
   stages.forEach(({ name, shape, stage }) => {
     [name.textContent, shape.textContent] = [data.stages[stage].name, data.stages[stage].shape];
   });
   const names = stages.map(({ name }) => 14 + name.getComputedTextLength()); // after the chevron
   const shapes = stages.map(({ shape }) => shape.getComputedTextLength());
+  const labels = names.map((name, stage) => Math.max(name, 14 + shapes[stage])); // in two lines
+  const { pitch, ends, places, rows } = layout(strip, width, labels);
   const room = ({ x, row }, stage) => (places[stage + 1]?.row === row ? places[stage + 1].x - GAP : width) - x;
   const oneLine = places.every((place, stage) => names[stage] + 6 + shapes[stage] <= room(place, stage));
   const bars = data.blocks.map(({ bar }) => bar).filter((bar) => bar !== null), barHeight = rows > 1 ? 24 : 34;
@@ -188,7 +192,7 @@ function measure(strip, width) {
     width, pitch, ends, places, oneLine, barHeight, box: pitch * 0.74, off: pitch * 0.13, line, folded: FOLDED * letters(strip) - 8,
     label: (oneLine ? 1 : 2) * line + 10, // its button is 2 less high, and still as high as a finger needs
     shapeX: names.map((name) => (oneLine ? name + 6 : 14)),
-    labelWidth: names.map((name, stage) => (oneLine ? name + 6 + shapes[stage] : Math.max(name, 14 + shapes[stage]))),
+    labelWidth: names.map((name, stage) => (oneLine ? name + 6 + shapes[stage] : labels[stage])),
     below: bars.length ? 6 + barHeight : 0,
     zero: bars.some((bar) => bar < 0) ? barHeight / 2 : 0, // bars hang down from here; negative ones stand up
     tops: [], height: 0,
@@ -212,7 +216,7 @@ function place(strip) {
   strip.stages.forEach((item, stage) => {
     const { x, row, perLine } = places[stage];
     placeStage(strip, item, sizes, x, tops[row]);
-    item.members.forEach((index, nth) => {
+    if (!strip.folded.has(stage)) item.members.forEach((index, nth) => {
       placeBlock(strip, strip.blocks[index], sizes, x + (nth % perLine) * pitch, tops[row + Math.floor(nth / perLine)]);
     });
   });
@@ -279,14 +283,16 @@ const lesioned = ({ gate }) => (gate ? `gate ${gate}` : "deleted");
 function facts(strip, { stage, index, members, mean }) {
   const { data } = strip;
   if (index !== undefined) {
-    const { name, shortcut, says } = data.blocks[index];
-    return [name, shortcut === "none" ? "no shortcut" : `shortcut: ${shortcut}`, isChosen(strip, index) && "chosen",
+    const { name, origin, shortcut, says } = data.blocks[index];
+    return [name, origin, shortcut === "none" ? "no shortcut" : `shortcut: ${shortcut}`, isChosen(strip, index) && "chosen",
       isDeleted(strip, index) && lesioned(data), says].filter(Boolean);
   }
   const { name, shape } = data.stages[stage];
-  return [name, shape, `${members.length} blocks`, ...counts(strip, members),
+  return [name, shape, blocks(members.length), ...counts(strip, members),
     mean !== null && `mean bar ${mean.toFixed(2)} of the longest`].filter(Boolean);
 }
+
+const blocks = (count) => `${count.toLocaleString("en")} block${count === 1 ? "" : "s"}`;
 
 function counts(strip, members) {
   return [[isChosen, "chosen"], [isDeleted, lesioned(strip.data)]]
@@ -309,7 +315,7 @@ function dress(strip) {
     const state = { open: !strip.folded.has(stage), [lesion]: item.members.every((index) => isDeleted(strip, index)),
       chosen: item.members.some((index) => isChosen(strip, index)) };
     set(item.node, { class: classes("stage", state), "aria-label": facts(strip, item).join(", ") });
-    item.count.textContent = `${item.members.length} blocks`;
+    item.count.textContent = blocks(item.members.length);
     item.state.textContent = counts(strip, item.members).join(", ");
     set(item.count, { x: 8, y: item.state.textContent ? BOX / 2 - 2 : BOX / 2 + 4 });
     set(item.state, { x: 8, y: BOX - 3 });
@@ -326,8 +332,8 @@ function tell(strip, change = {}) {
   Object.assign(strip, change);
   const item = strip.hovered ?? strip.focused ?? (strip.data.mode === "select" ? strip.blocks[strip.mask.indexOf("1")] : null);
   strip.told.textContent = item ? facts(strip, item).join(" · ")
-    : strip.data.mode === "select" ? "Point at a block to read its value; press a stage's name to fold it."
-    : "Press a block to delete or restore it, with Shift a run of them; press a stage's name to fold it.";
+    : strip.data.mode === "select" ? "Point at a block to read its value; press a stage's name to fold or unfold it."
+    : "Press a block to delete or restore it, with Shift a run of them; press a stage's name to fold or unfold it.";
 }
 
 export default function ({ data, parentElement, setStateValue }) {

@@ -6,7 +6,7 @@ from typing import Literal
 
 import streamlit as st
 
-from ...figures.palette import Palette
+from ...figures.palette import Palette, shape_text
 from ...networks.description import Description
 from ..session import if_shown
 
@@ -48,7 +48,8 @@ def network_strip(
     positions = {stage: position for position, stage in enumerate(stages)}
 
     def mask(names: Sequence[str]) -> str:
-        return "".join("1" if block.name in names else "0" for block in description.blocks)
+        marked = set(names)
+        return "".join("1" if block.name in marked else "0" for block in description.blocks)
 
     STRIP(
         key=key,
@@ -67,12 +68,13 @@ def network_strip(
                 "background": palette.background,
             },
             "stages": [
-                {"name": stage, "colour": palette.stage(stage), "shape": f"{shape[0]} × {shape[1]}²"}
+                {"name": stage, "colour": palette.stage(stage), "shape": shape_text(shape)}
                 for stage, shape in stages.items()
             ],
             "blocks": [
                 {
                     "name": block.name,
+                    "origin": block.origin,
                     "stage": positions[block.stage],
                     "shortcut": block.shortcut,
                     "bar": bars[block.name][0] if block.name in bars else None,
