@@ -8,7 +8,6 @@ import time
 import webbrowser
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from importlib.util import find_spec
 from urllib.error import URLError
 from urllib.request import urlopen
 
@@ -29,9 +28,7 @@ FIRST_PAGE = "stage_diagram"
 def start(
     port: int, host: str, environment: Mapping[str, str], options: Sequence[str] = (), *, apart: bool = False
 ) -> subprocess.Popen[bytes]:
-    """Start the app's server; ``apart``: where no Ctrl-C reaches it. Raises InputError where Streamlit is not installed."""
-    if find_spec("streamlit") is None:
-        raise InputError('The app needs Streamlit: pip install "resnet-viz[app]".')
+    """Start the app's server; ``apart``: where no Ctrl-C reaches it."""
     where = [f"--server.port={port}", f"--server.address={host}"]
     command = [sys.executable, "-m", "streamlit", "run", str(APP / "app.py"), *where, *options]
     return subprocess.Popen(command, env={**os.environ, **environment}, start_new_session=apart)
