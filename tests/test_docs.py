@@ -43,18 +43,21 @@ def test_the_notebook_runs() -> None:
 @pytest.mark.usefixtures("few_images")
 def test_the_python_of_the_readme_runs(monkeypatch, tmp_path) -> None:
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    assert len(blocks) == 6
+    assert len(blocks) == 8
     names: dict = {}
     for block in blocks[:2]:
         exec(block, names)
     assert names["logits"].shape == (100, 10)
-    timm, _, watch, figure = blocks[2:]  # the one between is a pattern to fill in; tests/networks/test_adapt.py does
+    timm, _, show, own, watch, figure = blocks[2:]  # the one between is a pattern to fill in; tests/networks/test_adapt.py does
     exec(figure, names)
     assert names["shown"].title.startswith("This image: ") and names["figure"].data
     monkeypatch.chdir(tmp_path)
     exec(watch, names | {"batches": [(torch.randn(2, 3, 32, 32), torch.tensor([0, 1]))]})
     assert len(Norms.read("norms.jsonl").blocks) == 8
     exec(timm.replace("pretrained=True", "pretrained=False").replace("224", "64"), names)
+    small = show.replace("pretrained=True", "pretrained=False").replace("vit_small", "vit_tiny").replace("(20,", "(4,")
+    exec(small.replace("resnet_viz.show", "resnet_viz.hand_over"), names)  # tests/browser/test_show.py opens the app
+    exec(own, names)
 
 
 def test_the_readme_names_every_command_and_page() -> None:
