@@ -48,7 +48,9 @@ def test_the_python_of_the_readme_runs(monkeypatch, tmp_path) -> None:
     for block in blocks[:2]:
         exec(block, names)
     assert names["logits"].shape == (100, 10)
-    timm, _, show, own, watch, figure = blocks[2:]  # the one between is a pattern to fill in; tests/networks/test_adapt.py does
+    timm, _, show, own, watch, figure = blocks[
+        2:
+    ]  # the one between is a pattern to fill in; tests/networks/test_adapt.py does
     exec(figure, names)
     assert names["shown"].title.startswith("This image: ") and names["figure"].data
     monkeypatch.chdir(tmp_path)

@@ -100,9 +100,11 @@ def adapt(model: nn.Module, images: Tensor | None = None) -> ResidualNetwork:
 def require_followable(model: nn.Module) -> None:
     """Raise TypeError for a compiled or wrapped model, InputError for one whose weights are missing or not finite."""
     for name, module in model.named_modules():
+        what = f"{name}, a part of the model," if name else "The model"
+        if isinstance(module, torch.jit.ScriptModule):
+            raise TypeError(f"{what} must not be TorchScript, which cannot be followed; {POSSIBLE}.")
         require_shape(model, module)
         if "_orig_mod" in module._modules:
-            what = f"{name}, a part of the model," if name else "The model"
             raise TypeError(
                 f"{what} must not be compiled; got a {title(module)}: put the original, its ._orig_mod, in its place."
             )

@@ -485,12 +485,19 @@ def test_other_precisions_stay(precision, rounding):
 # What is refused, and what is said.
 
 
+def scripted() -> nn.Module:
+    model = TORCHVISION["resnet18"]()
+    model.layer1[0] = torch.jit.script(model.layer1[0])
+    return model
+
+
 @pytest.mark.parametrize(
     ("model", "told"),
     [
         (lambda: densenet121(num_classes=10), r"DenseNet has no residual block: it joins its ways \(torch\.cat\)"),
         (lambda: vgg11(num_classes=10), "VGG has no residual block: its stream never passes the sum of two ways"),
         (lambda: nn.DataParallel(TORCHVISION["resnet18"]()), r"must not be wrapped.*hand over model\.module"),
+        (scripted, r"layer1\.0, a part of the model, must not be TorchScript.*build a ResidualNetwork"),
     ],
 )
 def test_what_is_no_residual_network_is_told(model, told):
