@@ -89,7 +89,7 @@ def integrated_gradients(
     """Integrated gradients (Sundararajan et al. 2017, arXiv:1703.01365) of the logit of class ``label``, from black to the image.
 
     (x - b) * integral from 0 to 1 of d logit / d x at b + t (x - b), by Gauss-Legendre quadrature; b is the image whose
-    pixels are all 0, normalised as x is. Of the logit, as Grad-CAM, since the probability of a sure network hardly
+    pixels are all 0, normalised as x is; of images that come normalised, all zeros. Of the logit, as Grad-CAM, since the probability of a sure network hardly
     changes near the image. Raises InputError for an unknown class, or where ``image`` is not one image.
     """
 

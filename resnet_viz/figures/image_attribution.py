@@ -129,10 +129,10 @@ def sizes_sentence(maps: Mapping[str, Sequence[GradCam]]) -> str:
     return ", ".join([f"{sizes[0]} cells", *sizes[1:]])
 
 
-def integrated_sentence(class_name: str, pair: Sequence[Integrated]) -> str:
+def integrated_sentence(class_name: str, pair: Sequence[Integrated], baseline: str = "black") -> str:
     """What the image adds to the logit; with a lesion, how alike the attributions are of the pixels that are not black."""
     if len(pair) == 1:
-        return f"From black to this image the logit of {class_name} changes by {pair[0].rise:+.2f}"
+        return f"From {baseline} to this image the logit of {class_name} changes by {pair[0].rise:+.2f}"
     lit = (pair[0].picture != 0) | (pair[1].picture != 0)
     alike = correlation(pair[0].picture[lit], pair[1].picture[lit]) if lit.any() else np.nan
     if np.isnan(alike):

@@ -99,7 +99,7 @@ def at_block(subject: Subject, block: str = "", images: int = BATCH) -> Shown:
     (position,) = block_indices(subject.blocks, [block or subject.blocks[0]])
     batch = subject.batch(images)
     found = measures.over_batch(trace.trace, subject.loaded, batch, subject.labels(batch))
-    weights = "trained" if subject.network.trained else subject.network.weights
+    weights = "trained" if subject.network.trained and subject.entry.can_be_built else subject.network.weights
     return Shown(
         says=f"{figures.block_sentence(found, position)} ({subject.entry.name}, {weights}; {counted(batch)})",
         facts=(MEASURED, counted(batch)),
@@ -172,7 +172,8 @@ def trained(*subjects: Subject, images: int = BATCH, gradient: str = "stream", r
     """The gradient at each block of each network as it is; settings as in ``untrained``."""
     rows = [Row(each, each.title, hollow=each is not subjects[0]) for each in subjects]
     shown = yield from along_blocks(subjects[0], rows, images, gradient, relative)
-    return replace(shown, title="Trained", facts=(*shown.facts, "cross-entropy"))
+    title = "Trained" if subjects[0].entry.can_be_built else "As it was handed over"
+    return replace(shown, title=title, facts=(*shown.facts, "cross-entropy"))
 
 
 @recipe("Trace the networks")

@@ -68,8 +68,8 @@ WHERE_EVIDENCE_LIES = (
     "image: {sizes}.{correlation}"
 )
 WHICH_PIXELS = (
-    "[Integrated gradients](https://arxiv.org/abs/1703.01365) of the logit from black, $b$, to the image, $x$: blue pixels "
-    "raise it, red ones lower it. A black pixel gets 0, since it is no different from the baseline."
+    "[Integrated gradients](https://arxiv.org/abs/1703.01365) of the logit from {baseline}, $b$, to the image, $x$: blue pixels "
+    "raise it, red ones lower it. A pixel that is the same in both gets 0."
 )
 
 
@@ -224,14 +224,15 @@ def integrated_gradients(subject: Subject) -> Steps:
         given = subject.image, subject.label, gates
         pair.append(measures.over_set(image_attribution.integrated_gradients, subject.loaded, *given))
         yield len(pair) / len(both)
-    title = attribution.integrated_sentence(subject.class_name, pair)
+    baseline = "an input of zeros" if subject.images.normalised else "black"
+    title = attribution.integrated_sentence(subject.class_name, pair, baseline)
     correlation = " The correlation (Pearson) is of the other pixels." if len(both) > 1 else ""
     return Shown(
         title=title,
         draw=partial(attribution.integrated_pictures, pixels_of(subject.image, 0), pair),
         says=attribution.completeness_sentence(pair),
         formula=INTEGRATED,
-        caption=WHICH_PIXELS + correlation,
+        caption=WHICH_PIXELS.format(baseline=baseline) + correlation,
         alt=f"{title}.",
         facts=(MEASURED, "1 image", subject.whose_class),
         sources=sources([subject], subject.image),
