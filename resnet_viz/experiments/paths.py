@@ -19,10 +19,11 @@ from torch.nn.grad import conv2d_input
 
 from ..errors import InputError
 from ..networks.blocks import Block, Gate, PlainBlock, PreactivationBlock, add
-from ..networks.exactness import exactly, is_convolution, require_settled, rounding
+from ..networks.exactness import exactly, is_convolution, rounding
 from ..networks.graph import GraphBlock
 from ..networks.network import ResidualNetwork, stage_of
 from ..networks.seeds import Seeded
+from ..networks.settled import require_settled
 from ..progress import Progress, no_progress
 from .loss import finite, labels_of, loss_gradient
 from .plan import Plan

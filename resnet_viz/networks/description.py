@@ -8,11 +8,12 @@ import torch
 from torch import Tensor, fx, nn
 
 from .blocks import Block, Shortcuts
-from .exactness import exactly, require_settled
+from .exactness import exactly
 from .graph import on_every_way
 from .images import Preprocessing
 from .multiply_adds import MultiplyAdds
 from .network import ResidualNetwork, stage_of
+from .settled import require_settled
 
 __all__ = ["BlockPart", "Description", "Part", "blank", "branch_layers_of", "describe", "stem_and_head"]
 

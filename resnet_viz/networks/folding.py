@@ -8,9 +8,10 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from .blocks import Block, PlainBlock, PreactivationBlock
-from .exactness import exactly, is_batch_norm, is_convolution, require_settled
+from .exactness import exactly, is_batch_norm, is_convolution
 from .graph import GraphBlock
 from .network import ResidualNetwork
+from .settled import require_settled
 
 __all__ = ["folded"]
 

@@ -22,8 +22,9 @@ from torch import Tensor, fx, nn
 from torch.nn import functional
 
 from .blocks import Block
-from .exactness import exactly, reads_the_mode
+from .exactness import exactly
 from .network import ResidualNetwork
+from .settled import reads_the_mode
 
 __all__ = ["Anatomy", "GraphBlock", "on_every_way", "title"]
 
