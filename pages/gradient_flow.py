@@ -15,7 +15,7 @@ from resnet_viz.web.session import Visit, choices, visit
 
 ABSOLUTE, RELATIVE = "absolute", "relative to the last block"
 OF_PLAIN = "Without a shortcut the layers alone pass the gradient on."
-OF_RESIDUAL = "The shortcut hands back what the ReLU after the sum lets through; the branch adds its own."
+OF_RESIDUAL = "The shortcut hands back what the {activation} after the sum lets through; the branch adds its own."
 OF_PREACTIVATION = (
     "No ReLU stands on the shortcut: where the shape stays the same, it hands the gradient back unchanged; "
     "the branch adds its own."
@@ -78,8 +78,8 @@ def what_to_do(subject: Subject) -> str:
     """What the shortcuts of this network do to the gradient."""
     if subject.is_plain:
         return OF_PLAIN
-    kinds = [block.kind for block in subject.description.blocks]
-    return OF_PREACTIVATION if all(kind.startswith("preactivation") for kind in kinds) else OF_RESIDUAL
+    activations = sorted({block.activation for block in subject.description.blocks if block.activation})
+    return OF_RESIDUAL.format(activation=" or ".join(activations)) if activations else OF_PREACTIVATION
 
 
 view(visit())

@@ -10,6 +10,7 @@ from resnet_viz import recipes
 from resnet_viz.cli import main
 from resnet_viz.places import CHECKPOINTS
 from resnet_viz.recipes.layer_deletion import grad_cam, set_error
+from resnet_viz.recipes.stage_diagram import maps, wiring
 from resnet_viz.recipes.subject import Subject
 
 NETWORK = "fashion-resnet20"
@@ -45,6 +46,16 @@ def test_settings_are_read_as_the_recipe_takes_them() -> None:
     photo = Path(__file__).parents[1] / "docs" / "start.png"
     result = run("layer_deletion.prediction", NETWORK, "--image", photo)
     assert "images: start.png" in json.loads(result.stdout)["sources"]
+
+
+def test_a_block_is_told_as_it_says_itself() -> None:
+    original, preactivation = Subject.of(NETWORK, image=0), Subject.of("fashion-preact56", image=0)
+    assert "The sum of branch and shortcut, after the ReLU, is the stream out." in maps(original).caption
+    assert "The sum of branch and shortcut is the stream out." in maps(preactivation).caption
+    first = "every other block has batch norm and ReLU before its branch; the first reads what leaves the stem as it is"
+    assert first in wiring(preactivation, block="layer1.0").caption
+    for subject, block in ((preactivation, "layer1.1"), (original, "layer1.0")):
+        assert "every other block" not in wiring(subject, block=block).caption
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from ..errors import InputError
 from ..networks.device import array_of
-from ..networks.exactness import require_settled
 from ..networks.network import ResidualNetwork, check_batch
+from ..networks.settled import require_settled
 from .loss import finite, image_losses, loss_gradient
 from .plan import Plan
 from .stepwise import Stepping, stepwise

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import InputError
-from ..networks.blocks import Block, PlainBlock
+from ..networks.blocks import Block
 from ..networks.datasets import CALIBRATION_IMAGES, bundled_fashion
 from ..networks.images import ImageSet
 from ..networks.network import ResidualNetwork
@@ -67,7 +67,7 @@ def deepened(shallow: ResidualNetwork, deep: Entry, *, live: bool = False) -> Re
     without batch norm).
     """
     network = deep.build(seed=0)
-    plain = all(isinstance(block, PlainBlock) for block in [*network.blocks.values(), *shallow.blocks.values()])
+    plain = all(block.is_plain for block in [*network.blocks.values(), *shallow.blocks.values()])
     added = tuple(f"{name}." for name in network.blocks if name not in shallow.blocks)
     kept = {name: tensor.shape for name, tensor in network.state_dict().items() if not name.startswith(added)}
     same = kept == {name: tensor.shape for name, tensor in shallow.state_dict().items()}

@@ -12,10 +12,11 @@ from torch import Tensor
 
 from ..errors import InputError
 from ..networks.device import array_of
-from ..networks.exactness import agree, require_settled
+from ..networks.exactness import agree
 from ..networks.folding import folded
 from ..networks.images import ImageSet, Preprocessing
 from ..networks.network import ResidualNetwork
+from ..networks.settled import require_settled
 from ..progress import Progress, no_progress
 from .loss import checked, finite, image_losses
 from .stepwise import Stepping, in_batches, stepwise

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ..networks.exactness import require_settled
 from ..networks.images import ImageSet, Preprocessing
 from ..networks.network import ResidualNetwork, check_batch
+from ..networks.settled import require_settled
 from ..progress import Progress, no_progress
 from .deletion import BATCH_SIZE, Sweep, intact_streams, known, label_array, predict_each, probabilities
 from .loss import finite

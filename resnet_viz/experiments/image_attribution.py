@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 from ..errors import InputError
 from ..networks.device import array_of
-from ..networks.exactness import require_settled
 from ..networks.images import ImageSet, Preprocessing
 from ..networks.network import ResidualNetwork, stage_of
+from ..networks.settled import require_settled
 from .loss import logit_of
 
 __all__ = ["GradCam", "Integrated", "correlation", "grad_cam", "integrated_gradients", "stage_ends"]

@@ -7,10 +7,10 @@ from typing import cast
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
-from ..networks.blocks import Block, PlainBlock
+from ..networks.blocks import Block
 from ..networks.device import array_of
 from ..networks.exactness import is_batch_norm
 from ..networks.network import ResidualNetwork
@@ -120,8 +120,8 @@ def influence(network: ResidualNetwork, inputs: Tensor, labels: Tensor) -> Influ
 
 def of_block(block: Block, entering: Tensor, leaving: Tensor, branch: Tensor, gradient: Tensor) -> Tensor:
     """The numbers of one block, in the order of the fields of ``Influence``: (6, images)."""
-    size, response = lengths(entering), response_of(block, entering, branch)
-    goes_down = branch.shape == entering.shape and not isinstance(block, PlainBlock)
+    size, response = lengths(entering), block.response(entering, branch)
+    goes_down = branch.shape == entering.shape and not block.is_plain
     numbers = [
         cosines(leaving, block(entering, 0.0)),
         lengths(branch) / size,
@@ -131,11 +131,6 @@ def of_block(block: Block, entering: Tensor, leaving: Tensor, branch: Tensor, gr
         cosines(branch, -gradient) if goes_down else torch.full_like(size, torch.nan),
     ]
     return torch.stack(numbers)
-
-
-def response_of(block: Block, entering: Tensor, branch: Tensor) -> Tensor:
-    """What the last layer of the branch puts out. In a plain block the branch holds the last ReLU, too: here without it."""
-    return cast(nn.Module, block.branch.layers)(entering) if isinstance(block, PlainBlock) else branch
 
 
 def last_factors(network: ResidualNetwork) -> np.ndarray:

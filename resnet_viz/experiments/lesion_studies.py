@@ -8,9 +8,9 @@ import torch
 from scipy import stats
 
 from ..errors import InputError
-from ..networks.exactness import require_settled
 from ..networks.images import ImageSet, Preprocessing
 from ..networks.network import ResidualNetwork, stage_of
+from ..networks.settled import require_settled
 from ..progress import Progress, no_progress
 from .deletion import Sweep, known, sweep, sweep_of
 from .plan import Plan

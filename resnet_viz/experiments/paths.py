@@ -18,11 +18,11 @@ from torch import Tensor, nn
 from torch.nn.grad import conv2d_input
 
 from ..errors import InputError
-from ..networks.blocks import Block, Gate, PlainBlock, PreactivationBlock, add
-from ..networks.exactness import exactly, is_convolution, require_settled, rounding
-from ..networks.graph import GraphBlock
+from ..networks.blocks import Block, Gate, add
+from ..networks.exactness import exactly, is_convolution, rounding
 from ..networks.network import ResidualNetwork, stage_of
 from ..networks.seeds import Seeded
+from ..networks.settled import require_settled
 from ..progress import Progress, no_progress
 from .loss import finite, labels_of, loss_gradient
 from .plan import Plan
@@ -149,7 +149,7 @@ def blocks_of(network: ResidualNetwork, stage: str | None) -> range:
 
 def is_plain(network: ResidualNetwork) -> bool:
     """Whether no block has a shortcut."""
-    return all(block.shortcut_kind == "none" for block in network.blocks.values())
+    return all(block.is_plain for block in network.blocks.values())
 
 
 def carrying_range(norms: np.ndarray, share: float = 0.95) -> tuple[int, int]:
@@ -314,7 +314,7 @@ def path_gradients(
     gates: list[float] | None = None,
 ) -> Stepping[Tensor]:
     """What comes back along each path alone to the first block's input: ``takes_branch`` (paths, blocks), a tensor of
-    bools -> (paths, images, channels, height, width). ``streams`` and ``true``: of ``stream_gradients``."""
+    bools -> (paths, images, ...), as the stream is shaped. ``streams`` and ``true``: of ``stream_gradients``."""
     gradients = true[-1][None].expand(len(takes_branch), *true[-1].shape)
     pulls = checked_pulls(block_pulls(network, streams, gates), true)
     for done, (branch, (through_shortcut, through_branch)) in enumerate(
@@ -398,13 +398,8 @@ def pulls_of(block: Block, stream: Tensor, gate: Gate) -> tuple[Pull, Pull]:
     """J_s^T and J_F^T of one block at this stream, each with the activation's part; stacks (k, batch, ...) -> the same."""
     with torch.no_grad():
         total = add(*block.gated(*block.split(stream), gate))
-    ours = exactly(block, Block, PlainBlock, PreactivationBlock, GraphBlock)
-    last = block.last_activation if isinstance(block, GraphBlock) else nn.Identity()
-    if ours and exactly(last, *ELEMENTWISE):
-        factor = slope(block.activation, total)
-        through_sum: Pull = lambda gradients: factor * gradients  # noqa: E731
-    else:
-        through_sum = pull_of_function(block.activation, total)
+    ways = block.ways(gate)
+    through_sum = pull_of(block.last, total) if ways else pull_of_function(block.activation, total)
 
     def pull(layers: list[nn.Module], share: Gate) -> Pull:
         if share == 0:
@@ -416,12 +411,9 @@ def pulls_of(block: Block, stream: Tensor, gate: Gate) -> tuple[Pull, Pull]:
         through = pull_of_function(lambda entering: block.gated(*block.split(entering), gate)[term], stream)
         return lambda gradients: through(through_sum(gradients))
 
-    if not ours:  # a block of the user's own: whatever it adds up
+    if ways is None:  # whatever it adds up
         return pull_of_term(0), pull_of_term(1)
-    entry = [block.entry] if isinstance(block, PreactivationBlock | GraphBlock) else []
-    shortcut_too = isinstance(block, GraphBlock) or block.shortcut_kind == "projection"
-    shortcut_layers = [*(entry if shortcut_too else []), block.shortcut]
-    return pull(shortcut_layers, 1 - gate if isinstance(block, PlainBlock) else 1.0), pull([*entry, block.branch], gate)
+    return pull(*ways[0]), pull(*ways[1])
 
 
 @torch.no_grad()

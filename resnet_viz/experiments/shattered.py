@@ -8,9 +8,9 @@ import torch
 
 from ..errors import InputError
 from ..networks.device import array_of
-from ..networks.exactness import require_settled
 from ..networks.images import ImageSet, Preprocessing
 from ..networks.network import ResidualNetwork
+from ..networks.settled import require_settled
 from .loss import finite
 from .plan import Plan
 

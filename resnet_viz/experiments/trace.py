@@ -11,8 +11,8 @@ from torch import Tensor
 from ..errors import InputError
 from ..networks.blocks import add
 from ..networks.device import array_of, in_batches
-from ..networks.exactness import require_settled
 from ..networks.network import ResidualNetwork
+from ..networks.settled import require_settled
 from .loss import image_losses, labels_of, loss_gradient
 from .plan import Plan
 

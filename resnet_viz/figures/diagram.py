@@ -233,19 +233,18 @@ def layer_boxes(plot: Plot, layers: Sequence[Part], y: float, row: int, fill: st
 def block_graph(block: BlockPart, layers: Sequence[Part]) -> nx.DiGraph:
     """One block's wiring: 'in' -> layers -> '+' -> 'out', with an edge of ``kind`` 'shortcut' that skips the branch.
 
-    In an original block the final ReLU follows the sum; in a pre-activation block nothing does; a plain block has no sum.
-    Where a pre-activation block projects, branch and projection share its BN-ReLU: the shortcut leaves after it.
+    What follows the sum has a node of its own: the ReLU of an original block. A plain block has no sum. Where layers lead to branch
+    and shortcut alike, as the BN-ReLU of a pre-activation block that projects, the shortcut leaves after them.
     """
     names = [f"{number} {layer.kind}" for number, layer in enumerate(layers, start=1)]
-    plain, preactivation = block.shortcut == "none", block.kind.startswith("preactivation")
-    end = [] if plain else ["+"] if preactivation else ["+", "ReLU"]
+    plain = block.shortcut == "none"
+    end = [name for name in ("" if plain else "+", block.activation) if name]
     graph = nx.DiGraph()
     nx.add_path(graph, ["in", *names, *end, "out"], kind="branch")
     for name, layer in zip(names, layers, strict=True):
         graph.nodes[name]["part"] = layer
     if not plain:
-        start = names[1] if block.shortcut == "projection" and layers[0].kind == "batch norm" else "in"
-        graph.add_edge(start, "+", kind="shortcut")
+        graph.add_edge(["in", *names][block.shared], "+", kind="shortcut")
     return graph
 
 

@@ -11,9 +11,10 @@ from torch import Tensor, nn
 
 from ..errors import InputError
 from .blocks import add
-from .exactness import agree, require_logits, require_shape, rounding
+from .exactness import agree, rounding
 from .graph import Anatomy, title
 from .network import ResidualNetwork, check_batch, not_taken, shape_of
+from .settled import require_logits, require_shape
 
 __all__ = ["adapt"]
 

@@ -2,15 +2,21 @@
 
 Every block computes ``activation(shortcut + gate * branch)``. The gate is an argument, so a shared network is never
 edited: 1 leaves the block intact, 0 deletes its branch, values in between scale it.
+
+What else is asked of a block, it answers itself. Each kind vouches for itself alone: of a subclass with a ``split``, ``gated`` or
+``activation`` of its own nothing is known but what these compute, and everybody makes do with that.
 """
 
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from typing import cast
+from copy import copy
+from typing import TypeVar, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from .exactness import exactly
 
 __all__ = [
     "BehindShortcuts",
@@ -19,12 +25,16 @@ __all__ = [
     "PlainBlock",
     "PreactivationBlock",
     "Shortcuts",
+    "Way",
     "ZeroPadding",
     "add",
     "branch_layers",
+    "with_children",
 ]
 
 Gate = float | Tensor
+Way = tuple[list[nn.Module], Gate]  # layers in a row, and the factor on what they put out
+Module = TypeVar("Module", bound=nn.Module)
 
 
 class ZeroPadding(nn.Module):
@@ -49,10 +59,11 @@ class ZeroPadding(nn.Module):
 class Block(nn.Module):
     """One residual unit: ``activation(shortcut + gate * branch)``.
 
-    As it stands it is the original block of He et al. 2015, basic or bottleneck: the activation is a ReLU after the sum.
+    As it stands it is the original block of He et al. 2015, basic or bottleneck: ``last``, the layer after the sum, is a ReLU.
     ``origin``: where the branch stands in somebody else's model.
     """
 
+    last: nn.Module
     origin = ""
 
     def __init__(self, kind: str, branch: nn.Module, shortcut: nn.Module) -> None:
@@ -60,6 +71,7 @@ class Block(nn.Module):
         self.kind = kind
         self.branch = branch
         self.shortcut = shortcut
+        self.last = nn.ReLU()
 
     @property
     def shortcut_kind(self) -> str:
@@ -67,6 +79,11 @@ class Block(nn.Module):
         if isinstance(self.shortcut, nn.Identity):
             return "identity"
         return "option A" if isinstance(self.shortcut, ZeroPadding) else "projection"
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it has no shortcut."""
+        return self.shortcut_kind == "none"
 
     @property
     def lead(self) -> list[nn.Module]:
@@ -79,7 +96,7 @@ class Block(nn.Module):
 
     def activation(self, total: Tensor) -> Tensor:
         """What happens after the sum."""
-        return functional.relu(total)
+        return cast(Tensor, self.last(total))
 
     def gated(self, shortcut: Tensor, branch_input: Tensor, gate: Gate) -> tuple[Tensor | None, Tensor | None]:
         """Return the two terms of the sum, None for a term that is absent.
@@ -110,6 +127,39 @@ class Block(nn.Module):
             gate = gate.view(-1, *[1] * (stream.ndim - 1))
         return self.activation(add(*self.gated(*self.split(stream), gate)))
 
+    def ways(self, gate: Gate) -> tuple[Way, Way] | None:
+        """The two terms of the sum, the shortcut's and the branch's, as layers from the stream on; ``last`` is all that follows it.
+
+        The shortcut itself stands last in its row. None where nobody vouches for that: for a subclass, and for a block with hooks.
+        """
+        return (([self.shortcut], 1.0), ([self.branch], gate)) if exactly(self, Block) else None
+
+    def response(self, stream: Tensor, branch: Tensor) -> Tensor:  # noqa: ARG002  (a plain block reads the stream)
+        """What the branch puts out, in a plain block before its last ReLU; ``branch``: what all of the branch puts out."""
+        return branch
+
+    @property
+    def never_negative(self) -> bool:
+        """Whether it is known to hand on no negative value, with its branch or without."""
+        return self.ways(1.0) is not None and exactly(self.last, nn.ReLU)
+
+    def left(self, never_negative: bool) -> list["Block"]:
+        """What is left of it when it is deleted for good, as blocks with a gate of 0: nothing where it then hands on just what it is
+        given (``never_negative``: in which no value is), all of it where nobody knows what it reads."""
+        ways = self.ways(0.0)
+        if ways is None:
+            return [self]
+        (layers, _), _ = ways
+        does_nothing = (nn.Identity, nn.ReLU) if never_negative else (nn.Identity,)
+        if all(exactly(layer, nn.Identity) for layer in layers) and exactly(self.last, *does_nothing):
+            return []
+        unread = [name for name, layer in self._modules.items() if layer not in [*layers, self.last]]
+        return [with_children(self, {name: nn.Identity() for name in unread})]
+
+    def behind(self, deleted: Sequence["Block"]) -> "Block":
+        """The block behind what is left of deleted ones."""
+        return BehindShortcuts(Shortcuts(deleted), self) if deleted else self
+
 
 class PreactivationBlock(Block):
     """The block of He et al. 2016 (arXiv:1603.05027): batch norm and ReLU come first, nothing follows the sum.
@@ -121,6 +171,7 @@ class PreactivationBlock(Block):
     def __init__(self, kind: str, entry: nn.Module, branch: nn.Module, shortcut: nn.Module) -> None:
         super().__init__(kind, branch, shortcut)
         self.entry = entry
+        self.last = nn.Identity()
 
     @property
     def lead(self) -> list[nn.Module]:
@@ -130,8 +181,11 @@ class PreactivationBlock(Block):
         branch_input = self.entry(stream)
         return self.shortcut(branch_input if self.shortcut_kind == "projection" else stream), branch_input
 
-    def activation(self, total: Tensor) -> Tensor:
-        return total
+    def ways(self, gate: Gate) -> tuple[Way, Way] | None:
+        if not exactly(self, PreactivationBlock):
+            return None
+        lead = self.lead if self.shortcut_kind == "projection" else []
+        return ([*lead, self.shortcut], 1.0), ([self.entry, self.branch], gate)
 
 
 class PlainBlock(Block):
@@ -143,19 +197,23 @@ class PlainBlock(Block):
 
     def __init__(self, kind: str, branch: nn.Module, carry: nn.Module) -> None:
         super().__init__(kind, nn.Sequential(OrderedDict(layers=branch, relu=nn.ReLU())), carry)
+        self.last = nn.Identity()
 
     @property
     def shortcut_kind(self) -> str:
         return "none"
-
-    def activation(self, total: Tensor) -> Tensor:
-        return total
 
     def gated(self, shortcut: Tensor, branch_input: Tensor, gate: Gate) -> tuple[Tensor | None, Tensor | None]:
         if not torch.is_tensor(gate) and gate == 1:
             return None, self.branch(branch_input)
         carried, branch = super().gated(shortcut, branch_input, gate)
         return (1 - gate) * shortcut if branch is not None else carried, branch
+
+    def ways(self, gate: Gate) -> tuple[Way, Way] | None:
+        return (([self.shortcut], 1 - gate), ([self.branch], gate)) if exactly(self, PlainBlock) else None
+
+    def response(self, stream: Tensor, branch: Tensor) -> Tensor:  # noqa: ARG002  (it holds the last ReLU)
+        return cast(Tensor, self.branch.get_submodule("layers")(self.split(stream)[1]))
 
 
 class Shortcuts(nn.ModuleList):
@@ -191,6 +249,10 @@ class BehindShortcuts(Block):
         return self.block.shortcut
 
     @property
+    def last(self) -> nn.Module:  # type: ignore[override]
+        return self.block.last
+
+    @property
     def shortcut_kind(self) -> str:
         """That of theirs and its own together: 'projection' where one of them is."""
         kinds = {self.block.shortcut_kind, *(each.shortcut_kind for each in self.shortcuts)}
@@ -209,6 +271,30 @@ class BehindShortcuts(Block):
 
     def gated(self, shortcut: Tensor, branch_input: Tensor, gate: Gate) -> tuple[Tensor | None, Tensor | None]:
         return self.block.gated(shortcut, branch_input, gate)
+
+    def ways(self, gate: Gate) -> tuple[Way, Way] | None:
+        ways = self.block.ways(gate) if exactly(self, BehindShortcuts) else None
+        if ways is None:
+            return None
+        (shortcut, factor), (branch, gate) = ways
+        return ([self.shortcuts, *shortcut], factor), ([self.shortcuts, *branch], gate)
+
+    def response(self, stream: Tensor, branch: Tensor) -> Tensor:
+        return self.block.response(self.shortcuts(stream), branch)
+
+    def left(self, never_negative: bool) -> list[Block]:  # noqa: ARG002  (the last of its shortcuts knows better)
+        *_, before = self.shortcuts
+        return [*self.shortcuts, *self.block.left(before.never_negative)]
+
+    def behind(self, deleted: Sequence[Block]) -> Block:
+        return self.block.behind([*deleted, *self.shortcuts])
+
+
+def with_children(module: Module, children: dict[str, nn.Module]) -> Module:
+    """A copy of a module that shares its children but for these."""
+    twin = copy(module)
+    twin._modules = {**module._modules, **children}
+    return twin
 
 
 def add(shortcut: Tensor | None, branch: Tensor | None) -> Tensor:

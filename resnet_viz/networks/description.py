@@ -1,6 +1,6 @@
 """What a network is made of: shapes, parameters and multiply-adds, block by block."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,11 +8,12 @@ import torch
 from torch import Tensor, fx, nn
 
 from .blocks import Block, Shortcuts
-from .exactness import exactly, require_settled
+from .exactness import exactly
 from .graph import on_every_way
 from .images import Preprocessing
 from .multiply_adds import MultiplyAdds
 from .network import ResidualNetwork, stage_of
+from .settled import require_settled
 
 __all__ = ["BlockPart", "Description", "Part", "blank", "branch_layers_of", "describe", "stem_and_head"]
 
@@ -39,11 +40,19 @@ class Part:
 
 @dataclass(frozen=True)
 class BlockPart(Part):
-    """A block, with its stage and its kind of shortcut. ``origin``: where its branch stands in somebody else's model, 'blocks.3.attn';
-    '' in networks of this project, and where it is called there as it is here."""
+    """A block, with its stage and its kind of shortcut.
+
+    ``lead``: the layers between the stream and the branch, 'batch norm and ReLU'; ``shared``: how many of the layers that
+    ``branch_layers_of`` names lead to the shortcut, too. ``activation``: what follows the sum, 'ReLU'. Both '' where there is nothing.
+    ``origin``: where its branch stands in somebody else's model, 'blocks.3.attn'; '' in networks of this project, and where it is called
+    there as it is here.
+    """
 
     stage: str
     shortcut: str
+    lead: str
+    shared: int
+    activation: str
     origin: str = ""
 
 
@@ -80,15 +89,30 @@ def describe(network: ResidualNetwork, preprocessing: Preprocessing) -> Descript
     stem, stream = measure("stem", "stem", network.stem, stream)
     blocks = []
     for name, block in network.blocks.items():
-        part, stream = measure(name, block.kind, block, stream)
-        origin = "" if block.origin == name else block.origin
-        blocks.append(BlockPart(**vars(part), stage=stage_of(name), shortcut=block.shortcut_kind, origin=origin))
+        part, stream = described(name, block, stream)
+        blocks.append(part)
     head, _ = measure("head", "head", network.head, stream)
     convolutions = [layer for layer in network.modules() if isinstance(layer, nn.Conv2d)]
     convolution_params = sum(parameter.numel() for layer in convolutions for parameter in layer.parameters())
     chain = [network.stem, *(block.branch for block in network.blocks.values()), network.head]
     layers = sum(isinstance(layer, nn.Conv2d | nn.Linear) for part in chain for layer in layers_in(part))
     return Description(stem, tuple(blocks), head, layers, convolution_params)
+
+
+def described(name: str, block: Block, stream: Tensor) -> tuple[BlockPart, Tensor]:
+    """A block, and the stream that leaves it."""
+    part, leaving = measure(name, block.kind, block, stream)
+    ways = block.ways(1.0)
+    both = ways[0][0][:-1] if ways else []  # the layers before the shortcut itself, which lead to the branch, too
+    return BlockPart(
+        **vars(part),
+        stage=stage_of(name),
+        shortcut=block.shortcut_kind,
+        lead=titles(block.lead),
+        shared=len(measured_layers(layers_of(both), stream)),
+        activation=titles([block.last]) if ways else "activation",  # a stranger's block may have one of its own
+        origin="" if block.origin == name else block.origin,
+    ), leaving
 
 
 def stem_and_head(network: ResidualNetwork, preprocessing: Preprocessing) -> tuple[list[Part], list[Part]]:
@@ -99,8 +123,7 @@ def stem_and_head(network: ResidualNetwork, preprocessing: Preprocessing) -> tup
 
 def branch_layers_of(block: Block, stream: Tensor) -> list[Part]:
     """The convolutions, norms and activations that a block's branch and what leads to it are made of, in order."""
-    layers = [layer for part in (*block.lead, block.branch) for layer in leaves(part)]
-    return [part for part, _ in measured_layers(layers, stream)]
+    return [part for part, _ in measured_layers(layers_of([*block.lead, block.branch]), stream)]
 
 
 def overview(module: nn.Module, stream: Tensor) -> list[Part]:
@@ -164,6 +187,17 @@ def leaves(module: nn.Module) -> list[tuple[str, nn.Module]]:
     return found
 
 
+def layers_of(row: Sequence[nn.Module]) -> list[tuple[str, nn.Module]]:
+    """The layers of modules in a row, in order."""
+    return [layer for module in row for layer in leaves(module)]
+
+
+def titles(row: Sequence[nn.Module]) -> str:
+    """The layers of modules in a row: 'batch norm and ReLU'; '' where nothing is done."""
+    *most, last = ["", *(layer_title(layer) for _, layer in layers_of(row) if not isinstance(layer, nn.Identity))]
+    return " and ".join(filter(None, [", ".join(most[1:]), last]))
+
+
 def layer_title(layer: nn.Module) -> str:
     """'3x3 convolution, 64 -> 128, stride 2', 'batch norm', 'ReLU'."""
     if isinstance(layer, nn.Conv1d | nn.Conv2d | nn.Conv3d):
@@ -177,7 +211,9 @@ def layer_title(layer: nn.Module) -> str:
         return f"attention, {layer.num_heads} heads, {layer.embed_dim} → {layer.embed_dim}"
     if isinstance(layer, nn.MaxPool2d):
         return f"{layer.kernel_size}x{layer.kernel_size} max pool, stride {layer.stride}"
-    titles: dict[type[nn.Module], str] = {
+    if isinstance(layer, fx.GraphModule):
+        return ", ".join(operations(layer))
+    known: dict[type[nn.Module], str] = {
         nn.BatchNorm1d: "batch norm",
         nn.BatchNorm2d: "batch norm",
         nn.BatchNorm3d: "batch norm",
@@ -186,7 +222,16 @@ def layer_title(layer: nn.Module) -> str:
         nn.AdaptiveAvgPool2d: "average pool",
         Shortcuts: "shortcuts of deleted blocks",
     }
-    return titles.get(type(layer), type(layer).__name__)
+    return known.get(type(layer), type(layer).__name__)
+
+
+def operations(part: fx.GraphModule) -> Iterator[str]:
+    """What a graph calls, in order: 'ReLU', 'clamp'."""
+    for node in part.graph.nodes:
+        if node.op == "call_module":
+            yield layer_title(part.get_submodule(str(node.target)))
+        elif node.op.startswith("call_"):
+            yield getattr(node.target, "__name__", str(node.target))
 
 
 def measure(name: str, kind: str, module: nn.Module, stream: Tensor, *others: Any, **settings: Any) -> tuple[Part, Any]:

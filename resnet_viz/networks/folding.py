@@ -2,19 +2,16 @@
 
 from copy import copy
 from itertools import pairwise
-from typing import TypeVar
 
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
-from .blocks import Block, PlainBlock, PreactivationBlock
-from .exactness import exactly, is_batch_norm, is_convolution, require_settled
-from .graph import GraphBlock
+from .blocks import Block, Shortcuts, with_children
+from .exactness import exactly, is_batch_norm, is_convolution
 from .network import ResidualNetwork
+from .settled import require_settled
 
 __all__ = ["folded"]
-
-Module = TypeVar("Module", bound=nn.Module)
 
 
 def folded(network: ResidualNetwork) -> ResidualNetwork:
@@ -26,19 +23,25 @@ def folded(network: ResidualNetwork) -> ResidualNetwork:
     """
     require_settled(network)
     twin = with_children(network, {"stem": fold(network.stem), "head": fold(network.head)})
-    twin.blocks = {}
-    for name, block in network.blocks.items():
-        own = exactly(block, Block, PlainBlock, PreactivationBlock, GraphBlock)
-        children = {each: fold(child) for each, child in block.named_children()} if own else {}
-        twin.blocks[name] = with_children(block, children)
+    twin.blocks = {name: folded_block(block) for name, block in network.blocks.items()}
     for stage in network.stage_sizes():
         blocks = [block for name, block in twin.blocks.items() if name.startswith(f"{stage}.")]
         twin._modules[stage] = nn.ModuleList(blocks)
     return twin
 
 
+def folded_block(block: Block) -> Block:
+    """A copy of a block, with the children folded of one that does with them just what their classes say."""
+    children = block.named_children() if block.ways(1.0) else ()
+    return with_children(block, {name: fold(child) for name, child in children})
+
+
 def fold(layer: nn.Module) -> nn.Module:
-    """The layer itself, or for a Sequential one of the same names, folded."""
+    """The layer itself, or for a Sequential, a block, or several that were deleted, one of the same names, folded."""
+    if isinstance(layer, Block):
+        return folded_block(layer)
+    if exactly(layer, Shortcuts):
+        return with_children(layer, {name: fold(each) for name, each in layer.named_children()})
     if not exactly(layer, nn.Sequential):
         return layer
     layers = {
@@ -58,11 +61,4 @@ def fused(convolution: nn.Conv2d, norm: nn.BatchNorm2d) -> nn.Conv2d:
         convolution.weight, convolution.bias, norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias
     )
     twin._parameters = {"weight": weight, "bias": bias}
-    return twin
-
-
-def with_children(module: Module, children: dict[str, nn.Module]) -> Module:
-    """A copy of a module that shares its children but for these."""
-    twin = copy(module)
-    twin._modules = {**module._modules, **children}
     return twin

@@ -21,9 +21,10 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn import functional
 
-from .blocks import Block
-from .exactness import exactly, reads_the_mode
+from .blocks import Block, Gate, Way
+from .exactness import exactly
 from .network import ResidualNetwork
+from .settled import reads_the_mode
 
 __all__ = ["Anatomy", "GraphBlock", "on_every_way", "title"]
 
@@ -54,11 +55,11 @@ class GraphBlock(Block):
         entry: nn.Module,
         branch: nn.Module,
         shortcut: nn.Module,
-        last_activation: nn.Module,
+        last: nn.Module,
         origin: str = "",
     ) -> None:
         super().__init__(kind, branch, shortcut)
-        self.entry, self.last_activation, self.origin = entry, last_activation, origin
+        self.entry, self.last, self.origin = entry, last, origin
 
     @property
     def shortcut_kind(self) -> str:
@@ -76,8 +77,10 @@ class GraphBlock(Block):
         entered = self.entry(stream)
         return self.shortcut(entered), entered
 
-    def activation(self, total: Tensor) -> Tensor:
-        return cast(Tensor, self.last_activation(total))
+    def ways(self, gate: Gate) -> tuple[Way, Way] | None:
+        if not exactly(self, GraphBlock):
+            return None
+        return ([self.entry, self.shortcut], 1.0), ([self.entry, self.branch], gate)
 
 
 class OfShape(nn.Module):

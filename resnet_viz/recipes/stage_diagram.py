@@ -23,11 +23,12 @@ HIGHLIGHTS = ("blocks", "shortcuts")
 TENSORS = {"stream_in": "stream in, x", "branch": "branch, F(x)", "shortcut": "shortcut", "stream_out": "stream out, y"}
 FAMILIES = tuple(dict.fromkeys(entry.family for entry in NETWORKS.values()))
 ARCS = "Solid arcs: identity shortcuts, the stream as it is. Dotted arcs: the shape changes, so the shortcut must change it too. "
-FIRST_PREACTIVATION = (
-    " · the first block has no batch norm and ReLU of its own before its first convolution: the stem ends in them"
-)
 MULTIPLY_ADDS = "multiply-adds, M"
-CHANNELS = "The first 16 channels for this image. "
+CHANNELS = {  # by the number of dimensions
+    2: "A row for each of {rows}, for this image. ",
+    3: "The first 16 channels for this image. ",
+    4: "The middle slice of the first 16 channels for this image. ",
+}
 LOST = "A plain block has no shortcut: what the branch drops is lost."
 RECOMPUTED = (
     "Parameters and multiply-adds (for one image of the network's own size) are recomputed from the models. Errors: published "
@@ -67,12 +68,11 @@ def stages(subject: Subject, highlight: str = "blocks", block: str = "") -> Show
 def wiring(subject: Subject, block: str = "") -> Shown:
     """The layers of a block (the last) and its shortcut. Raises InputError for a block that does not exist."""
     part = part_of(subject, block)
-    first = part.kind.startswith("pre") and part.name == subject.blocks[0]
     return Shown(
-        title=f"Inside {part.name}: a {part.kind} block",
+        title=f"Inside {part.name}: {'an' if part.kind[:1] in 'AEIOaeio' else 'a'} {part.kind} block",
         draw=partial(diagram.block_wiring, part, kept(layers_inside, subject.loaded, part)),
         caption=f"{shortcut_reason(part)} · {part.params:,} parameters · {part.macs / 1e6:.2f} M multiply-adds for one image"
-        + FIRST_PREACTIVATION * first,
+        + without_lead(part, subject.description.blocks),
         alt=f"The layers of {part.name} and its shortcut.",
         facts=(COMPUTED,),
         sources=sources([subject]),
@@ -86,12 +86,12 @@ def maps(subject: Subject, block: str = "", tensor: str = "stream_out") -> Shown
     part, title = part_of(subject, block), TENSORS[one_of("tensor", TENSORS, tensor)]
     inside = measures.over_image(trace.block_maps, subject.loaded, subject.image, part.name)
     values = getattr(inside, tensor)
-    after = "" if part.kind.startswith("preactivation") else ", after a ReLU,"
+    after = f", after the {part.activation}," if part.activation else ""
     summed = LOST if part.shortcut == "none" else f"The sum of branch and shortcut{after} is the stream out."
     return Shown(
         draw=None if values is None else partial(diagram.feature_maps, title, values),
         says=f"**{title}**",
-        caption=CHANNELS + summed,
+        caption=CHANNELS.get(len(part.out_shape), "").format(rows=part.out_shape[0]) + summed,
         alt=f"Feature maps: {title}.",
         facts=(MEASURED, "1 image", subject.title),
         sources=sources([subject], subject.image),
@@ -147,6 +147,14 @@ def every_block(subject: Subject) -> Shown:
         for each in subject.description.blocks
     )
     return Shown(title=f"Every block of {subject.entry.name}", rows=rows, facts=(COMPUTED,), sources=sources([subject]))
+
+
+def without_lead(part: BlockPart, blocks: Sequence[BlockPart]) -> str:
+    """That a first block lacks what all others begin with; '' for other blocks."""
+    leads = {each.lead for each in blocks[1:]}
+    if part.lead or len(leads) != 1 or "" in leads:
+        return ""
+    return f" · every other block has {leads.pop()} before its branch; the first reads what leaves the stem as it is"
 
 
 def part_of(subject: Subject, block: str) -> BlockPart:

@@ -29,7 +29,7 @@ from resnet_viz.web.kit.strip import network_strip
 case = json.loads(st.query_params["case"])
 shape = tuple(case.get("shape", (16, 7, 7)))
 blocks = [BlockPart(f"layer{stage}.{n}", "basic", shape, shape, 1, 1, f"layer{stage}",
-                    case.get("shortcut") or ("identity" if n else "projection"), case.get("origin", ""))
+                    case.get("shortcut") or ("identity" if n else "projection"), "", 0, "ReLU", case.get("origin", ""))
           for stage, size in enumerate(case["sizes"], 1) for n in range(size)]
 end = Part("", "", (1,), (1,), 1, 1)
 state = st.session_state.setdefault("state", {"chosen": case.get("chosen", []), "sequence": 0})

@@ -8,6 +8,8 @@ from torch.nn import functional
 
 from resnet_viz.experiments.deletion import Sweep
 from resnet_viz.experiments.influence import Harm, Influence, cosines, influence, joined, last_factors
+from resnet_viz.networks.cutting import cut
+from resnet_viz.networks.network import ResidualNetwork
 
 from ..conftest import (
     Case,
@@ -52,24 +54,34 @@ def test_it_is_what_the_definitions_give(case, network, images, labels):
             np.testing.assert_allclose(found.descent[:, number], cosine(branch, -entering.grad), atol=1e-4)
 
 
+def before_a_relu(case: Case, network: ResidualNetwork, name: str, stream: torch.Tensor) -> torch.Tensor:
+    """What the last batch norm or convolution of a branch puts out."""
+    if case.kind != "plain":
+        return reference_terms(case, network.state_dict(), name, stream)[1]
+    layers = network.blocks[name].branch.layers
+    return reference_norm(network.state_dict(), f"{name}.branch.layers.bn2", layers[:-1](stream))
+
+
+@torch.no_grad()
 def test_the_response_is_that_of_the_last_batch_norm_or_convolution(case, network, images, labels):
-    state, responses = network.state_dict(), []
-
-    def before_a_relu(name: str, stream: torch.Tensor) -> torch.Tensor:
-        if case.kind != "plain":
-            return reference_terms(case, state, name, stream)[1]
-        layers = network.blocks[name].branch.layers
-        return reference_norm(state, f"{name}.branch.layers.bn2", layers[:-1](stream))
-
-    with torch.no_grad():
-        for name, stream in zip(network.blocks, network.streams(images), strict=False):
-            responses.append(before_a_relu(name, stream))
+    streams = zip(network.blocks, network.streams(images), strict=False)
+    responses = [before_a_relu(case, network, name, stream) for name, stream in streams]
     found = influence(network, images, labels)
     np.testing.assert_allclose(
         found.response_deviation(), [float(each.std(unbiased=False)) for each in responses], rtol=1e-5
     )
     two = [float(each[[0, 2]].std(unbiased=False)) for each in responses]
     np.testing.assert_allclose(found.response_deviation(np.array([0, 2])), two, rtol=1e-5)
+
+
+@torch.no_grad()
+def test_a_block_behind_deleted_ones_responds_to_what_these_hand_on(case, network, images, labels):
+    found = influence(cut(network, ["layer2.0"]), images, labels)
+    stream = network.streams(images, network.gates_without(["layer2.0"]))[3]
+    expected = before_a_relu(case, network, "layer2.1", stream).std(unbiased=False)
+    np.testing.assert_allclose(found.response_deviation()[-1], float(expected), rtol=1e-5)
+    if case.kind == "plain":
+        assert np.isnan(found.descent).all()
 
 
 def test_a_branch_that_does_nothing_has_no_influence_and_one_that_doubles_the_stream_none_either(image_set, images):

@@ -1,13 +1,22 @@
-"""The drawing of a whole network: every block, stage and layer is on it, in its place."""
+"""The drawing of a whole network: every block, stage and layer is on it, in its place; and of one block, of any kind."""
 
 from dataclasses import replace
 
 import pytest
+import torch
+from torch import fx, nn
+from torch.nn import functional
 
-from resnet_viz.figures.diagram import arrange, shortcut_reason, stage_diagram
+from resnet_viz.figures.diagram import arrange, block_graph, shortcut_reason, stage_diagram
 from resnet_viz.figures.palette import LIGHT
-from resnet_viz.networks.description import BlockPart, Description, Part, describe, stem_and_head
+from resnet_viz.networks.blocks import Block
+from resnet_viz.networks.cutting import cut
+from resnet_viz.networks.description import BlockPart, Description, Part, branch_layers_of, describe, stem_and_head
+from resnet_viz.networks.graph import GraphBlock
+from resnet_viz.networks.network import ResidualNetwork, convolution
 from resnet_viz.networks.zoo import NETWORKS, architecture
+
+from ..conftest import SMALL_PREPROCESSING
 
 
 def test_every_block_stage_and_layer_is_drawn():
@@ -33,7 +42,7 @@ def test_every_block_stage_and_layer_is_drawn():
 
 SHAPE = (4, 14, 14)
 END = Part("stem", "stem", SHAPE, SHAPE, 1, 1)
-BLOCK = BlockPart("", "basic", SHAPE, SHAPE, 288, 56448, "", "identity")
+BLOCK = BlockPart("", "basic", SHAPE, SHAPE, 288, 56448, "", "identity", "", 0, "ReLU")
 
 
 def deep(*kinds: str) -> Description:
@@ -91,3 +100,42 @@ def test_a_thousand_blocks_are_a_small_figure_and_the_folded_can_be_pointed_at()
 )
 def test_why_a_shortcut_is_no_identity(shapes, says):
     assert shortcut_reason(replace(BLOCK, in_shape=shapes[0], out_shape=shapes[1], shortcut="projection")) == says
+
+
+class OwnActivation(Block):
+    def activation(self, total):
+        return total.tanh()
+
+
+FOLLOWING = {  # the sum: as it is told, and as it is drawn
+    "nothing": (GraphBlock, nn.Identity(), ""),
+    "a GELU": (GraphBlock, nn.GELU(), "GELU"),
+    "two layers": (GraphBlock, nn.Sequential(nn.ReLU(), nn.Dropout()), "ReLU and Dropout"),
+    "functions": (GraphBlock, fx.symbolic_trace(lambda total: functional.relu6(total).sqrt()), "relu6, sqrt"),
+    "one's own": (OwnActivation, None, "activation"),
+}
+
+
+@pytest.mark.parametrize("kind", FOLLOWING)
+def test_a_block_of_any_kind_is_drawn_with_what_follows_its_sum(kind):
+    make, last, told = FOLLOWING[kind]
+    layers = convolution(1, 1, 3, 1, False), nn.Identity()
+    pooled = nn.Sequential(nn.MaxPool2d(1, 1), nn.SiLU())  # leads to branch and shortcut
+    block = make("basic", *layers) if last is None else make("basic", pooled, *layers, last)
+    network = ResidualNetwork(nn.Identity(), [[block]], nn.Flatten(1)).eval()
+    (part,) = describe(network, SMALL_PREPROCESSING).blocks
+    assert part.activation == told
+    graph = block_graph(part, branch_layers_of(block, torch.zeros(1, *part.in_shape)))
+    assert list(graph.successors("+")) == [told or "out"]
+    start = "in" if last is None else "2 SiLU"
+    assert [source for source, _, edge in graph.edges(data="kind") if edge == "shortcut"] == [start]
+
+
+def test_a_block_behind_deleted_ones_is_drawn_behind_their_shortcuts(case, network):
+    left = cut(network, ["layer2.0"])
+    part = describe(left, SMALL_PREPROCESSING).blocks[-1]
+    graph = block_graph(part, branch_layers_of(left.blocks[part.name], torch.zeros(1, *part.in_shape)))
+    assert next(graph.successors("in")) == "1 shortcuts of deleted blocks"
+    assert (case.kind == "plain") == ("+" not in graph)
+    own = "3 ReLU" if case.kind.startswith("preactivation") and case.option == "C" else "1 shortcuts of deleted blocks"
+    assert case.kind == "plain" or own in graph.predecessors("+")

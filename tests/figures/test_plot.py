@@ -77,7 +77,7 @@ RELIABILITY = Reliability(np.array([0, 3, 7]), np.array([np.nan, 0.5, 0.9]), np.
 SHAPE = (16, 14, 14)
 STEM, HEAD = (Part(name, "3x3 convolution, stride 2", (1, 28, 28), SHAPE, 144, 28224) for name in ("stem", "head"))
 PARTS = [
-    BlockPart(name, "basic", SHAPE, (32, 7, 7), 4608, 903168, name.split(".")[0], shortcut)
+    BlockPart(name, "basic", SHAPE, (32, 7, 7), 4608, 903168, name.split(".")[0], shortcut, "", 0, "ReLU")
     for name, shortcut in zip(BLOCKS, ("identity", "identity", "projection"), strict=True)
 ]
 LAYERS = [Part("conv", "3x3 convolution", SHAPE, SHAPE, 2304, 451584), Part("norm", "batch norm", SHAPE, SHAPE, 32, 0)]

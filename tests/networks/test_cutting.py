@@ -15,10 +15,12 @@ from resnet_viz.networks.adapt import adapt
 from resnet_viz.networks.blocks import Block, Shortcuts
 from resnet_viz.networks.cutting import cut
 from resnet_viz.networks.description import blank, branch_layers_of, describe
+from resnet_viz.networks.folding import folded
+from resnet_viz.networks.graph import GraphBlock
 from resnet_viz.networks.network import ResidualNetwork, convolution
 from resnet_viz.networks.vgg import build_vgg11
 
-from ..conftest import SMALL_PREPROCESSING, Case, left_as_it_was, lived_in, small_network
+from ..conftest import SMALL_PREPROCESSING, Case, left_as_it_was, lived_in, relative_error, small_network
 from .test_adapt import TORCHVISION
 
 BLOCKS = ("layer1.0", "layer1.1", "layer2.0", "layer2.1")
@@ -79,6 +81,29 @@ def test_blocks_that_do_nothing_without_their_branch_leave_no_trace(image_set):
         assert remains(network, "layer1.0", "layer1.1") == 0
         assert remains(network, "layer2.0") == 1
     assert remains(small_network(Case("basic", "C"), image_set), "layer1.1") == 1
+
+
+@pytest.mark.parametrize(
+    ("stem", "shortcut", "left"),  # a block; one behind its shortcuts, which holds both, and the shortcuts
+    [(nn.ReLU(), nn.Identity(), 1), (nn.Identity(), nn.Identity(), 3), (nn.ReLU(), nn.AvgPool2d(1), 4)],
+)
+def test_a_relu_is_gone_if_nothing_negative_comes_through_the_blocks_before(stem, shortcut, left):
+    first = GraphBlock("", nn.Identity(), convolution(3, 3, 3, 1, False), shortcut, nn.Identity())
+    blocks = [first, *(Block("basic", convolution(3, 3, 3, 1, False), nn.Identity()) for _ in range(2))]
+    network = ResidualNetwork(stem, [blocks], nn.Flatten(1)).eval()
+    deleted, stream = ["layer1.0", "layer1.1"], torch.randn(2, 3, 4, 4)
+    for each in (cut(network, deleted), cut(cut(network, deleted[:1]), deleted[1:])):
+        assert torch.equal(each(stream), network(stream, network.gates_without(deleted)))
+        assert sum(isinstance(module, Block) for module in each.modules()) == left
+
+
+def test_a_cut_network_is_folded_and_its_paths_are_written_out_as_the_whole_one(network, images):
+    left = cut(network, ["layer1.1", "layer2.0"])
+    copy = folded(left)
+    assert relative_error(copy(images), left(images)) < 1e-5
+    norms = [name for name, each in copy.named_modules() if isinstance(each, nn.BatchNorm2d)]
+    assert all(name == "head.bn" or name.endswith("entry.bn") for name in norms), "these follow no convolution"
+    assert all(block.ways(1.0) for block in left.blocks.values())
 
 
 def test_cutting_in_two_steps_is_cutting_at_once(network, images):

@@ -87,6 +87,16 @@ def test_the_first_preactivation_block_has_no_entry_of_its_own(network, images):
     assert layers[0].kind.endswith("convolution, 4 → 4")
 
 
+def test_what_leads_to_a_branch_and_what_follows_the_sum(case, network):
+    blocks = describe(network, SMALL_PREPROCESSING).blocks
+    lead = "batch norm and ReLU" if case.kind.startswith("preactivation") else ""
+    assert [block.lead for block in blocks] == ["", lead, lead, lead]
+    assert [block.shared for block in blocks] == [
+        2 if each.lead and each.shortcut == "projection" else 0 for each in blocks
+    ]
+    assert {block.activation for block in blocks} == {"ReLU" if case.kind in ("basic", "bottleneck") else ""}
+
+
 def test_the_layers_of_stem_and_head(network, images):
     streams = network.streams(images)
     (stem,) = overview(network.stem, images)

@@ -3,6 +3,8 @@
 import types
 from collections import OrderedDict
 from copy import deepcopy
+from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pytest
@@ -17,17 +19,19 @@ from torchvision.ops import StochasticDepth
 from resnet_viz.errors import InputError
 from resnet_viz.experiments import image_attribution
 from resnet_viz.experiments.attribution import branch_size, first_order, true_deletion
-from resnet_viz.experiments.deletion import COMPARED, compared, sweep
+from resnet_viz.experiments.deletion import COMPARED, compared, loss_of_each, sweep
+from resnet_viz.experiments.influence import influence
 from resnet_viz.experiments.paths import gradient_by_length, sampled_path_norms
 from resnet_viz.experiments.strongest_paths import path_gradient, strongest_paths
 from resnet_viz.experiments.trace import trace
 from resnet_viz.networks.adapt import adapt
 from resnet_viz.networks.blocks import Block
+from resnet_viz.networks.cutting import cut
 from resnet_viz.networks.folding import folded
 from resnet_viz.networks.images import ImageSet, PhotoPreprocessing
 from resnet_viz.networks.network import ResidualNetwork
 
-from ..conftest import everything_about, lived_in, relative_error
+from ..conftest import SMALL_PREPROCESSING, everything_about, lived_in, relative_error
 from .test_adapt import Narrow, TheirNetwork
 
 PREPROCESSING = PhotoPreprocessing(32, 32, (0.5,) * 3, (0.25,) * 3)
@@ -165,23 +169,114 @@ def test_what_a_layer_does_beyond_its_class_is_done_everywhere(kind):
 
 
 class OwnBlock(Block):
-    """A block of the user's own: another split, another activation over neighbours."""
+    """A block of the user's own: its branch's convolution says how much the shortcut hands on, also when the branch is deleted, and
+    half of that when it is not; the activation looks at all channels."""
 
     def split(self, stream):
-        return 0.5 * self.shortcut(stream), stream.tanh()
+        return self.branch.conv(stream).sigmoid() * stream, stream.tanh()
+
+    def gated(self, shortcut, branch_input, gate):
+        shortcut, branch = super().gated(shortcut, branch_input, gate)
+        return (1 - 0.5 * gate) * shortcut, branch
 
     def activation(self, total):
         return total.softmax(1)
 
 
-def test_a_block_of_ones_own_is_walked_as_it_says():
-    blocks = [OwnBlock("basic", nn.Conv2d(4, 4, 3, padding=1), nn.Identity()) for _ in range(3)]
+def own_network() -> ResidualNetwork:
+    """Blocks of this project on both sides of two of the user's own, with norms as after training."""
+
+    def layers() -> nn.Sequential:
+        return nn.Sequential(OrderedDict(conv=nn.Conv2d(4, 4, 3, padding=1), norm=nn.BatchNorm2d(4)))
+
+    kinds = (Block, OwnBlock, OwnBlock, Block)
     head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 5))
-    network = ResidualNetwork(nn.Conv2d(3, 4, 1), [blocks], head).eval()
-    assert gradient_by_length(network, images(), torch.arange(4)).sum_relative_error < 1e-5
-    gates = [0.5, 0.0, 1.0]
-    assert gradient_by_length(network, images(), torch.arange(4), gates).sum_relative_error < 1e-5
-    assert torch.equal(folded(network)(x := images()), network(x))
+    stage = [kind("basic", layers(), nn.Identity()) for kind in kinds]
+    return lived_in(ResidualNetwork(nn.Conv2d(3, 4, 1), [stage], head), images(16))
+
+
+def terms_by_hand(block: Block, stream: torch.Tensor, gate: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """What such a block adds up, from its weights alone."""
+    conv, norm = block.branch.conv, block.branch.norm
+
+    def convolved(tensor):
+        return functional.conv2d(tensor, conv.weight, conv.bias, padding=1)
+
+    own = type(block) is OwnBlock
+    branch = convolved(stream.tanh() if own else stream)
+    branch = functional.batch_norm(branch, norm.running_mean, norm.running_var, norm.weight, norm.bias)
+    return (convolved(stream).sigmoid() * stream * (1 - 0.5 * gate) if own else stream), gate * branch
+
+
+def after_the_sum_by_hand(block: Block, total: torch.Tensor) -> torch.Tensor:
+    return total.softmax(1) if type(block) is OwnBlock else total.relu()
+
+
+def streams_by_hand(network: ResidualNetwork, stream: torch.Tensor, gates) -> list[torch.Tensor]:
+    streams = [stream]
+    for block, gate in zip(network.blocks.values(), gates, strict=True):
+        streams.append(after_the_sum_by_hand(block, sum(terms_by_hand(block, streams[-1], gate))))
+    return streams
+
+
+@pytest.mark.parametrize("gates", [[1.0] * 4, [0.5, 0.0, 0.25, 1.0]], ids=["intact", "changed"])
+def test_the_paths_through_a_block_of_ones_own_are_those_that_it_says(gates):
+    network, inputs, labels = own_network(), images(), torch.arange(4)
+    blocks = list(network.blocks.values())
+    streams = [each.detach() for each in streams_by_hand(network, network.stem(inputs), gates)]
+    last = streams[-1].clone().requires_grad_()
+    functional.cross_entropy(network.head(last), labels, reduction="sum").backward()
+    of_length = [torch.zeros_like(streams[0]) for _ in range(5)]
+    for path in product((False, True), repeat=4):
+        gradient = last.grad
+        for block, gate, stream, takes_branch in reversed(list(zip(blocks, gates, streams, path, strict=False))):
+            stream = stream.clone().requires_grad_()
+            terms = terms_by_hand(block, stream, gate)
+            total = sum(terms).detach().requires_grad_()
+            (gradient,) = torch.autograd.grad(after_the_sum_by_hand(block, total), total, gradient)
+            (gradient,) = torch.autograd.grad(terms[takes_branch], stream, gradient)
+        of_length[sum(path)] += gradient
+    expected = torch.stack([each.flatten(1).norm(dim=1) for each in of_length], 1).numpy()
+    found = gradient_by_length(network, inputs, labels, gates)
+    np.testing.assert_allclose(found.norms, expected, rtol=1e-4, atol=1e-6 * expected.max())
+    assert found.sum_relative_error < 1e-5
+
+
+@pytest.mark.parametrize("deleted", [[0], [1], [0, 1], [1, 2], [2, 3]], ids=str)
+def test_what_a_block_of_ones_own_reads_is_neither_cut_off_nor_folded(deleted):
+    network, inputs = own_network(), images()
+    names = [name for number, name in enumerate(network.blocks) if number in deleted]
+    gates = network.gates_without(names)
+    expected = network.head(streams_by_hand(network, network.stem(inputs), gates)[-1]).detach()
+    left = cut(network, names)
+    assert relative_error(left(inputs), expected) < 1e-6
+    assert relative_error(folded(left)(inputs), expected) < 1e-5
+    assert relative_error(folded(network)(inputs, gates), expected) < 1e-5
+    assert gradient_by_length(left, inputs, torch.arange(4)).sum_relative_error < 1e-5
+
+
+def test_the_influence_of_a_block_of_ones_own():
+    network, inputs, labels = own_network(), images(), torch.arange(4)
+    streams = streams_by_hand(network, network.stem(inputs), [1.0] * 4)
+    for stream in streams:
+        stream.retain_grad()
+    functional.cross_entropy(network.head(streams[-1]), labels, reduction="sum").backward()
+    found = influence(network, inputs, labels)
+    for number, (block, entering, leaving) in enumerate(
+        zip(network.blocks.values(), streams, streams[1:], strict=False)
+    ):
+        branch = terms_by_hand(block, entering, 1.0)[1].detach()
+        deleted = after_the_sum_by_hand(block, sum(terms_by_hand(block, entering, 0.0)))
+        rows = [each.detach().flatten(1) for each in (leaving, deleted, branch, entering, -entering.grad)]
+        for name, expected in (
+            ("cosine", functional.cosine_similarity(rows[0], rows[1])),
+            ("branch_to_stream", rows[2].norm(dim=1) / rows[3].norm(dim=1)),
+            ("growth", rows[0].norm(dim=1) / rows[3].norm(dim=1)),
+            ("response_mean", rows[2].mean(1)),
+            ("response_square", rows[2].square().mean(1)),
+            ("descent", functional.cosine_similarity(rows[2], rows[4], eps=1e-20)),
+        ):
+            np.testing.assert_allclose(getattr(found, name)[:, number], expected, rtol=1e-4, atol=1e-5, err_msg=name)
 
 
 # What is done around the blocks, which a walk does not call: the same, or refused.
@@ -589,6 +684,104 @@ def test_streams_of_any_shape(kind, batch):
     assert by_length.sum_relative_error < 1e-5
     assert true_deletion(network, inputs, labels).by_image.shape == (batch, 2)
     assert strongest_paths(network, inputs[:1], labels[:1]).shares.sum() == pytest.approx(1, abs=1e-4)
+
+
+class Mixing(nn.Module):
+    """What one token hands on to others (batch, tokens, channels)."""
+
+    def __init__(self, tokens, channels):
+        super().__init__()
+        self.norm, self.last = nn.LayerNorm(channels), nn.Linear(tokens, tokens)
+
+    def forward(self, x):
+        return x + self.last(self.norm(x).mT).mT
+
+
+class Perceptron(nn.Module):
+    def __init__(self, channels):
+        super().__init__()
+        self.norm, self.first, self.last = (
+            nn.LayerNorm(channels),
+            nn.Linear(channels, 8),
+            nn.Linear(8, channels),
+        )
+
+    def forward(self, x):
+        return x + self.last(functional.gelu(self.first(self.norm(x))))
+
+
+class Mixer(nn.Module):
+    """A network that takes the rows of a picture as tokens."""
+
+    def __init__(self):
+        super().__init__()
+        self.embed, self.layer1 = nn.Linear(8, 4), nn.Sequential(Mixing(8, 4), Perceptron(4))
+        self.fc = nn.Linear(4, 5)
+
+    def forward(self, x):
+        return self.fc(self.layer1(self.embed(x)).mean(1))
+
+
+class OfPictures(nn.Module):
+    """A network of another shape that is given pictures (batch, 1, 8, 8)."""
+
+    def __init__(self, network, shape):
+        super().__init__()
+        self.network, self.shape = network, shape
+
+    def forward(self, x):
+        return self.network(x.reshape(x.shape[0], *self.shape))
+
+
+OF_PICTURES = {
+    "signals": lambda: OfPictures(AnyNetwork(1), (1, 64)),
+    "volumes": lambda: OfPictures(AnyNetwork(3), (1, 4, 4, 4)),
+    "tokens": lambda: OfPictures(Mixer(), (8, 8)),
+}
+
+
+@pytest.mark.parametrize("kind", OF_PICTURES)
+def test_pictures_whose_streams_are_signals_volumes_or_tokens(kind, image_set):
+    model = OF_PICTURES[kind]().eval()
+    inputs, labels = SMALL_PREPROCESSING.normalise(image_set.pixels), image_set.labels % 5
+    network = adapt(model, inputs)
+    seen = []
+    hooks = [
+        unit.register_forward_hook(lambda *given: seen.append((given[1][0], given[2]))) for unit in model.network.layer1
+    ]
+    logits = model(inputs)
+    for hook in hooks:
+        hook.remove()
+    for _, leaving in seen:
+        leaving.retain_grad()
+    seen[0][0].retain_grad()
+    functional.cross_entropy(logits, labels, reduction="sum").backward()
+    gradients = [seen[0][0].grad, seen[0][1].grad]  # before each of the two blocks
+    expected = [gradient.flatten(1).norm(dim=1).mean().item() for gradient in gradients]
+    assert trace(network, inputs, labels).stream_gradient_norm == pytest.approx(expected, rel=1e-4)
+    by_length = gradient_by_length(network, inputs, labels)
+    assert by_length.norms.shape == (16, 3) and by_length.sum_relative_error < 1e-5
+    found = influence(network, inputs, labels)
+    for number, (entering, leaving) in enumerate(seen):
+        growth = leaving.flatten(1).norm(dim=1) / entering.flatten(1).norm(dim=1)
+        np.testing.assert_allclose(found.growth[:, number], growth.detach(), rtol=1e-5)
+        cosine = functional.cosine_similarity(leaving.flatten(1), entering.flatten(1)).detach()
+        np.testing.assert_allclose(found.cosine[:, number], cosine, atol=1e-5)
+    images = replace(image_set, labels=labels)
+    swept = sweep(network, SMALL_PREPROCESSING, images)
+    losses = loss_of_each(
+        network, SMALL_PREPROCESSING, images, [network.gates_without([each]) for each in swept.blocks]
+    )
+    for number, unit in enumerate(model.network.layer1):
+        silenced = deepcopy(model)
+        last = "bn2" if isinstance(unit, AnyBlock) else "last"
+        for parameter in silenced.network.layer1[number].get_submodule(last).parameters():
+            nn.init.zeros_(parameter)
+        logits = silenced(inputs).detach()
+        assert swept.predictions[number].tolist() == logits.argmax(1).tolist()
+        np.testing.assert_allclose(
+            losses[number], functional.cross_entropy(logits, labels, reduction="none"), rtol=1e-5
+        )
 
 
 # The folded copy and the network.
