@@ -17,8 +17,9 @@ from torch.utils.hooks import RemovableHandle
 
 from ..errors import InputError
 from ..networks.adapt import independent
-from ..networks.graph import Anatomy, GraphBlock, has_weights, name_of, title
+from ..networks.graph import Anatomy, GraphBlock, has_weights
 from ..networks.network import ResidualNetwork
+from ..networks.tracing import name_of, title
 from .norms import BLOCKS, LAYERS, QUANTITIES, SUMS, first_line, step_line
 from .trace import image_norms
 

@@ -12,9 +12,10 @@ from torch import Tensor, nn
 from ..errors import InputError
 from .blocks import add
 from .exactness import agree, rounding
-from .graph import Anatomy, title
+from .graph import Anatomy
 from .network import ResidualNetwork, check_batch, not_taken, shape_of
 from .settled import require_logits, require_shape
+from .tracing import title
 
 __all__ = ["adapt"]
 

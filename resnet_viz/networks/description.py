@@ -9,11 +9,11 @@ from torch import Tensor, fx, nn
 
 from .blocks import Block, Shortcuts
 from .exactness import exactly
-from .graph import on_every_way
 from .images import Preprocessing
 from .multiply_adds import MultiplyAdds
 from .network import ResidualNetwork, stage_of
 from .settled import require_settled
+from .tracing import on_every_way
 
 __all__ = ["BlockPart", "Description", "Part", "blank", "branch_layers_of", "describe", "stem_and_head"]
 
