@@ -25,7 +25,7 @@ FAMILIES = tuple(dict.fromkeys(entry.family for entry in NETWORKS.values()))
 ARCS = "Solid arcs: identity shortcuts, the stream as it is. Dotted arcs: the shape changes, so the shortcut must change it too. "
 MULTIPLY_ADDS = "multiply-adds, M"
 CHANNELS = {  # by the number of dimensions
-    2: "A row for each of {rows}, for this image. ",
+    2: "All {shape} numbers for this image, as one picture. ",
     3: "The first 16 channels for this image. ",
     4: "The middle slice of the first 16 channels for this image. ",
 }
@@ -91,7 +91,7 @@ def maps(subject: Subject, block: str = "", tensor: str = "stream_out") -> Shown
     return Shown(
         draw=None if values is None else partial(diagram.feature_maps, title, values),
         says=f"**{title}**",
-        caption=CHANNELS.get(len(part.out_shape), "").format(rows=part.out_shape[0]) + summed,
+        caption=CHANNELS.get(len(part.out_shape), "").format(shape=shape_text(part.out_shape)) + summed,
         alt=f"Feature maps: {title}.",
         facts=(MEASURED, "1 image", subject.title),
         sources=sources([subject], subject.image),
