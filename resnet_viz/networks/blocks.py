@@ -19,6 +19,7 @@ __all__ = [
     "PlainBlock",
     "PreactivationBlock",
     "Shortcuts",
+    "SideBySide",
     "ZeroPadding",
     "add",
     "branch_layers",
@@ -153,6 +154,14 @@ class PlainBlock(Block):
             return None, self.branch(branch_input)
         carried, branch = super().gated(shortcut, branch_input, gate)
         return (1 - gate) * shortcut if branch is not None else carried, branch
+
+
+class SideBySide(nn.ModuleDict):
+    """Layers that read the same stream; what they make of it is joined along the channels: the Inception module of Szegedy et
+    al. 2015 (arXiv:1409.4842, figure 2)."""
+
+    def forward(self, stream: Tensor) -> Tensor:
+        return torch.cat([each(stream) for each in self.values()], 1)
 
 
 class Shortcuts(nn.ModuleList):

@@ -65,7 +65,7 @@ def wiring(subject: Subject, block: str = "") -> Shown:
     part = part_of(subject, block)
     first = part.kind.startswith("pre") and part.name == subject.blocks[0]
     return Shown(
-        title=f"Inside {part.name}: a {part.kind} block",
+        title=f"Inside {part.name}: {'an' if part.kind[0] in 'aeiou' else 'a'} {part.kind} block",
         draw=partial(diagram.block_wiring, part, kept(layers_inside, subject.loaded, part)),
         caption=f"{shortcut_reason(part)} · {part.params:,} parameters · {part.macs / 1e6:.2f} M multiply-adds for one image"
         + FIRST_PREACTIVATION * first,
