@@ -145,9 +145,10 @@ def where_it_goes(subject: Subject) -> Shown:
         for name, (params, macs) in parts.items()
     ]
     holds, takes = (max(parts, key=lambda name: share[name][0]), max(parts, key=lambda name: share[name][1]))
+    then = " and" if takes == holds else f", {of_part(takes)} has"
     title = (
-        f"{subject.entry.name}: {of_part(holds)} has most parameters ({share[holds][0]:.0f} %), {of_part(takes)} most "
-        f"multiply-adds ({share[takes][1]:.0f} %)"
+        f"{subject.entry.name}: {of_part(holds)} has most parameters ({share[holds][0]:.0f} %){then} most multiply-adds "
+        f"({share[takes][1]:.0f} %)"
     )
     return Shown(
         title=title,
@@ -391,7 +392,9 @@ def row(what: str, values: Iterable[object], difference: str) -> dict[str, str]:
 
 
 def millions(count: float) -> str:
-    """'1.18 M'."""
+    """'1.18 M'; a few thousands as they are."""
+    if count < 1e4:
+        return f"{count:,.0f}"
     return f"{count / 1e6:,.2f} M" if count < 1e8 else f"{count / 1e6:,.0f} M"
 
 

@@ -69,7 +69,9 @@ def test_shares_of_a_network() -> None:
     shown = anatomy.where_it_goes(Subject.of("fashion-resnet56"))
     (bars,) = shown.plot().figure().data
     assert sum(bars.x[::2]) == pytest.approx(100) and sum(bars.x[1::2]) == pytest.approx(100)
-    assert shown.title == "fashion-resnet56: layer3 has most parameters (76 %), layer3 most multiply-adds (39 %)"
+    assert shown.title == "fashion-resnet56: layer3 has most parameters (76 %) and most multiply-adds (39 %)"
+    elsewhere = anatomy.where_it_goes(Subject.of("fashion-resnet34")).title
+    assert elsewhere == "fashion-resnet34: layer4 has most parameters (62 %), layer3 has most multiply-adds (42 %)"
 
 
 def test_from_34_to_50_as_built_and_as_printed() -> None:
@@ -115,6 +117,8 @@ def test_the_table_for_imagenet_tells_what_is_printed_from_what_is_built() -> No
         22,
         34,
     ]
+    plain = rows["plain imagenet-resnet34"]
+    assert (plain["printed, M"], plain["10-crop, top 1"], plain["error, %"]) == (3600, 28.54, None)
     assert rows["imagenet-resnet50-v2"]["10-crop, top 1"] is None, "other weights than the paper's"
     fashion = anatomy.family(name="fashion").rows
     assert {"printed, M", "10-crop, top 1"}.isdisjoint(fashion[0]) and fashion[0]["error, %"] == 7.93
