@@ -1,4 +1,5 @@
-"""What does a block cost, and what does it buy? Weights and multiply-adds, by arithmetic and by stage, beside older networks."""
+"""What does a block cost, and what does it buy? Weights and multiply-adds, by arithmetic and by stage, beside older
+networks."""
 
 import streamlit as st
 

@@ -1,4 +1,4 @@
-"""What layers and blocks cost, by arithmetic from their channels; and what papers print of the networks for ImageNet."""
+"""What layers and blocks cost, by arithmetic from their channels; what papers print of networks for ImageNet."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -41,8 +41,8 @@ PRINTED_MULTIPLY_ADDS = {
     "vgg16": 15.3,
     "googlenet": 1.5,
 }
-# Errors on ImageNet in %, top 1 and top 5: He et al. 2015. Tables 2 and 3, validation set, the mean over ten crops; ResNet-18 has
-# shortcuts of option A, ResNet-34 of option B, as torchvision's.
+# Errors on ImageNet in %, top 1 and top 5, validation set: He et al. 2015. Tables 2 and 3, the mean over ten crops;
+# ResNet-18 has shortcuts of option A, ResNet-34 of option B, as torchvision's.
 TEN_CROP: dict[str, tuple[float | None, float | None]] = {
     "plain18": (27.94, None),
     "resnet18": (27.88, None),
@@ -116,9 +116,9 @@ def weights_of(layers: Iterable[Layer]) -> int:
 
 
 def blocks_of_width(width: int, reduction: int) -> tuple[Stack, Stack, Stack, Stack]:
-    """The branches of blocks whose stream has ``width`` channels, or so many that are left of them by the ``reduction``: a basic
-    block of these few, a bottleneck that reduces to them, a basic block of full width, and the bottleneck's three layers without
-    the reduction."""
+    """The branches of blocks whose stream has ``width`` channels, or so many that are left of them by the
+    ``reduction``: a basic block of these few, a bottleneck that reduces to them, a basic block of full width, and the
+    bottleneck's three layers without the reduction."""
     few = width // reduction
     return (
         Stack(f"basic block, {few} channels", (Layer(3, few, few),) * 2),
@@ -134,7 +134,8 @@ def bottleneck(width: int, few: int) -> tuple[Layer, Layer, Layer]:
 
 
 def bottleneck_near(width: int) -> tuple[Stack, Layer]:
-    """The bottleneck of ResNet-50 whose stream is nearest to so many channels, and the 3x3 that would work on all of them."""
+    """The bottleneck of ResNet-50 whose stream is nearest to so many channels, and the 3x3 that would work on all of
+    them."""
     convolutions = [layers_of(block.branch) for block in architecture(NETWORKS["imagenet-resnet50"]).blocks.values()]
     alike = [layers for layers in convolutions if layers[0].in_channels == layers[-1].out_channels]
     layers = min(alike, key=lambda layers: abs(layers[0].in_channels - width))
@@ -144,8 +145,9 @@ def bottleneck_near(width: int) -> tuple[Stack, Layer]:
 
 
 def inception_rows(module: str) -> tuple[int, dict[str, tuple[tuple[Layer, ...], Layer | None]]]:
-    """The width of torchvision's maps in a module of GoogLeNet ('3a' ... '5b') in pixels, and its rows: the convolutions of each,
-    and, where it begins with a 1x1 that reduces the channels, the last of them as it would be without: reading all channels."""
+    """The width of torchvision's maps in a module of GoogLeNet ('3a' ... '5b') in pixels, and its rows: the
+    convolutions of each, and, where it begins with a 1x1 that reduces the channels, the last of them as it would be
+    without: reading all channels."""
     names = {name: (stage, index) for stage, row in enumerate(MODULES, start=1) for index, name in enumerate(row)}
     stage, index = names[module]
     entry = NETWORKS["imagenet-googlenet"]
@@ -169,8 +171,8 @@ def layers_of(part: nn.Module) -> tuple[Layer, ...]:
 
 
 def strided_as_in_the_paper(entry: Entry) -> Description:
-    """A residual network of torchvision's, but for the stride of its bottlenecks: on the first 1x1, as He et al. 2015 have it,
-    where torchvision has it on the 3x3."""
+    """A residual network of torchvision's, but for the stride of its bottlenecks: on the first 1x1, as He et al. 2015
+    have it, where torchvision has it on the 3x3."""
     network = architecture(entry)
     for block in network.blocks.values():
         convolutions = [layer for layer in block.branch.modules() if isinstance(layer, nn.Conv2d)]

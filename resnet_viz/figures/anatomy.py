@@ -16,8 +16,8 @@ ROOM = 2.4  # of the longest bar: the width of the figure, so that its label has
 
 @dataclass(frozen=True)
 class Bar:
-    """A bar with its name on the left and ``text`` at its end. ``role``: 'stem', 'head' or a block, '1x1' or '3x3': its colour;
-    ``pale``: what it is compared with."""
+    """A bar with its name on the left and ``text`` at its end. ``role``: 'stem', 'head' or a block, '1x1' or '3x3': its
+    colour; ``pale``: what it is compared with."""
 
     name: str
     value: float
@@ -36,7 +36,8 @@ class Group:
 
 @dataclass(frozen=True)
 class Split:
-    """A network whose parameters (in millions) and multiply-adds (in 10⁹, G) are split: what comes before the head, and the head."""
+    """A network whose parameters (in millions) and multiply-adds (in 10⁹, G) are split: what comes before the head, and
+    the head."""
 
     name: str
     parameters: tuple[float, float]

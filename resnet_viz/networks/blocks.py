@@ -157,8 +157,8 @@ class PlainBlock(Block):
 
 
 class SideBySide(nn.ModuleDict):
-    """Layers that read the same stream; what they make of it is joined along the channels: the Inception module of Szegedy et
-    al. 2015 (arXiv:1409.4842, figure 2)."""
+    """Layers that read the same stream; what they make of it is joined along the channels: the Inception module of
+    Szegedy et al. 2015 (arXiv:1409.4842, figure 2)."""
 
     def forward(self, stream: Tensor) -> Tensor:
         return torch.cat([each(stream) for each in self.values()], 1)

@@ -41,8 +41,8 @@ class BlockPart(Part):
 
 @dataclass(frozen=True)
 class Description:
-    """A network as stem, blocks, head. ``layers``: those with weights, as the papers count them: without projections, and of
-    layers side by side those of the longest row."""
+    """A network as stem, blocks, head. ``layers``: those with weights, as the papers count them: without projections,
+    and of layers side by side those of the longest row."""
 
     stem: Part
     blocks: tuple[BlockPart, ...]

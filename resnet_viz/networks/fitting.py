@@ -46,8 +46,8 @@ class Misfit(InputError):
 class Weights:
     """What may be a network's weights in a file. ``keys``: of the dicts on the way to them; ``prefix``: what stands
     before their names there; ``state``: the tensors under this project's names, ``used``: under their own;
-    ``without``: names beside them of what the network does without, as what other tools counted; ``beside``: names of what
-    else lies beside them."""
+    ``without``: names beside them of what the network does without, as what other tools counted; ``beside``: names of
+    what else lies beside them."""
 
     keys: tuple[str, ...]
     prefix: str

@@ -23,7 +23,8 @@ AUXILIARY = ("aux1.", "aux2.")
 
 
 class Renormalised(nn.Module):
-    """Images normalised as torchvision's ResNets take them, as GoogLeNet was trained: to a mean and standard deviation of 0.5.
+    """Images normalised as torchvision's ResNets take them, as GoogLeNet was trained: to a mean and standard deviation
+    of 0.5.
 
     The same operations as torchvision's ``transform_input``, so that not a bit differs."""
 
@@ -38,11 +39,11 @@ class Renormalised(nn.Module):
 def build_googlenet(*, classes: int = 1000, seed: int = 0, batch_norm: bool = True) -> ResidualNetwork:
     """Build torchvision's googlenet (Szegedy et al. 2015, arXiv:1409.4842, table 1), of its own layers.
 
-    An Inception module is a plain block: deleted, it hands the stream on, zero-padded where the channels grow. A max pool
-    between stages belongs to the block that follows it and stays when that is deleted. As torchvision builds it for its
-    weights: images are normalised once more inside, the auxiliary heads are left out, each convolution is followed by a batch
-    norm, and the branch that the paper gives a 5x5 convolution has a 3x3. There is no dropout, which does nothing but in
-    training. The weights follow from the seed alone.
+    An Inception module is a plain block: deleted, it hands the stream on, zero-padded where the channels grow. A max
+    pool between stages belongs to the block that follows it and stays when that is deleted. As torchvision builds it
+    for its weights: images are normalised once more inside, the auxiliary heads are left out, each convolution is
+    followed by a batch norm, and the branch that the paper gives a 5x5 convolution has a 3x3. There is no dropout,
+    which does nothing but in training. The weights follow from the seed alone.
     """
     with Seeded(seed):
         model = get_model(
@@ -80,7 +81,7 @@ def in_a_row(layer: BasicConv2d, *, relu: bool = True) -> nn.Sequential:
 
 
 def inception_block(module: Inception, pool: nn.Module) -> PlainBlock:
-    """An Inception module behind what pools before it. The ReLUs at the end of its rows are the block's: one for all."""
+    """An Inception module behind what pools before it. The ReLU at the end of its rows is the block's: one for all."""
     rows, width = SideBySide(), 0
     for name, row in module.named_children():
         *before, last = row if isinstance(row, nn.Sequential) else [row]

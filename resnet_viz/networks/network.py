@@ -41,8 +41,8 @@ class ResidualNetwork(nn.Module):
     one memory layout, batch shape and thread count. No call changes weights, modes, gradients or hooks. Raises InputError for a
     kind of block with a forward of its own, which traces and paths would not see.
 
-    ``known_as``: what files of others call its layers where these names follow from no rule, 'features.0', and what they are
-    called here; ``left_out``: how the names begin of what such files hold beside them, and it does without.
+    ``known_as``: what files of others call its layers where these names follow from no rule, 'features.0', and what
+    they are called here; ``left_out``: how the names begin of what such files hold beside them, and it does without.
     """
 
     def __init__(self, stem: nn.Module, stages: Iterable[Sequence[Block]], head: nn.Module) -> None:

@@ -1,4 +1,5 @@
-"""VGG, plain networks that nobody drew for residual learning: the control of Veit et al. 2016, and what ResNets replaced."""
+"""VGG, plain networks that nobody drew for residual learning: the control of Veit et al. 2016, and what ResNets
+replaced."""
 
 from collections import OrderedDict
 from collections.abc import Iterable
@@ -17,11 +18,12 @@ FULLY_CONNECTED = 128
 
 
 def build_vgg11(*, classes: int = 10, seed: int = 0, batch_norm: bool = True) -> ResidualNetwork:
-    """Build torchvision's vgg11_bn (Simonyan and Zisserman 2015, arXiv:1409.1556, table 1, A) at a quarter of its widths.
+    """Build torchvision's vgg11_bn (Simonyan and Zisserman 2015, arXiv:1409.1556, table 1, A) at a quarter of its
+    widths.
 
     Its blocks are as in ``build_vgg``. Images of 28 x 28 are set into 32 x 32, which five pools bring down to 1 x 1;
-    the three fully connected layers are 128 wide and, unlike torchvision's, without dropout. The weights follow
-    from the seed alone.
+    the three fully connected layers are 128 wide and, unlike torchvision's, without dropout. The weights follow from
+    the seed alone.
     """
     norm: Norm = nn.BatchNorm2d if batch_norm else nn.Identity
     with Seeded(seed):
@@ -46,12 +48,13 @@ def build_vgg11(*, classes: int = 10, seed: int = 0, batch_norm: bool = True) ->
 
 
 def build_vgg(name: str, *, classes: int = 1000, seed: int = 0) -> ResidualNetwork:
-    """Build torchvision's vgg11 or vgg16 (Simonyan and Zisserman 2015, arXiv:1409.1556, table 1, A and D), of its own layers.
+    """Build torchvision's vgg11 or vgg16 (Simonyan and Zisserman 2015, arXiv:1409.1556, table 1, A and D), of its own
+    layers.
 
-    Every convolution is a plain block of one layer: deleted, it hands the stream on, zero-padded where the channels grow.
-    A max pool belongs to the block that follows it and stays when that is deleted. Blocks of one channel count are a
-    stage, so the last one holds two groups. There is no stem, no batch norm, and no dropout, which does nothing but in
-    training. The weights follow from the seed alone.
+    Every convolution is a plain block of one layer: deleted, it hands the stream on, zero-padded where the channels
+    grow. A max pool belongs to the block that follows it and stays when that is deleted. Blocks of one channel count
+    are a stage, so the last one holds two groups. There is no stem, no batch norm, and no dropout, which does nothing
+    but in training. The weights follow from the seed alone.
     """
     with Seeded(seed):
         model = get_model(name, weights=None, num_classes=classes)

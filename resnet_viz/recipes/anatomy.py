@@ -1,4 +1,5 @@
-"""What does a block cost, and what does it buy? Weights and multiply-adds: by arithmetic, by stage, beside older networks."""
+"""What does a block cost, and what does it buy? Weights and multiply-adds: by arithmetic, by stage, beside older
+networks."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
@@ -39,49 +40,59 @@ ARITHMETIC = "computed by arithmetic"
 COST = (
     r"\text{weights} = k^2 \, C_\text{in} \, C_\text{out},\qquad \text{multiply-adds} = \text{weights} \cdot H \cdot W"
 )
-SHARE = r"\text{head}: H \cdot W \cdot C \cdot D \ \text{weights for dense layers},\quad C \cdot D \ \text{after an average over } H \times W"
+SHARE = (
+    r"\text{head}: H \cdot W \cdot C \cdot D \ \text{weights for dense layers},\quad "
+    r"C \cdot D \ \text{after an average over } H \times W"
+)
 ALIGNED = (
-    "All bars begin at 0 and share one scale; orange: 1x1, blue: 3x3. A 3x3 convolution has nine weights for each pair of channels, "
-    "a 1x1 has one: so the 1x1 layers are cheap, and they make the 3x3 cheap by leaving it few channels."
+    "All bars begin at 0 and share one scale; orange: 1x1, blue: 3x3. A 3x3 convolution has nine weights for each "
+    "pair of channels, a 1x1 has one: so the 1x1 layers are cheap, and they make the 3x3 cheap by leaving it few "
+    "channels."
 )
 EARLY_AND_LATE = (
-    "Full bars: parameters; pale ones: multiply-adds. A weight of an early layer is used at many places of a large map, one of a late "
-    "layer at few: early stages take multiply-adds, late ones hold the parameters. A fully connected layer uses each weight once."
+    "Full bars: parameters; pale ones: multiply-adds. A weight of an early layer is used at many places of a large "
+    "map, one of a late layer at few: early stages take multiply-adds, late ones hold the parameters. A fully "
+    "connected layer uses each weight once."
 )
 STRIDE = (
-    "Pale: ResNet-34, full: ResNet-50. The two counts differ since torchvision halves the resolution in the 3x3 of a stage's first "
-    "block, the paper one layer earlier, in the 1x1, which then works on a quarter of the places. He et al. print their counts as FLOPs."
+    "Pale: ResNet-34, full: ResNet-50. The two counts differ since torchvision halves the resolution in the 3x3 of a "
+    "stage's first block, the paper one layer earlier, in the 1x1, which then works on a quarter of the places. He et "
+    "al. print their counts as FLOPs."
 )
 ROWS_SIDE_BY_SIDE = (
-    "Full bars: the rows as they are; pale ones: the same convolution without the 1x1 before it, reading all channels of the module's "
-    "input. GoogLeNet reduces and then joins its rows; the bottleneck reduces, restores and adds. The paper gives the third row a 5x5; "
-    "torchvision builds a 3x3 there, and its weights are made for that."
+    "Full bars: the rows as they are; pale ones: the same convolution without the 1x1 before it, reading all channels "
+    "of the module's input. GoogLeNet reduces and then joins its rows; the bottleneck reduces, restores and adds. The "
+    "paper gives the third row a 5x5; torchvision builds a 3x3 there, and its weights are made for that."
 )
 DENSE = (
-    "Nearly all multiply-adds are in convolutions, in each of these networks. The parameters are not: a dense layer on whole maps has a "
-    "weight for each place of each channel."
+    "Nearly all multiply-adds are in convolutions, in each of these networks. The parameters are not: a dense layer "
+    "on whole maps has a weight for each place of each channel."
 )
 RECOMPUTED = (
-    "Parameters and multiply-adds (for one image of the network's own size) are recomputed from the models. Errors: published "
-    "ones as their sources report them (ImageNet: top 1 of a single crop, validation set; CIFAR-10: test set); fashion-*: measured by "
-    "this project on 10,000 test images."
+    "Parameters and multiply-adds (for one image of the network's own size) are recomputed from the models. Errors: "
+    "published ones as their sources report them (ImageNet: top 1 of a single crop, validation set; CIFAR-10: test "
+    "set); fashion-*: measured by this project on 10,000 test images."
 )
 PROTOCOLS = (
-    " *Printed*: multiply-adds as He et al. 2015 print them (GoogLeNet: the budget that Szegedy et al. 2015 gave it); where ResNet-50, -101 and -152 differ most, "
-    "it is the stride of the bottlenecks. *10-crop* (He et al. 2015, tables 2 and 3, validation set): the mean answer over ten crops of "
-    "each image; ResNet-18 there with shortcuts of option A, ResNet-34 with option B as torchvision's (option A: 25.03 / 7.76, option C: "
-    "24.19 / 7.40). *Single model* (table 4, validation set): one network at its best. The plain networks exist here untrained only."
+    " *Printed*: multiply-adds as He et al. 2015 print them (GoogLeNet: the budget that Szegedy et al. 2015 gave it); "
+    "where ResNet-50, -101 and -152 differ most, it is the stride of the bottlenecks. *10-crop* (He et al. 2015, "
+    "tables 2 and 3, validation set): the mean answer over ten crops of each image; ResNet-18 there with shortcuts of "
+    "option A, ResNet-34 with option B as torchvision's (option A: 25.03 / 7.76, option C: 24.19 / 7.40). *Single "
+    "model* (table 4, validation set): one network at its best. The plain networks exist here untrained only."
 )
 
 
 @recipe()
 def block_cost(width: int = 256, reduction: int = 4, side: int = 14) -> Shown:
-    """What the layers of a basic block and of a bottleneck cost, beside both at full width, with every term of the arithmetic.
+    """What the layers of a basic block and of a bottleneck cost, beside both at full width, with every term of the
+    arithmetic.
 
-    ``width``: channels of the stream, one of WIDTHS; ``reduction``: by how much a bottleneck divides them; ``side``: of the maps, in
-    pixels. Raises InputError for others.
+    ``width``: channels of the stream, one of WIDTHS; ``reduction``: by how much a bottleneck divides them; ``side``: of
+    the maps, in pixels. Raises InputError for others.
     """
-    one_of("width", WIDTHS, width), one_of("reduction", REDUCTIONS, reduction), one_of("side", SIDES, side)
+    one_of("width", WIDTHS, width)
+    one_of("reduction", REDUCTIONS, reduction)
+    one_of("side", SIDES, side)
     stacks = blocks_of_width(width, reduction)
     few, narrow, wide, _ = stacks
     groups = [
@@ -105,10 +116,12 @@ def block_cost(width: int = 256, reduction: int = 4, side: int = 14) -> Shown:
     )
     norms = 2 * sum(layer.out_channels for layer in narrow.layers)
     says = (
-        f"Two 3x3 at {width} channels: 2 · {wide.layers[0].terms} = {wide.weights:,} weights ({millions(wide.weights)}). The bottleneck: "
-        f"{narrow.terms} = {narrow.weights:,} ({millions(narrow.weights)}). Two 3x3 at {width // reduction} channels: "
-        f"2 · {few.layers[0].terms} = {few.weights:,}. On maps of {side} × {side} the bottleneck takes {narrow.weights:,} · {side} · {side} = "
-        f"{millions(narrow.weights * side**2)} multiply-adds, the two 3x3 at full width {millions(wide.weights * side**2)}."
+        f"Two 3x3 at {width} channels: 2 · {wide.layers[0].terms} = {wide.weights:,} weights "
+        f"({millions(wide.weights)}). The bottleneck: {narrow.terms} = {narrow.weights:,} "
+        f"({millions(narrow.weights)}). Two 3x3 at {width // reduction} channels: 2 · {few.layers[0].terms} = "
+        f"{few.weights:,}. On maps of {side} × {side} the bottleneck takes {narrow.weights:,} · {side} · {side} = "
+        f"{millions(narrow.weights * side**2)} multiply-adds, the two 3x3 at full width "
+        f"{millions(wide.weights * side**2)}."
     )
     title = (
         f"At {width} channels, two 3x3 have {times(wide.weights / narrow.weights)} times the weights of a bottleneck"
@@ -147,13 +160,16 @@ def where_it_goes(subject: Subject) -> Shown:
     holds, takes = (max(parts, key=lambda name: share[name][0]), max(parts, key=lambda name: share[name][1]))
     then = " and" if takes == holds else f", {of_part(takes)} has"
     title = (
-        f"{subject.entry.name}: {of_part(holds)} has most parameters ({share[holds][0]:.0f} %){then} most multiply-adds "
-        f"({share[takes][1]:.0f} %)"
+        f"{subject.entry.name}: {of_part(holds)} has the most parameters ({share[holds][0]:.0f} %){then} the most "
+        f"multiply-adds ({share[takes][1]:.0f} %)"
     )
     return Shown(
         title=title,
         draw=partial(figures.grouped_bars, groups, "share of the network, %"),
-        says=f"In all {millions(description.params)} parameters and {millions(description.macs)} multiply-adds for one image.",
+        says=(
+            f"In all {millions(description.params)} parameters and {millions(description.macs)} multiply-adds for one "
+            "image."
+        ),
         caption=EARLY_AND_LATE,
         alt=f"Shares of parameters and multiply-adds by stage. {title}.",
         facts=(COMPUTED,),
@@ -163,7 +179,8 @@ def where_it_goes(subject: Subject) -> Shown:
 
 @recipe()
 def from_34_to_50() -> Shown:
-    """What it costs to make ResNet-34's blocks bottlenecks, stage by stage: as built, as the paper counts, and what it buys."""
+    """What it costs to make ResNet-34's blocks bottlenecks, stage by stage: as built, as the paper counts, and what it
+    buys."""
     entries = [NETWORKS[f"imagenet-resnet{depth}"] for depth in (34, 50)]
     basic, bottleneck = map(measures.description_of_row, entries)
     in_1x1 = kept(strided_as_in_the_paper, entries[1])
@@ -192,11 +209,15 @@ def from_34_to_50() -> Shown:
         row("top-1 error, 10-crop (He et al. 2015, table 3)", map(per_cent, errors), points(errors)),
         row("top-1 error, single crop (torchvision)", map(per_cent, crops), points(crops)),
     )
-    title = f"16 layers more for {100 * built:.0f} % more multiply-adds, {100 * (printed[1] / printed[0] - 1):.0f} % as the paper counts"
+    title = (
+        f"16 more layers for {100 * built:.0f} % more multiply-adds "
+        f"({100 * (printed[1] / printed[0] - 1):.0f} % as the paper counts)"
+    )
     says = (
-        f"Both have 16 blocks in stages of 3, 4, 6 and 3: basic blocks of two 3x3 in ResNet-34, bottlenecks in ResNet-50. As built by "
-        f"torchvision they take {billions(basic.macs)} and {billions(bottleneck.macs)} multiply-adds; the paper prints {printed[0]} and "
-        f"{printed[1]} G. With the stride where the paper has it, ResNet-50 as built takes {billions(in_1x1.macs)}, {more(moved)}."
+        "Both have 16 blocks in stages of 3, 4, 6 and 3: basic blocks of two 3x3 in ResNet-34, bottlenecks in "
+        f"ResNet-50. As built by torchvision they take {billions(basic.macs)} and {billions(bottleneck.macs)} "
+        f"multiply-adds; the paper prints {printed[0]} and {printed[1]} G. With the stride where the paper has it, "
+        f"ResNet-50 as built takes {billions(in_1x1.macs)}, {more(moved)}."
     )
     return Shown(
         title=title,
@@ -229,10 +250,11 @@ def inception_beside(module: str = "3a") -> Shown:
     own = measures.description_of_row(NETWORKS["imagenet-googlenet"]).params
     says = (
         f"Inception {module} reads {width} channels of {side} × {side}. Its convolutions have {reduced:,} weights "
-        f"({millions(reduced * side**2)} multiply-adds); if the second and third row read the input directly, {direct:,} "
-        f"({millions(direct * side**2)}). The bottleneck has {bottleneck.weights:,}; one 3x3 on all of its {whole.in_channels:,} channels has "
-        f"{whole.weights:,}. All of GoogLeNet has {own:,} parameters, as torchvision publishes it; with the two auxiliary heads that it has "
-        f"in training, {kept(params_with_auxiliary_heads):,}."
+        f"({millions(reduced * side**2)} multiply-adds); if the second and third row read the input directly, "
+        f"{direct:,} ({millions(direct * side**2)}). The bottleneck has {bottleneck.weights:,}; one 3x3 on all of its "
+        f"{whole.in_channels:,} channels has {whole.weights:,}. All of GoogLeNet has {own:,} parameters, as "
+        "torchvision publishes it; with the two auxiliary heads that it has in training, "
+        f"{kept(params_with_auxiliary_heads):,}."
     )
     title = f"Inception {module}: without its 1x1 reductions it would have {times(direct / reduced)} times the weights"
     return Shown(
@@ -258,13 +280,13 @@ def dense_head() -> Shown:
     vgg, deep = found["VGG-16"], found["ResNet-152"]
     channels, classes = deep.head.in_shape[0], deep.head.out_shape[0]
     says = (
-        f"VGG-16 flattens its last maps, 7 · 7 · 512 = 25,088 values, into the first of three dense layers: 25,088 · 4,096 = "
-        f"{25_088 * 4_096:,} weights in that layer alone. ResNet-152 averages each of its {channels:,} maps to one value first: "
-        f"{channels:,} · {classes:,} = {channels * classes:,} weights."
+        "VGG-16 flattens its last maps, 7 · 7 · 512 = 25,088 values, into the first of three dense layers: 25,088 · "
+        f"4,096 = {25_088 * 4_096:,} weights in that layer alone. ResNet-152 averages each of its {channels:,} maps to "
+        f"one value first: {channels:,} · {classes:,} = {channels * classes:,} weights."
     )
     title = (
-        f"{100 * vgg.head.params / vgg.params:.0f} % of VGG-16's {vgg.params / 1e6:.1f} M parameters are in its dense layers; "
-        f"ResNet-152's head has {100 * deep.head.params / deep.params:.0f} % of {deep.params / 1e6:.1f} M"
+        f"{100 * vgg.head.params / vgg.params:.0f} % of VGG-16's {vgg.params / 1e6:.1f} M parameters are in its dense "
+        f"layers; ResNet-152's head has {100 * deep.head.params / deep.params:.0f} % of {deep.params / 1e6:.1f} M"
     )
     return Shown(
         title=title,
@@ -280,8 +302,8 @@ def dense_head() -> Shown:
 
 @recipe("Describe the networks of the family")
 def family(name: str = "imagenet") -> Steps:
-    """The networks of a family beside each other: their size, and how often they are wrong. ``name``: one of FAMILIES; for ImageNet
-    with the plain networks, and what He et al. 2015 print. Raises InputError for another name."""
+    """The networks of a family beside each other: their size, and how often they are wrong. ``name``: one of FAMILIES;
+    for ImageNet with the plain networks, and what He et al. 2015 print. Raises InputError for another name."""
     rows: list[Mapping[str, Any]] = []
     entries = in_order(one_of("name", FAMILIES, name))
     for entry in entries:
@@ -352,8 +374,8 @@ def bottleneck_sentence(rows: Sequence[Mapping[str, Any]]) -> str:
         return ""
     basic, bottleneck = (by_layers[layers][MULTIPLY_ADDS] for layers in (34, 50))
     return (
-        f"ResNet-50 has as many blocks as ResNet-34, bottlenecks of three layers in place of two: {100 * (bottleneck / basic - 1):+.0f} % "
-        "multiply-adds."
+        "ResNet-50 has as many blocks as ResNet-34, bottlenecks of three layers in place of two: "
+        f"{100 * (bottleneck / basic - 1):+.0f} % multiply-adds."
     )
 
 

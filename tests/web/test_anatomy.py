@@ -1,4 +1,5 @@
-"""The page on costs: its numbers are those of the models, its controls stand in its links, its tables say what they count."""
+"""The page on costs: its numbers are those of the models, its controls stand in its links, its tables say what they
+count."""
 
 import pytest
 
@@ -26,7 +27,7 @@ def test_a_link_restores_every_setting() -> None:
     assert "512 · 64 + 9 · 64 · 64 + 64 · 512" in cards["block_cost"].says and "· 7 · 7" in cards["block_cost"].says
     assert cards["inception_beside"].title.startswith("Inception 4e:")
     assert [row["network"] for row in cards["family"].rows] == [name for name in NETWORKS if name.startswith("cifar10")]
-    assert "fashion-resnet20: layer3 has most parameters" in texts(app)
+    assert "fashion-resnet20: layer3 has the most parameters" in texts(app)
 
 
 def test_every_term_of_the_arithmetic_is_shown() -> None:
@@ -69,14 +70,16 @@ def test_shares_of_a_network() -> None:
     shown = anatomy.where_it_goes(Subject.of("fashion-resnet56"))
     (bars,) = shown.plot().figure().data
     assert sum(bars.x[::2]) == pytest.approx(100) and sum(bars.x[1::2]) == pytest.approx(100)
-    assert shown.title == "fashion-resnet56: layer3 has most parameters (76 %) and most multiply-adds (39 %)"
+    assert shown.title == "fashion-resnet56: layer3 has the most parameters (76 %) and the most multiply-adds (39 %)"
     elsewhere = anatomy.where_it_goes(Subject.of("fashion-resnet34")).title
-    assert elsewhere == "fashion-resnet34: layer4 has most parameters (62 %), layer3 has most multiply-adds (42 %)"
+    assert (
+        elsewhere == "fashion-resnet34: layer4 has the most parameters (62 %), layer3 has the most multiply-adds (42 %)"
+    )
 
 
 def test_from_34_to_50_as_built_and_as_printed() -> None:
     shown = anatomy.from_34_to_50()
-    assert shown.title == "16 layers more for 12 % more multiply-adds, 6 % as the paper counts"
+    assert shown.title == "16 more layers for 12 % more multiply-adds (6 % as the paper counts)"
     table = {row[""]: row for row in shown.rows}
     assert table["multiply-adds, as built"] == {
         "": "multiply-adds, as built",

@@ -83,7 +83,7 @@ def test_the_right_numbers_of_the_first_lesson_are_those_that_the_app_computes()
     assert (len(blocks), changing.right) == (27, str(sum(block.shortcut != "identity" for block in blocks)))
     cost = {row["network"]: row["multiply-adds, M"] for row in anatomy.family(name="imagenet").rows}
     assert dearer.right == f"{100 * (cost['imagenet-resnet50'] / cost['imagenet-resnet34'] - 1):.0f}"
-    assert anatomy.from_34_to_50().title.startswith(f"16 layers more for {dearer.right} % more multiply-adds, 6 %")
+    assert anatomy.from_34_to_50().title.startswith(f"16 more layers for {dearer.right} % more multiply-adds (6 %")
     stream = gradient_flow.statistics(Subject.of("fashion-preact56"), residual).says
     assert f"**fashion-preact56** 0.0 %; **fashion-resnet56** {zeros.right} %" in stream
     paths = path_unrolling.share_by_length(Subject.of("fashion-resnet110", image=447)).title

@@ -257,7 +257,7 @@ def architecture(entry: Entry) -> ResidualNetwork:
 
 @cache
 def names_in(entry: Entry) -> tuple[tuple[str, ...], frozenset[str]]:
-    """The names of a network's blocks, in order, and what files of others call its layers where that follows from no rule."""
+    """The names of a network's blocks, in order, and what files of others call its layers where no rule says it."""
     network = architecture(entry)
     return tuple(network.blocks), frozenset(network.known_as)
 
