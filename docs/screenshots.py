@@ -14,6 +14,7 @@ VIEWS = {  # file -> address, height
     "live_training": ("live_training", 1560),
     "learning_identity": ("learning_identity", 1330),
     "stage_diagram": ("stage_diagram?block=3", 1560),
+    "anatomy": ("anatomy", 1330),
     "gradient_flow": ("gradient_flow", 1330),
     "shattered_gradients": ("shattered_gradients", 1330),
     "path_unrolling": ("path_unrolling?network=fashion-resnet110", 1450),

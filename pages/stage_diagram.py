@@ -44,10 +44,7 @@ def view(now: Visit) -> None:
             st.caption(maps.caption)
             chip(*maps.facts)
     with st.container(border=True):
-        if subject.entry.family:
-            show(recipes.family, name=subject.entry.family)
-        with st.expander("Every block as a table"):
-            show(recipes.every_block, subject, words=False)
+        show(recipes.every_block, subject)
 
 
 def show_maps(whole: list[Subject], block: str) -> Shown | None:

@@ -6,6 +6,7 @@ CONTENTS = {
     "live_training": ("Live training", "sprint"),
     "learning_identity": ("Learning the identity", "equal"),
     "stage_diagram": ("Stage diagram", "account_tree"),
+    "anatomy": ("Cost of a block", "calculate"),
     "gradient_flow": ("Gradient flow", "trending_down"),
     "shattered_gradients": ("Shattered gradients", "grain"),
     "path_unrolling": ("Path unrolling", "alt_route"),

@@ -25,6 +25,7 @@ __all__ = [
     "PlainBlock",
     "PreactivationBlock",
     "Shortcuts",
+    "SideBySide",
     "Way",
     "ZeroPadding",
     "add",
@@ -214,6 +215,14 @@ class PlainBlock(Block):
 
     def response(self, stream: Tensor, branch: Tensor) -> Tensor:  # noqa: ARG002  (it holds the last ReLU)
         return cast(Tensor, self.branch.get_submodule("layers")(self.split(stream)[1]))
+
+
+class SideBySide(nn.ModuleDict):
+    """Layers that read the same stream; what they make of it is joined along the channels: the Inception module of
+    Szegedy et al. 2015 (arXiv:1409.4842, figure 2)."""
+
+    def forward(self, stream: Tensor) -> Tensor:
+        return torch.cat([each(stream) for each in self.values()], 1)
 
 
 class Shortcuts(nn.ModuleList):

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
-from .blocks import Block, Shortcuts
+from .blocks import Block, Shortcuts, SideBySide
 from .exactness import exactly
 from .images import Preprocessing
 from .multiply_adds import MultiplyAdds
@@ -58,7 +58,8 @@ class BlockPart(Part):
 
 @dataclass(frozen=True)
 class Description:
-    """A network as stem, blocks, head. ``layers``: those with weights, as the papers count them: without projections."""
+    """A network as stem, blocks, head. ``layers``: those with weights, as the papers count them: without projections,
+    and of layers side by side those of the longest row."""
 
     stem: Part
     blocks: tuple[BlockPart, ...]
@@ -95,7 +96,7 @@ def describe(network: ResidualNetwork, preprocessing: Preprocessing) -> Descript
     convolutions = [layer for layer in network.modules() if isinstance(layer, nn.Conv2d)]
     convolution_params = sum(parameter.numel() for layer in convolutions for parameter in layer.parameters())
     chain = [network.stem, *(block.branch for block in network.blocks.values()), network.head]
-    layers = sum(isinstance(layer, nn.Conv2d | nn.Linear) for part in chain for layer in layers_in(part))
+    layers = sum(map(weighted_layers, chain))
     return Description(stem, tuple(blocks), head, layers, convolution_params)
 
 
@@ -162,6 +163,16 @@ class _Layers(fx.Interpreter):
         return output
 
 
+def weighted_layers(part: nn.Module) -> int:
+    """How many convolutions and fully connected layers follow each other in a stem, branch or head."""
+    return sum(
+        max(map(weighted_layers, layer.values()))
+        if isinstance(layer, SideBySide)
+        else isinstance(layer, nn.Conv2d | nn.Linear)
+        for layer in layers_in(part)
+    )
+
+
 def layers_in(part: nn.Module) -> Iterator[nn.Module]:
     """The layers of a stem, branch or head, in a row."""
     for _, layer in leaves(part):
@@ -211,6 +222,14 @@ def layer_title(layer: nn.Module) -> str:
         return f"attention, {layer.num_heads} heads, {layer.embed_dim} → {layer.embed_dim}"
     if isinstance(layer, nn.MaxPool2d):
         return f"{layer.kernel_size}x{layer.kernel_size} max pool, stride {layer.stride}"
+    if isinstance(layer, SideBySide):
+        rows = (
+            [layer_title(each).split(",")[0].removesuffix(" convolution") for _, each in leaves(row)]
+            for row in layer.values()
+        )
+        return "side by side: " + " | ".join(
+            ", ".join(each for each in row if each not in ("batch norm", "ReLU")) for row in rows
+        )
     if isinstance(layer, fx.GraphModule):
         return ", ".join(operations(layer))
     known: dict[type[nn.Module], str] = {

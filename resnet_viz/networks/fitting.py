@@ -13,7 +13,7 @@ from torch import Tensor
 from ..errors import InputError
 from .network import ResidualNetwork
 
-__all__ = ["Misfit", "Weights", "blocks_in", "classes_in", "fill", "keeping", "weights_in"]
+__all__ = ["Misfit", "Weights", "blocks_in", "classes_in", "fill", "keeping", "layers_in", "weights_in"]
 
 DEPTH = 5  # dicts in dicts
 FEW = 5  # names that are told
@@ -46,14 +46,14 @@ class Misfit(InputError):
 class Weights:
     """What may be a network's weights in a file. ``keys``: of the dicts on the way to them; ``prefix``: what stands
     before their names there; ``state``: the tensors under this project's names, ``used``: under their own;
-    ``counters``: names beside them of what other tools counted, which no network uses; ``beside``: names of what else
-    lies beside them."""
+    ``without``: names beside them of what the network does without, as what other tools counted; ``beside``: names of
+    what else lies beside them."""
 
     keys: tuple[str, ...]
     prefix: str
     state: dict[str, Tensor]
     used: frozenset[str]
-    counters: tuple[str, ...]
+    without: tuple[str, ...]
     beside: tuple[str, ...]
 
 
@@ -106,20 +106,20 @@ def candidates(content: object, network: ResidualNetwork) -> list[Weights]:
         for name in tensors:
             parts = name.split(".")
             for index in range(len(parts)):
-                if own_name(".".join(parts[index:])) in expected:
+                if name_in(network, ".".join(parts[index:])) in expected:
                     votes["".join(f"{part}." for part in parts[:index])] += 1
         for prefix, _ in votes.most_common(TRIED):
-            state, used, counters, beside = dict[str, Tensor](), set(), [], []
+            state, used, without, beside = dict[str, Tensor](), set(), [], []
             for name, tensor in tensors.items():
-                own = own_name(name.removeprefix(prefix)) if name.startswith(prefix) else name
+                own = name_in(network, name.removeprefix(prefix)) if name.startswith(prefix) else name
                 if name.startswith(prefix) and own in expected and own not in state:
                     state[own] = tensor
                     used.add(name)
-                elif is_counter(name, tensor):
-                    counters.append(name)
+                elif is_counter(name, tensor) or unwrapped(name.removeprefix(prefix)).startswith(network.left_out):
+                    without.append(name)
                 else:
                     beside.append(name)
-            found.append(Weights(keys, prefix, state, frozenset(used), tuple(counters), tuple(beside)))
+            found.append(Weights(keys, prefix, state, frozenset(used), tuple(without), tuple(beside)))
     return found
 
 
@@ -148,6 +148,12 @@ def blocks_in(content: object) -> list[set[str]]:
     ]
 
 
+def layers_in(content: object) -> list[set[str]]:
+    """The layers in each dict with tensors by their names, and by what is left of these behind any prefix."""
+    paths = ({tuple(unwrapped(name).split(".")[:-1]) for name in tensors} for _, tensors in state_dicts(content))
+    return [{".".join(path[start:]) for path in layers for start in range(len(path))} for layers in paths]
+
+
 def classes_in(content: object, network: ResidualNetwork) -> int | None:
     """How many classes the weights in a file tell apart that come nearest to a network's; None where their last layer
     is another."""
@@ -164,6 +170,12 @@ def own_name(name: str) -> str:
     for pattern, replacement in OWN_NAMES:
         name = pattern.sub(replacement, name)
     return name
+
+
+def name_in(network: ResidualNetwork, name: str) -> str:
+    """The name that an entry of somebody's file has in a network."""
+    layer, _, entry = unwrapped(name).rpartition(".")
+    return f"{network.known_as[layer]}.{entry}" if layer in network.known_as else own_name(name)
 
 
 def unwrapped(name: str) -> str:
@@ -207,7 +219,9 @@ def only_classes_differ(network: ResidualNetwork, state: dict[str, Tensor]) -> b
 def misfit(weights: Weights, network: ResidualNetwork, path: Path) -> Misfit:
     """What keeps weights from being a network's, and the cure."""
     faults, prefix = faults_of(network, weights.state), weights.prefix
-    unexpected = [own_name(name.removeprefix(prefix)) if name.startswith(prefix) else name for name in weights.beside]
+    unexpected = [
+        name_in(network, name.removeprefix(prefix)) if name.startswith(prefix) else name for name in weights.beside
+    ]
     cure = "give weights of the same architecture"
     if not faults and prefix and not any(name.startswith(prefix) for name in weights.beside):
         cure = f"if these change nothing, leave them out: {keeping(weights, path)}"

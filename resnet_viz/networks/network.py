@@ -18,6 +18,7 @@ __all__ = [
     "block_indices",
     "build",
     "build_block",
+    "called_as_in",
     "check_batch",
     "convolution",
     "gates_without",
@@ -39,12 +40,17 @@ class ResidualNetwork(nn.Module):
     Invariant: with all gates 1 the logits equal those of the network that it was built from or wraps, bit for bit within
     one memory layout, batch shape and thread count. No call changes weights, modes, gradients or hooks. Raises InputError for a
     kind of block with a forward of its own, which traces and paths would not see.
+
+    ``known_as``: what files of others call its layers where these names follow from no rule, 'features.0', and what
+    they are called here; ``left_out``: how the names begin of what such files hold beside them, and it does without.
     """
 
     def __init__(self, stem: nn.Module, stages: Iterable[Sequence[Block]], head: nn.Module) -> None:
         super().__init__()
         self.stem = stem
         self.blocks: dict[str, Block] = {}
+        self.known_as: dict[str, str] = {}
+        self.left_out: tuple[str, ...] = ()
         for number, stage in enumerate(stages, start=1):
             for kind in {type(block) for block in stage}:
                 if kind.forward is not Block.forward:
@@ -212,6 +218,15 @@ def shape_of(output: object) -> str:
 def stage_of(block: str) -> str:
     """'layer3.2' -> 'layer3'."""
     return block.split(".")[0]
+
+
+def called_as_in(model: nn.Module, network: ResidualNetwork, left_out: tuple[str, ...] = ()) -> ResidualNetwork:
+    """The network, which takes files with the weights of the model that its layers come from."""
+    own = {layer: name for name, layer in network.named_modules()}
+    names = {name: own.get(layer) for name, layer in model.named_modules() if layer._parameters}
+    network.known_as = {name: here for name, here in names.items() if here}
+    network.left_out = left_out
+    return network
 
 
 def build(

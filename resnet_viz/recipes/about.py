@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ..citation import CITE
 from ..networks.device import describe_device
-from ..networks.zoo import NETWORKS, NamedNetwork
+from ..networks.zoo import NETWORKS, NamedNetwork, has_batch_norm
 from . import measures
 from .shown import Shown, recipe
 
@@ -46,7 +46,8 @@ def network_line(network: NamedNetwork, *, told: bool) -> str:
     if not told:
         return text
     if not network.trained:
-        return f"{text} · **{network.weights}**, batch norms calibrated"
+        calibrated = ", batch norms calibrated" if has_batch_norm(network.entry) else ""
+        return f"{text} · **{network.weights}**{calibrated}"
     if history:
         return f"{text} · test error {history['test_error_pct']:.1f} % ({history['test_images']:,} images)"
     if network.entry.published_error_pct is not None:

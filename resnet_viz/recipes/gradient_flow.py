@@ -23,7 +23,7 @@ from ..findings import Answer, Measurement, Question
 from ..networks import zoo
 from ..networks.images import ImageSet
 from ..networks.network import block_indices
-from ..networks.zoo import Entry, counterpart, trainable
+from ..networks.zoo import Entry, counterpart, has_batch_norm, trainable
 from ..places import CHECKPOINTS
 from . import measures
 from .shown import MEASURED, PRECOMPUTED, Shown, Steps, counted, one_of, recipe, sources
@@ -119,7 +119,8 @@ def untrained(
     ``seed``: of the initial weights; ``images``: as in ``at_block``. Raises InputError for another gradient.
     """
     entries = [each for each in (subject.entry, counterpart(subject.entry)) if each]
-    rows, kinds = [], list(product((True, False), entries))
+    kinds = [each for each in product((True, False), entries) if not each[0] or has_batch_norm(each[1])]
+    rows = []
     for batch_norm, entry in kinds:
         network = subject.beside(measures.named(entry, seed, batch_norm))
         name = f"{'plain' if network.is_plain else 'residual'} with{'' if batch_norm else 'out'} BN"

@@ -1,8 +1,7 @@
-"""What is a residual network made of? The stages, every block, what is inside one, and the family that it belongs to."""
+"""What is a residual network made of? The stages, every block, and what is inside one."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
-from typing import Any
 
 from ..engine.kept import kept
 from ..experiments import trace
@@ -12,29 +11,22 @@ from ..figures.diagram import shortcut_reason
 from ..figures.palette import shape_text
 from ..networks.description import BlockPart, Part, blank, branch_layers_of, stem_and_head
 from ..networks.network import stage_sizes
-from ..networks.zoo import NETWORKS, Entry, LoadedNetwork
+from ..networks.zoo import LoadedNetwork
 from . import measures
-from .shown import COMPUTED, MEASURED, Shown, Steps, one_of, recipe, sources
+from .shown import COMPUTED, MEASURED, Shown, one_of, recipe, sources
 from .subject import Subject
 
-__all__ = ["every_block", "family", "maps", "stages", "wiring"]
+__all__ = ["every_block", "maps", "stages", "wiring"]
 
 HIGHLIGHTS = ("blocks", "shortcuts")
 TENSORS = {"stream_in": "stream in, x", "branch": "branch, F(x)", "shortcut": "shortcut", "stream_out": "stream out, y"}
-FAMILIES = tuple(dict.fromkeys(entry.family for entry in NETWORKS.values()))
 ARCS = "Solid arcs: identity shortcuts, the stream as it is. Dotted arcs: the shape changes, so the shortcut must change it too. "
-MULTIPLY_ADDS = "multiply-adds, M"
 CHANNELS = {  # by the number of dimensions
     2: "All {shape} numbers for this image, as one picture. ",
     3: "The first 16 channels for this image. ",
     4: "The middle slice of the first 16 channels for this image. ",
 }
 LOST = "A plain block has no shortcut: what the branch drops is lost."
-RECOMPUTED = (
-    "Parameters and multiply-adds (for one image of the network's own size) are recomputed from the models. Errors: published "
-    "ones as their sources report them (ImageNet: top-1 on the validation set; CIFAR-10: test set); fashion-*: measured by "
-    "this project on 10,000 test images."
-)
 
 
 @recipe()
@@ -98,36 +90,6 @@ def maps(subject: Subject, block: str = "", tensor: str = "stream_out") -> Shown
     )
 
 
-@recipe("Describe the networks of the family")
-def family(name: str = FAMILIES[0]) -> Steps:
-    """The networks of a family beside each other: their size, and how often they are wrong. Raises InputError for another name."""
-    entries = [entry for entry in NETWORKS.values() if entry.family == one_of("name", FAMILIES, name)]
-    rows = []
-    for entry in entries:
-        rows.append(kept(row_of, entry))
-        yield len(rows) / len(entries)
-    return Shown(
-        title="The family",
-        says=bottleneck_sentence(rows),
-        rows=tuple(rows),
-        caption=RECOMPUTED,
-        facts=(f"{COMPUTED}s",),
-        sources=(f"the networks {name}-*",),
-    )
-
-
-def bottleneck_sentence(rows: Sequence[Mapping[str, Any]]) -> str:
-    """What a third layer in each block costs, where a family has both kinds; else ''."""
-    by_layers = {row["layers"]: row for row in rows if "resnet" in row["network"]}
-    if not {34, 50} <= by_layers.keys():
-        return ""
-    basic, bottleneck = (by_layers[layers][MULTIPLY_ADDS] for layers in (34, 50))
-    return (
-        f"ResNet-50 has as many blocks as ResNet-34, bottlenecks of three layers in place of two: {100 * (bottleneck / basic - 1):+.0f} % "
-        "multiply-adds."
-    )
-
-
 @recipe()
 def every_block(subject: Subject) -> Shown:
     """A row for each block: its kind, shortcut, shapes, parameters and multiply-adds for one image; and where it stands in the model,
@@ -170,19 +132,3 @@ def layers_outside(loaded: LoadedNetwork) -> tuple[list[Part], list[Part]]:
 def layers_inside(loaded: LoadedNetwork, part: BlockPart) -> list[Part]:
     """The layers of a block's branch."""
     return branch_layers_of(loaded.network.blocks[part.name], blank(loaded.network, part.in_shape))
-
-
-def row_of(entry: Entry) -> dict[str, Any]:
-    """A network of the table, recomputed from its model."""
-    facts, trained = measures.description_of_row(entry), measures.history(entry.name)
-    return {
-        "network": entry.name,
-        "blocks": facts.blocks[0].kind,
-        "layers": facts.layers,
-        "parameters": facts.params,
-        "in convolutions": facts.convolution_params,
-        "in head": facts.head.params,
-        MULTIPLY_ADDS: round(facts.macs / 1e6, 1),
-        "error, %": trained["test_error_pct"] if trained else entry.published_error_pct,
-        "source": entry.provenance,
-    }

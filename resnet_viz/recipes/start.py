@@ -37,7 +37,7 @@ CLAIMS = (  # each with the view that opens on its figure
     (
         "**4. Basic and bottleneck blocks.** A basic block is two 3x3 layers. A bottleneck is three (1x1 reduces the channels, 3x3, "
         "1x1 restores them) for about the cost of two.",
-        "stage_diagram?network=fashion-resnet50&figure=family",
+        "anatomy?network=fashion-resnet50&figure=from_34_to_50",
     ),
     (
         "**5. Stages.** A stem, three or four stages, a head. From stage to stage the channels double and the resolution halves; "
@@ -158,7 +158,7 @@ def bottleneck() -> dict[str, str]:
     says = (
         f"Multiply-adds of ResNet-50 ({len(deep.blocks)} bottlenecks, {deep.macs / 1e6:.1f} M) against ResNet-34 "
         f"({len(shallow.blocks)} basic blocks, {shallow.macs / 1e6:.1f} M), as built here for small images. For ImageNet the "
-        "increase is the same."
+        "increase is the same, as built by torchvision."
     )
     return row(f"{100 * (deep.macs / shallow.macs - 1):+.0f} %", says, COMPUTED)
 

@@ -25,6 +25,7 @@ from resnet_viz.experiments.lesion_studies import REORDER, Study
 from resnet_viz.experiments.painters import Reset
 from resnet_viz.experiments.shattered import POINTS, Shattering
 from resnet_viz.figures import (
+    anatomy,
     degradation,
     deletion,
     diagram,
@@ -89,6 +90,16 @@ SHATTERED_LINES = [shattered.Line("residual", SHATTERED), shattered.Line("plain"
 HARM = Harm(BLOCKS, *[Importance(np.array([[0.1, 0.3, 0.2]]), np.zeros(3))] * 2)
 
 DRAW = [
+    partial(
+        anatomy.grouped_bars,
+        [
+            anatomy.Group(
+                "one", [anatomy.Bar("1x1, 4 → 4", 16, "16", "1x1"), anatomy.Bar("all", 9.5, "9.5", "head", pale=True)]
+            )
+        ],
+        "weights",
+    ),
+    partial(anatomy.split_bars, [anatomy.Split("VGG", (14.7, 123.6), (15.3, 0.1))]),
     partial(degradation.errors_by_epoch, test_degradation.FAMILIES),
     partial(degradation.errors_by_depth, test_degradation.FAMILIES),
     partial(degradation.gradients_by_epoch, {"plain20": test_degradation.history([9], [9], 9, [[0.0, 1.0, 10.0]])}),

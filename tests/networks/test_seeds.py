@@ -10,7 +10,8 @@ from torch import nn
 
 from resnet_viz.experiments import identity
 from resnet_viz.experiments.identity import Arm, stack
-from resnet_viz.networks import network, vgg, zoo
+from resnet_viz.networks import googlenet, network, vgg, zoo
+from resnet_viz.networks.googlenet import build_googlenet
 from resnet_viz.networks.network import build
 from resnet_viz.networks.seeds import Seeded
 from resnet_viz.networks.vgg import build_vgg11
@@ -23,6 +24,7 @@ BUILDERS = {
     "basic": partial(build, "basic", (1, 1), (4, 8), shortcut="B", batch_norm=False),
     "bottleneck": partial(build, "bottleneck", (1, 1), (4, 8), shortcut="C"),
     "vgg11": build_vgg11,
+    "googlenet": build_googlenet,
     "torchvision": partial(build_torchvision, "resnet18"),
     "stack": partial(stack, Arm("basic", 0.1), 3),
 }
@@ -39,7 +41,7 @@ def alone(seed):
 @pytest.mark.parametrize("name", BUILDERS)
 def test_the_weights_are_those_of_the_global_generator(name, monkeypatch):
     ours = BUILDERS[name](seed=3)
-    for module in (network, vgg, table, identity):
+    for module in (network, vgg, googlenet, table, identity):
         monkeypatch.setattr(module, "Seeded", alone)
     assert same_state(ours, BUILDERS[name](seed=3).state_dict())
 

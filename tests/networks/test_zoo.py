@@ -96,7 +96,7 @@ IMAGENET_FACTS = {
 CIFAR_MILLIONS = {20: "0.27", 32: "0.46", 44: "0.66", 56: "0.85", 110: "1.7"}
 
 
-@pytest.mark.parametrize("name", [name for name in NETWORKS if name.startswith("imagenet")])
+@pytest.mark.parametrize("name", [name for name in NETWORKS if name.startswith("imagenet-resnet")])
 def test_the_imagenet_networks_have_the_published_sizes(name):
     depth = int(name.removeprefix("imagenet-resnet").split("-")[0])
     kind, stages, params, giga_macs = IMAGENET_FACTS[depth]
@@ -107,6 +107,23 @@ def test_the_imagenet_networks_have_the_published_sizes(name):
     assert round(description.macs / 1e9, 3) == giga_macs
     assert description.layers == depth
     assert len(NETWORKS[name].classes) == description.head.out_shape[0] == 1000
+
+
+@pytest.mark.parametrize("name", [name for name in NETWORKS if name.startswith("imagenet")])
+def test_torchvision_publishes_the_same_sizes(name):
+    model, _, version = name.removeprefix("imagenet-").partition("-v")
+    published = get_model_weights(model)[f"IMAGENET1K_V{version or 1}"]
+    description = described(NETWORKS[name])
+    assert description.params == published.meta["num_params"]
+    assert description.macs / 1e9 == pytest.approx(published.meta["_ops"], rel=0.01)
+    assert NETWORKS[name].weights == published.url
+    top1 = published.meta["_metrics"]["ImageNet-1K"]["acc@1"]
+    assert NETWORKS[name].published_error_pct == pytest.approx(100 - top1)
+
+
+def test_the_older_networks_have_the_layers_that_name_them():
+    layers = {name: described(NETWORKS[f"imagenet-{name}"]).layers for name in ("vgg11", "vgg16", "googlenet")}
+    assert layers == {"vgg11": 11, "vgg16": 16, "googlenet": 22}
 
 
 def test_the_cifar_networks_have_the_published_sizes():
@@ -168,7 +185,7 @@ def test_an_unknown_network_is_told_with_the_known_ones():
 def test_a_plain_network_has_the_depth_and_shapes_of_its_residual_one(name):
     entry = NETWORKS[name]
     plain = plain_entry(entry)
-    if "plain" in name or name in ("fashion-vgg11", "fashion-preact110"):
+    if "plain" in name or "vgg" in name or name in ("imagenet-googlenet", "fashion-preact110"):
         assert plain is None
         return
     residual_blocks = described(entry).blocks

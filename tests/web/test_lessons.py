@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 from resnet_viz.errors import InputError
 from resnet_viz.experiments.degradation import family, mean_train_error
-from resnet_viz.recipes import gradient_flow, layer_deletion, path_unrolling, stage_diagram
+from resnet_viz.recipes import anatomy, gradient_flow, layer_deletion, path_unrolling
 from resnet_viz.recipes.subject import Subject
 from resnet_viz.web.classes import Classes
 from resnet_viz.web.lesson import KINDS, NUMBER, Lesson, Running, Step, answer_sheet, bundled_lessons, read_lesson
@@ -23,6 +23,7 @@ BUNDLED = bundled_lessons()
 TITLES = {
     "": "still see?",
     "stage_diagram": "made of?",
+    "anatomy": "what does it buy?",
     "gradient_flow": "reaches the first block?",
     "path_unrolling": "carry the gradient?",
     "layer_deletion": "is deleted?",
@@ -80,8 +81,9 @@ def test_the_right_numbers_of_the_first_lesson_are_those_that_the_app_computes()
     residual = Subject.of("fashion-resnet56")
     blocks = residual.description.blocks
     assert (len(blocks), changing.right) == (27, str(sum(block.shortcut != "identity" for block in blocks)))
-    cost = {row["network"]: row["multiply-adds, M"] for row in stage_diagram.family(name="imagenet").rows}
+    cost = {row["network"]: row["multiply-adds, M"] for row in anatomy.family(name="imagenet").rows}
     assert dearer.right == f"{100 * (cost['imagenet-resnet50'] / cost['imagenet-resnet34'] - 1):.0f}"
+    assert anatomy.from_34_to_50().title.startswith(f"16 more layers for {dearer.right} % more multiply-adds (6 %")
     stream = gradient_flow.statistics(Subject.of("fashion-preact56"), residual).says
     assert f"**fashion-preact56** 0.0 %; **fashion-resnet56** {zeros.right} %" in stream
     paths = path_unrolling.share_by_length(Subject.of("fashion-resnet110", image=447)).title

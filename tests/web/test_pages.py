@@ -64,7 +64,7 @@ def texts(app: AppTest) -> str:
 @pytest.mark.parametrize("page", EXPERIMENTS)
 def test_page_opens(page: str, network: str, monkeypatch, tmp_path, request) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))  # no cached downloads: what a first visitor without internet sees
-    if page != "stage_diagram":
+    if page != "anatomy":  # whose answers are kept by the name of the family
         request.getfixturevalue("small_imagenet")
     app = opened(page, QUICK | {"network": network})
     assert app.title[0].value.endswith("?")
@@ -365,7 +365,7 @@ def test_run_length_sets_the_number_of_paths() -> None:
 
 @pytest.mark.usefixtures("few_images")
 def test_family_table_is_recomputed_from_the_models() -> None:
-    tables = [table.value for table in choose(opened("stage_diagram"), "imagenet-resnet34").dataframe]
+    tables = [table.value for table in opened("anatomy", {"network": "fashion-resnet20"}).dataframe]
     table = next(table for table in tables if "network" in table).set_index("network")
     assert table.loc["imagenet-resnet152", "parameters"] == 60_192_808
     assert table.loc["imagenet-resnet18", "multiply-adds, M"] == pytest.approx(1814, abs=1)
@@ -393,7 +393,7 @@ def test_two_files_of_one_architecture_stand_beside_each_other_on_every_page(mon
         assert not app.warning
         assert "your file first.safetensors" in texts(app)
         shown = texts(app) + str([chart.proto.spec for chart in app.get("plotly_chart")])
-        assert "fashion-resnet20:second" in shown or page in ("stage_diagram", *OF_OTHER_NETWORKS)
+        assert "fashion-resnet20:second" in shown or page in ("stage_diagram", "anatomy", *OF_OTHER_NETWORKS)
         if page not in OF_OTHER_NETWORKS:
             card = next(card for card in app.session_state["state"].cards.values() if card.python)
             exec(compile(card.python, page, "exec"), {})  # it names the files

@@ -18,6 +18,7 @@ from tests.web.test_pages import QUICK, opened
 FIGURES = {
     "start": {"first_look"},
     "stage_diagram": {"stages", "wiring", "maps_stream_in", "maps_branch", "maps_shortcut", "maps_stream_out"},
+    "anatomy": {"block_cost", "from_34_to_50", "where_it_goes", "inception_beside", "dense_head"},
     "gradient_flow": {"cosines", "trained", "untrained", "growth", "statistics", "norms_by_step"},
     "shattered_gradients": {"cosines", "pictures"},
     "path_unrolling": {"share_by_length", "count_times_norm", "lengths_by_stage", "unravelled"},

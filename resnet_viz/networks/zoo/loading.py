@@ -19,7 +19,7 @@ from ..images import ImageSet
 from ..network import ResidualNetwork
 from ..weights import download, has_named_hash, read
 from .local_files import read_as
-from .table import Entry
+from .table import Entry, has_batch_norm
 
 __all__ = ["HANDED_OVER", "LoadedNetwork", "NamedNetwork", "WeightsUnavailable", "load", "weights_file", "weights_path"]
 
@@ -125,7 +125,7 @@ def load(
         )
     if checkpoint is None and (untrained is not None or entry.weights is None or not batch_norm):
         seed = untrained or 0
-        network = entry.build(seed=seed, **({} if batch_norm else {"batch_norm": False}))
+        network = entry.build(seed=seed, **({} if batch_norm or not has_batch_norm(entry) else {"batch_norm": False}))
         calibrate(network, entry)
         norm = "" if batch_norm else ", without batch norm"
         return ready(entry, network, f"untrained, seed {seed}{norm}", f"untrained-{seed}{norm}", seed)
@@ -156,6 +156,8 @@ def ready(entry: Entry, network: ResidualNetwork, weights: str, digest: str, see
 def calibrate(network: ResidualNetwork, entry: Entry) -> None:
     """Set batch-norm statistics by one pass over a fixed set of images (of the training set where one is bundled)."""
     norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    if not norms:
+        return
     images = entry.dataset.calibration(entry.preprocessing)
     momenta = [norm.momentum for norm in norms]
     for norm in norms:

@@ -7,7 +7,7 @@ from pathlib import Path
 from safetensors import safe_open
 
 from ...errors import InputError
-from ..fitting import Misfit, Weights, blocks_in, classes_in, keeping, weights_in
+from ..fitting import Misfit, Weights, blocks_in, classes_in, keeping, layers_in, weights_in
 from ..weights import WEIGHT_SUFFIXES, is_safetensors, read
 from .table import (
     NETWORKS,
@@ -17,13 +17,14 @@ from .table import (
     block_names,
     cut_entry,
     entry_of,
+    names_in,
     with_classes,
     with_shortcuts,
 )
 
 __all__ = ["local_entries", "read_as"]
 
-FEW = 3  # counters that are named
+FEW = 3  # of what is left out, that are named
 
 
 def local_entries(place: Path) -> tuple[list[Entry], list[str]]:
@@ -67,6 +68,8 @@ def entry_in(path: Path) -> Entry:
         raise InputError(f"{path} holds no state dict; expected names with tensors.")
     rows = [*named_in(path), *NETWORKS.values()]
     likely = [row for row in rows if {*block_names(row)} in found]
+    if not any(found):
+        likely = [row for row in rows if (theirs := names_in(row)[1]) and any(map(theirs.issubset, layers_in(content)))]
     fitting: list[tuple[Entry, Weights]] = []
     refusals: list[tuple[Entry, Misfit]] = []
     for row in likely or [row for row in rows if set().union(*found) > {*block_names(row)}]:
@@ -117,8 +120,8 @@ def read_as(row: Entry, path: Path, content: object) -> tuple[Entry, Weights]:
         told = [entry.provenance, *([f"shortcuts of option {option}"] if option else [])]
         if entry.classes != row.classes:
             told.append(f"{len(entry.classes):,} classes")
-        if weights.counters:
-            told.append(f"without {', '.join(weights.counters[:FEW])}{' ...' if len(weights.counters) > FEW else ''}")
+        if weights.without:
+            told.append(f"without {', '.join(weights.without[:FEW])}{' ...' if len(weights.without) > FEW else ''}")
         return replace(entry, provenance="; ".join(told)), weights
     raise min(refusals, key=lambda error: error.entries)
 

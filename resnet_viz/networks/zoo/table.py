@@ -14,11 +14,12 @@ from torchvision.models import get_model, get_model_weights
 from ...errors import InputError
 from ..cutting import cut
 from ..datasets import CIFAR_10, FASHION_MNIST, IMAGENET, Dataset, image_folder, sample_photos
+from ..googlenet import build_googlenet
 from ..graph import Anatomy
 from ..images import ImageSet, PhotoPreprocessing, Preprocessing
 from ..network import ResidualNetwork, block_indices, build
 from ..seeds import Seeded
-from ..vgg import build_vgg11
+from ..vgg import build_vgg, build_vgg11
 
 __all__ = [
     "DEPTHS",
@@ -31,7 +32,9 @@ __all__ = [
     "cut_entry",
     "entry_of",
     "fashion",
+    "has_batch_norm",
     "images_of",
+    "names_in",
     "trainable",
     "with_classes",
     "with_shortcuts",
@@ -117,23 +120,28 @@ def cifar(depth: int) -> Entry:
     )
 
 
-def imagenet(depth: int, version: int) -> Entry:
+def imagenet(model: str, build: Callable[..., ResidualNetwork], version: int = 1) -> Entry:
     """A row of torchvision's ImageNet networks, with the facts of torchvision's own metadata."""
-    weights = get_model_weights(f"resnet{depth}")[f"IMAGENET1K_V{version}"]
+    weights = get_model_weights(model)[f"IMAGENET1K_V{version}"]
     transforms = weights.transforms()
     preprocessing = PhotoPreprocessing(
         transforms.resize_size[0], transforms.crop_size[0], tuple(transforms.mean), tuple(transforms.std)
     )
     return Entry(
-        f"imagenet-resnet{depth}" + ("" if version == 1 else f"-v{version}"),
+        f"imagenet-{model}" + ("" if version == 1 else f"-v{version}"),
         IMAGENET,
-        partial(build_torchvision, f"resnet{depth}"),
+        build,
         weights.url,
         preprocessing,
         f"torchvision {weights}",
         "BSD 3-clause (torchvision)",
         round(100 - weights.meta["_metrics"]["ImageNet-1K"]["acc@1"], 3),
     )
+
+
+def imagenet_resnet(depth: int, version: int) -> Entry:
+    """A row of torchvision's residual networks."""
+    return imagenet(f"resnet{depth}", partial(build_torchvision, f"resnet{depth}"), version)
 
 
 def build_torchvision(name: str, *, classes: int = 1000, seed: int = 0, batch_norm: bool = True) -> ResidualNetwork:
@@ -162,8 +170,10 @@ NETWORKS = {
         fashion("preact110", partial(build, "preactivation-basic", (18, 18, 18), THREE)),
         fashion("vgg11", build_vgg11),
         *(cifar(depth) for depth in CIFAR_FILES),
-        *(imagenet(depth, 1) for depth in (18, 34, 50, 101, 152)),
-        *(imagenet(depth, 2) for depth in (50, 101, 152)),
+        *(imagenet_resnet(depth, 1) for depth in (18, 34, 50, 101, 152)),
+        *(imagenet_resnet(depth, 2) for depth in (50, 101, 152)),
+        *(imagenet(f"vgg{depth}", partial(build_vgg, f"vgg{depth}")) for depth in (11, 16)),
+        imagenet("googlenet", build_googlenet),
     ]
 }
 KINDS = {"plain": "plain", "resnet": "basic", "preact": "preactivation-basic"}
@@ -254,9 +264,21 @@ def architecture(entry: Entry) -> ResidualNetwork:
 
 
 @cache
+def names_in(entry: Entry) -> tuple[tuple[str, ...], frozenset[str]]:
+    """The names of a network's blocks, in order, and what files of others call its layers where no rule says it."""
+    network = architecture(entry)
+    return tuple(network.blocks), frozenset(network.known_as)
+
+
 def block_names(entry: Entry) -> tuple[str, ...]:
     """The names of a network's blocks, in order."""
-    return entry.blocks or tuple(architecture(entry).blocks)
+    return entry.blocks or names_in(entry)[0]
+
+
+@cache
+def has_batch_norm(entry: Entry) -> bool:
+    """Whether a network is one with batch norms, if nobody asks for it without."""
+    return any(isinstance(module, nn.BatchNorm2d) for module in architecture(entry).modules())
 
 
 def images_of(entry: Entry, folder: Path | None = None, limit: int | None = None) -> ImageSet:
