@@ -1,6 +1,8 @@
 # make run     set up everything and start the app on http://localhost:8501 (make run PORT=8600 for another port;
 #              make run HOST=0.0.0.0 serves a classroom and prints the address and its QR code;
 #              make run CHECKPOINTS=FOLDER adds your own files of weights for networks of the table)
+# make class   the same for a large class: several servers behind one address (REPLICAS=n, by default one for every two cores;
+#              PORT=, HOST=); needs HAProxy (apt-get install haproxy)
 # make test    set up everything and pass the tests, those in a browser (make test-browser) beside the others (make test-python)
 # make setup   only build the environment
 # make check   lint and types
@@ -24,12 +26,17 @@ TEST_STAMP = $(VENV)/.test-$(KEY)
 MODELS_VENV ?= .venv-models
 MODELS_STAMP = $(MODELS_VENV)/.models-$(KEY)
 
-.PHONY: run test test-browser test-python setup check bench load models screenshots
+.PHONY: run class test test-browser test-python setup check bench load models screenshots
 setup: $(RUN_STAMP)
 
 run: setup
 	@if [ "$(HOST)" != localhost ]; then $(PY) -m resnet_viz.web.shell.address $(PORT); fi
 	RESNET_VIZ_CHECKPOINTS="$(CHECKPOINTS)" $(PY) -m streamlit run app.py --server.port $(PORT) --server.address $(HOST)
+
+REPLICAS ?=
+class: setup
+	$(PY) -m resnet_viz class --port $(PORT) --host $(if $(filter localhost,$(HOST)),0.0.0.0,$(HOST)) --folder .class \
+		$(if $(REPLICAS),--replicas $(REPLICAS))
 
 # One thread for each half: with more of them two processes wait for each other on two cores.
 test: check

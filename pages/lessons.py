@@ -14,7 +14,7 @@ from resnet_viz.web.lesson import LONGEST_FILE, LONGEST_TEXT, OWN, Lesson, Runni
 from resnet_viz.web.session import classes, contests, state
 from resnet_viz.web.shell.classroom import joined
 from resnet_viz.web.shell.contest import query_of_contest, rule
-from resnet_viz.web.shell.lessons import edit_step, lead
+from resnet_viz.web.shell.lessons import edit_step, lead, lead_elsewhere
 from resnet_viz.web.worksheet import worksheet
 
 ALL = "all"
@@ -77,6 +77,8 @@ def join(code: str) -> bool:
             lead("layer_deletion", query_of_contest(contest), "Take part", "play_arrow", "Go to its network.")
         return False
     found = classes().find(code)
+    if found is None and lead_elsewhere(code):
+        return False
     if found is None:
         st.error(f"No class or contest is open under the code {plain(code[:40])}; ask your teacher for it.")
         return False

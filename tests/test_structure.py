@@ -6,14 +6,14 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 FLOORS = [  # each may import from those before it
-    {"errors", "progress", "citation", "places", "contents"},
+    {"errors", "progress", "citation", "places", "contents", "replica"},
     {"networks"},
     {"experiments"},
     {"figures"},
     {"engine"},
     {"findings"},
     {"recipes"},
-    {"report", "precompute", "jobs", "opening"},
+    {"report", "precompute", "jobs", "opening", "replicas"},
     {"web"},  # what every part of the app needs
     {"web.kit"},
     {"web.shell"},

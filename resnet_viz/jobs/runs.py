@@ -10,12 +10,14 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import partial
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from typing import Any, Generic, TypeVar
 
 from ..engine.processes import InProcesses
 from ..errors import InputError
+from ..replica import drawn_here
 from .worker import GO_ON, PAUSE, STOP, Job, Order, Said, main
 
 __all__ = ["ENDED", "LONGEST_PAUSE", "PAUSED", "RUNNING", "WAITING", "JobType", "Run", "Runs", "start_worker"]
@@ -81,7 +83,7 @@ class Runs:
         with self.lock:
             if len(self.waiting()) >= MOST_WAITING:
                 raise InputError(f"{MOST_WAITING} runs are waiting already; try again when one has ended.")
-            run = Run(secrets.token_hex(4), job, visitors={visitor})
+            run = Run(drawn_here(partial(secrets.token_hex, 4)), job, visitors={visitor})
             self.runs[run.id] = run
             ended = [each for each in self.runs.values() if each.state == ENDED]
             for oldest in ended[:-MOST_KEPT]:

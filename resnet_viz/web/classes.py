@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from ..errors import InputError
+from ..replica import drawn_here
 from .lesson import Lesson
 from .meetings import Meeting, Meetings
 
@@ -24,7 +25,7 @@ class Class(Meeting):
     predictions: dict[tuple[int, str], str] = field(default_factory=dict)
     revealed: set[int] = field(default_factory=set)
     students: set[str] = field(default_factory=set)
-    secret: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
+    secret: str = field(default_factory=lambda: drawn_here(partial(secrets.token_urlsafe, 24)), repr=False)
 
 
 class Classes(Meetings[Class]):

@@ -8,6 +8,7 @@ from threading import Lock
 from typing import Generic, TypeVar
 
 from ..errors import InputError
+from ..replica import drawn_here
 
 SIGNS = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"  # without 0 and O, 1 and I, which are taken for each other
 MOST = 50  # of a kind
@@ -71,7 +72,7 @@ class Meetings(Generic[Kind]):
                 raise InputError(f"At most {MOST} {self.name} can be open on this server; try again later.")
             code = ""
             while not code or code in self.held:
-                code = "".join(secrets.choice(SIGNS) for _ in range(self.length))
+                code = drawn_here(lambda: "".join(secrets.choice(SIGNS) for _ in range(self.length)))
             now = self.clock()
             self.held[code] = make(code, teacher, now, now)
             return self.held[code]

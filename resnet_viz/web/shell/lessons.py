@@ -1,10 +1,12 @@
 """Lessons: views in an order, each with a heading, a note and perhaps a question to be answered before the view is shown."""
 
+import re
 from dataclasses import replace
 from urllib.parse import urlencode
 
 import streamlit as st
 
+from ...replica import is_elsewhere
 from ..internals import session_id
 from ..kit.parts import page_named, plain
 from ..lesson import (
@@ -20,6 +22,7 @@ from ..lesson import (
     Step,
     as_number,
 )
+from ..meetings import SIGNS
 from ..session import choices, classes, state
 from . import classroom, links
 from .share import code_and_link, link_to
@@ -168,6 +171,15 @@ def lead(
     elif st.button(label, icon=icon, disabled=disabled, help=help, key=key or None):
         links.forget()
         st.switch_page(where, query_params=query)
+
+
+def lead_elsewhere(code: str) -> bool:
+    """Where what has this code would be on another of several servers: a link that loads the page from there."""
+    code = code.strip().upper()
+    if not re.fullmatch(f"[{SIGNS}]+", code) or not is_elsewhere(code):
+        return False
+    st.html(f'<a href="?class={code}" target="_self">Go to {code}</a>')
+    return True
 
 
 def edit_step(step: Step) -> None:

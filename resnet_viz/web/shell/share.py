@@ -55,7 +55,9 @@ def link_to(page: str, query: Query) -> str:
 def reachable(host: str) -> str:
     """The host and port under which others reach this server, if it serves more than this machine; else as it came."""
     name, _, port = host.partition(":")
-    serves_others = st.get_option("server.address") in ("0.0.0.0", "::")
+    serves_others = (
+        st.get_option("server.address") in ("0.0.0.0", "::") or st.get_option("browser.serverAddress") != "localhost"
+    )
     return f"{own_address()}:{port}" if serves_others and name in THIS_MACHINE else host
 
 
