@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -20,6 +21,7 @@ __all__ = ["configuration", "serve"]
 # The parameters of an address whose value leads to one of the servers, and what is done to it before; see replica.py.
 CODES = {"class": ",upper", "contest": ",upper", "training": "", "teach": ""}
 LARGEST_UPLOAD = 21 * 2**20  # bytes; the app itself says so from 20 MB on
+COOKIE = "resnet_viz_server"
 LOOK = 1.0  # seconds between two looks at the servers
 LONGEST_START = 180.0  # seconds
 FEWEST_SECONDS = 10.0  # that a server has to run before it is started again at once
@@ -51,13 +53,16 @@ frontend class
     http-response set-header X-Frame-Options SAMEORIGIN
     compression algo gzip
     compression type text/html text/plain text/css text/javascript application/javascript application/json image/svg+xml
+{wanted}
+    http-response add-header Set-Cookie "{cookie}=%[var(txn.server)]; path=/; HttpOnly; SameSite=Lax" if {{ var(txn.server) -m found }}
     default_backend servers
 
 backend servers
     balance leastconn
-    cookie resnet_viz_server insert indirect nocache httponly attr "SameSite=Lax"
+    cookie {cookie} insert indirect nocache httponly attr "SameSite=Lax"
     option httpchk GET /_stcore/health
     http-check expect status 200
+    ignore-persist if {{ var(txn.server) -m found }}
 {rules}
     default-server check inter 1s fall 2 rise 1 on-marked-down shutdown-sessions
 {servers}
@@ -67,19 +72,26 @@ backend servers
 def configuration(ports: Sequence[int], host: str, port: int) -> str:
     """What HAProxy is told: the servers' ports, and where all of them together are reached."""
     count = len(ports)
-    rules = [f"    ignore-persist if {{ url_param({name}) -m found }}" for name in CODES] + [
-        f"    use-server server{number} if {{ url_param({name}){CODES[name]},crc32,mod({count}) eq {number} }}"
-        for name in CODES
-        for number in range(count)
+    wanted = [
+        f"    http-request set-var(txn.server) url_param({name}){change},crc32,mod({count}) if {{ url_param({name}) -m found }}"
+        for name, change in CODES.items()
     ]
+    rules = [f"    use-server server{number} if {{ var(txn.server) -m int {number} }}" for number in range(count)]
     servers = [f"    server server{number} 127.0.0.1:{each} cookie {number}" for number, each in enumerate(ports)]
     return CONFIGURATION.format(
-        count=count, host=host, port=port, largest=LARGEST_UPLOAD, rules="\n".join(rules), servers="\n".join(servers)
+        count=count,
+        host=host,
+        port=port,
+        largest=LARGEST_UPLOAD,
+        cookie=COOKIE,
+        wanted="\n".join(wanted),
+        rules="\n".join(rules),
+        servers="\n".join(servers),
     )
 
 
 def serve(count: int, host: str, port: int, folder: Path, told_address: str, options: Iterable[str] = ()) -> None:
-    """Serve until Ctrl-C; a server that ends is started again. The configuration is written into a folder.
+    """Serve until Ctrl-C or SIGTERM; a server that ends is started again. The configuration is written into a folder.
 
     ``host``: '*' for all of a network, else the address to listen at; ``told_address``: the one that links name. Raises InputError
     where there is no HAProxy, or it does not take the address.
@@ -101,6 +113,7 @@ def serve(count: int, host: str, port: int, folder: Path, told_address: str, opt
         }
         return start(ports[number], "127.0.0.1", environment, told)
 
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that nobody stays behind
     servers = {number: started(number) for number in range(count)}
     since = dict.fromkeys(servers, time.monotonic())
     proxy = None
