@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from .engine.owner import Owner
 from .errors import InputError
-from .networks.images import PhotoPreprocessing
+from .networks.images import Preprocessing
 from .networks.zoo import NamedNetwork, hand_over
 from .places import APP
 
@@ -62,7 +62,7 @@ def show(
     labels: Tensor | None = None,
     *,
     classes: Sequence[str] | None = None,
-    preprocessing: PhotoPreprocessing | None = None,
+    preprocessing: Preprocessing | None = None,
     name: str = "",
     port: int | None = None,
 ) -> App:

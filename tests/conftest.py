@@ -20,7 +20,7 @@ from resnet_viz.engine.kept import ANSWERS, RESULTS
 from resnet_viz.experiments import degradation, training
 from resnet_viz.networks import device as chosen
 from resnet_viz.networks import zoo
-from resnet_viz.networks.images import ImageSet, PhotoPreprocessing
+from resnet_viz.networks.images import ImageSet, Preprocessing
 from resnet_viz.networks.network import ResidualNetwork, build
 from resnet_viz.places import CHECKPOINTS
 
@@ -39,7 +39,7 @@ RESIDUAL_CASES = [
     for option in "ABC"
 ]
 CASES = [PLAIN, *RESIDUAL_CASES]
-SMALL_PREPROCESSING = PhotoPreprocessing(resize=8, crop=8, mean=(0.5,), std=(0.25,))
+SMALL_PREPROCESSING = Preprocessing(resize=8, crop=8, mean=(0.5,), std=(0.25,))
 
 
 @pytest.fixture(autouse=True)

@@ -14,7 +14,7 @@ from benchmarks.models import __main__ as command
 from benchmarks.models import pretrained
 from benchmarks.models.catalogue import MODELS
 from benchmarks.models.comparison import compared
-from resnet_viz.networks.images import PhotoPreprocessing
+from resnet_viz.networks.images import Preprocessing
 
 BY_NAME = {model.name: model for model in MODELS}
 RESNET = BY_NAME["resnet18"]
@@ -88,7 +88,7 @@ def test_the_table_of_trained_networks(monkeypatch, tmp_path):
     def unavailable(_):
         raise OSError("no such host\nand more")
 
-    makes = {"random": lambda _: (resnet18(), PhotoPreprocessing(64, 64, (0.5,) * 3, (0.25,) * 3)), "gone": unavailable}
+    makes = {"random": lambda _: (resnet18(), Preprocessing(64, 64, (0.5,) * 3, (0.25,) * 3)), "gone": unavailable}
     monkeypatch.setattr(pretrained, "PRETRAINED", makes)
     table = list(pretrained.pretrained_table(tmp_path, trained=False))
     assert table[-1] == "| gone | not measured: no such host | | | | |"

@@ -15,7 +15,7 @@ from resnet_viz.experiments.influence import influence
 from resnet_viz.experiments.paths import gradient_by_length
 from resnet_viz.networks.adapt import adapt
 from resnet_viz.networks.datasets import IMAGENET, image_folder, sample_photos
-from resnet_viz.networks.images import ImageSet, PhotoPreprocessing, Preprocessing
+from resnet_viz.networks.images import AnyPreprocessing, ImageSet, Preprocessing
 from resnet_viz.networks.network import ResidualNetwork
 
 __all__ = ["NOT_RUN", "PRETRAINED", "pretrained_table"]
@@ -32,26 +32,26 @@ COLUMNS = (
     "block influence: median, largest",
 )
 Make = Callable[
-    [bool], tuple[nn.Module, Preprocessing]
+    [bool], tuple[nn.Module, AnyPreprocessing]
 ]  # whether with trained weights -> the model and what it is given
 
 
 def of_torchvision(name: str) -> Make:
-    def make(trained: bool) -> tuple[nn.Module, Preprocessing]:
+    def make(trained: bool) -> tuple[nn.Module, AnyPreprocessing]:
         weights = get_model_weights(name).DEFAULT
         how = weights.transforms()
-        preprocessing = PhotoPreprocessing(how.resize_size[0], how.crop_size[0], tuple(how.mean), tuple(how.std))
+        preprocessing = Preprocessing(how.resize_size[0], how.crop_size[0], tuple(how.mean), tuple(how.std))
         return get_model(name, weights=weights if trained else None), preprocessing
 
     return make
 
 
 def of_timm(name: str) -> Make:
-    def make(trained: bool) -> tuple[nn.Module, Preprocessing]:
+    def make(trained: bool) -> tuple[nn.Module, AnyPreprocessing]:
         model = timm.create_model(name, pretrained=trained)
         how = resolve_model_data_config(model)
         side = how["input_size"][-1]
-        return model, PhotoPreprocessing(round(side / how["crop_pct"]), side, tuple(how["mean"]), tuple(how["std"]))
+        return model, Preprocessing(round(side / how["crop_pct"]), side, tuple(how["mean"]), tuple(how["std"]))
 
     return make
 
@@ -105,7 +105,7 @@ def line_of(name: str, found: Trained) -> str:
     return f"| {name} | {found.blocks} | {found.mean_length:.3f} | {share} | {rise} | {influence} |"
 
 
-def measured(model: nn.Module, preprocessing: Preprocessing, folder: Path | None) -> Trained:
+def measured(model: nn.Module, preprocessing: AnyPreprocessing, folder: Path | None) -> Trained:
     """Take a model and measure it. Raises what ``adapt`` and ``image_folder`` raise."""
     images = images_of(preprocessing, folder)
     network = adapt(model.eval(), preprocessing.normalise(images.pixels[:2]))
@@ -125,13 +125,13 @@ def measured(model: nn.Module, preprocessing: Preprocessing, folder: Path | None
     )
 
 
-def images_of(preprocessing: Preprocessing, folder: Path | None) -> ImageSet:
+def images_of(preprocessing: AnyPreprocessing, folder: Path | None) -> ImageSet:
     if folder is None:
         return sample_photos(preprocessing)
     return image_folder(folder, preprocessing, IMAGENET.classes, IMAGENET.folder_names(), IMAGES)
 
 
-def rise(network: ResidualNetwork, preprocessing: Preprocessing, images: ImageSet) -> tuple[float, float] | None:
+def rise(network: ResidualNetwork, preprocessing: AnyPreprocessing, images: ImageSet) -> tuple[float, float] | None:
     return None if images.labels is None else median_and_largest(sweep(network, preprocessing, images).rises)
 
 

@@ -19,7 +19,7 @@ from ..networks.cutting import cut
 from ..networks.datasets import FASHION_MNIST
 from ..networks.description import describe
 from ..networks.device import describe_device, device
-from ..networks.images import ImageSet, Preprocessing
+from ..networks.images import AnyPreprocessing, ImageSet
 from ..networks.network import ResidualNetwork
 from ..networks.zoo import Entry, LoadedNetwork, block_names, entry_of
 from ..places import CHECKPOINTS
@@ -94,7 +94,7 @@ class Timing:
 
 @stepwise
 def times(
-    network: ResidualNetwork, preprocessing: Preprocessing, images: ImageSet, deleted: Sequence[str]
+    network: ResidualNetwork, preprocessing: AnyPreprocessing, images: ImageSet, deleted: Sequence[str]
 ) -> Stepping[Timing]:
     """Time a batch of a set in the intact and in the cut network, in turn, after a first pair that does not count.
 
@@ -127,7 +127,7 @@ def clock() -> float:
 
 @stepwise
 def predict_without(
-    network: ResidualNetwork, preprocessing: Preprocessing, images: ImageSet, deleted: Sequence[str]
+    network: ResidualNetwork, preprocessing: AnyPreprocessing, images: ImageSet, deleted: Sequence[str]
 ) -> Stepping[np.ndarray]:
     """The classes that the cut network predicts for a set, int64 (images,). Raises what ``cut`` and ``read_each`` raise."""
     shorter = cut(network, deleted)
@@ -139,7 +139,7 @@ def predict_without(
 @stepwise
 def heal(
     network: ResidualNetwork,
-    preprocessing: Preprocessing,
+    preprocessing: AnyPreprocessing,
     training: ImageSet,
     healing: Healing,
     progress: Progress = no_progress,
@@ -206,7 +206,7 @@ def in_order(file: bytes) -> bytes:
     return len(header).to_bytes(8, "little") + header + file[8 + length :]
 
 
-def harmless_blocks(network: ResidualNetwork, preprocessing: Preprocessing, swept: Sweep, share: float) -> list[str]:
+def harmless_blocks(network: ResidualNetwork, preprocessing: AnyPreprocessing, swept: Sweep, share: float) -> list[str]:
     """The blocks whose single deletion raises the error least, as few as remove a share of the multiply-adds, 0 to 1; in
     their order. Raises InputError where all blocks but one do not remove as much."""
     whole = describe(network, preprocessing).macs

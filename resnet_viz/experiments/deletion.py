@@ -14,7 +14,7 @@ from ..errors import InputError
 from ..networks.device import array_of
 from ..networks.exactness import agree
 from ..networks.folding import folded
-from ..networks.images import ImageSet, Preprocessing
+from ..networks.images import AnyPreprocessing, ImageSet
 from ..networks.network import ResidualNetwork
 from ..networks.settled import require_settled
 from ..progress import Progress, no_progress
@@ -180,7 +180,7 @@ def joined(parts: Sequence[Sweep]) -> Sweep:
 
 def predict(
     network: ResidualNetwork,
-    preprocessing: Preprocessing,
+    preprocessing: AnyPreprocessing,
     images: ImageSet,
     gates: Sequence[float] | None = None,
     batch_size: int = BATCH_SIZE,
@@ -192,7 +192,7 @@ def predict(
     return cast(np.ndarray, read[0])
 
 
-def labelled(network: ResidualNetwork, preprocessing: Preprocessing, images: ImageSet) -> ImageSet:
+def labelled(network: ResidualNetwork, preprocessing: AnyPreprocessing, images: ImageSet) -> ImageSet:
     """The set with labels: its own, or where nobody knows them the classes that the intact network predicts."""
     if images.labels is not None:
         return images
@@ -201,7 +201,7 @@ def labelled(network: ResidualNetwork, preprocessing: Preprocessing, images: Ima
 
 def delete(
     network: ResidualNetwork,
-    preprocessing: Preprocessing,
+    preprocessing: AnyPreprocessing,
     images: ImageSet,
     gates: Sequence[float],
     batch_size: int = BATCH_SIZE,
@@ -218,7 +218,7 @@ def delete(
 @stepwise
 def sweep(
     network: ResidualNetwork,
-    preprocessing: Preprocessing,
+    preprocessing: AnyPreprocessing,
     images: ImageSet,
     batch_size: int = BATCH_SIZE,
     progress: Progress = no_progress,
@@ -232,7 +232,7 @@ def sweep(
 @stepwise
 def sweep_of(
     network: ResidualNetwork,
-    preprocessing: Preprocessing,
+    preprocessing: AnyPreprocessing,
     images: ImageSet,
     names: tuple[str, ...],
     lesions: Sequence[Sequence[float]],
@@ -256,7 +256,7 @@ def sweep_of(
 @stepwise
 def loss_of_each(
     network: ResidualNetwork,
-    preprocessing: Preprocessing,
+    preprocessing: AnyPreprocessing,
     images: ImageSet,
     lesions: Sequence[Sequence[float]],
     batch_size: int = BATCH_SIZE,
@@ -275,7 +275,7 @@ def loss_of_each(
 
 
 def probabilities_of_each(
-    network: ResidualNetwork, preprocessing: Preprocessing, images: ImageSet, lesions: Sequence[Sequence[float]]
+    network: ResidualNetwork, preprocessing: AnyPreprocessing, images: ImageSet, lesions: Sequence[Sequence[float]]
 ) -> np.ndarray:
     """Class probabilities of a set under each lesion, (lesions, images, classes)."""
     return read_each(network, preprocessing, images, lesions, lambda logits, _: logits.softmax(1))
@@ -283,7 +283,7 @@ def probabilities_of_each(
 
 @stepwise
 def logits_of_each(
-    network: ResidualNetwork, preprocessing: Preprocessing, images: ImageSet, lesions: Sequence[Sequence[float]]
+    network: ResidualNetwork, preprocessing: AnyPreprocessing, images: ImageSet, lesions: Sequence[Sequence[float]]
 ) -> Stepping[np.ndarray]:
     """Logits of a set under each lesion, (lesions, images, classes); their largest are what ``predict_each`` gives."""
     copy = compared(folded(network), network, preprocessing, images)
@@ -293,7 +293,7 @@ def logits_of_each(
 @stepwise
 def predict_each(
     network: ResidualNetwork,
-    preprocessing: Preprocessing,
+    preprocessing: AnyPreprocessing,
     images: ImageSet,
     lesions: Sequence[Sequence[float]],
     orders: Sequence[Sequence[int]] | None = None,
@@ -311,7 +311,7 @@ def predict_each(
 
 
 def compared(
-    copy: ResidualNetwork, network: ResidualNetwork, preprocessing: Preprocessing, images: ImageSet
+    copy: ResidualNetwork, network: ResidualNetwork, preprocessing: AnyPreprocessing, images: ImageSet
 ) -> ResidualNetwork:
     """The folded copy if its logits for the first images are the network's but for rounding, else the network itself: norms
     of tiny variances can blow rounding up. Raises InputError where the network does not agree with itself either."""
@@ -330,7 +330,7 @@ def compared(
 @stepwise
 def read_each(
     network: ResidualNetwork,
-    preprocessing: Preprocessing,
+    preprocessing: AnyPreprocessing,
     images: ImageSet,
     lesions: Sequence[Sequence[float]],
     read: Callable[[Tensor, slice], Tensor],
@@ -367,7 +367,7 @@ def walk_of(network: ResidualNetwork, gates: Sequence[float], order: Sequence[in
 @stepwise
 def read_walks(
     network: ResidualNetwork,
-    preprocessing: Preprocessing,
+    preprocessing: AnyPreprocessing,
     images: ImageSet,
     walks: Sequence[Walk],
     read: Callable[[Tensor, slice], Tensor],

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ..networks.images import ImageSet, Preprocessing
+from ..networks.images import AnyPreprocessing, ImageSet
 from ..networks.network import ResidualNetwork, check_batch
 from ..networks.settled import require_settled
 from ..progress import Progress, no_progress
@@ -79,7 +79,7 @@ def probabilities_by_stop(network: ResidualNetwork, image: Tensor) -> np.ndarray
 
 @stepwise
 def stop_everywhere(
-    network: ResidualNetwork, preprocessing: Preprocessing, images: ImageSet, progress: Progress = no_progress
+    network: ResidualNetwork, preprocessing: AnyPreprocessing, images: ImageSet, progress: Progress = no_progress
 ) -> Stepping[Sweep]:
     """Predictions over a set when the network stops after 0, 1 ... n blocks: n + 1 lesions, the last one none."""
     gates = early_stops(len(network.blocks))
@@ -95,7 +95,7 @@ def largest_fall(error_pct: np.ndarray) -> float:
 
 @stepwise
 def probe_everywhere(
-    network: ResidualNetwork, preprocessing: Preprocessing, training: ImageSet, test: ImageSet
+    network: ResidualNetwork, preprocessing: AnyPreprocessing, training: ImageSet, test: ImageSet
 ) -> Stepping[np.ndarray]:
     """What a linear probe of the stream after 0, 1 ... n blocks says of a test set: classes, int64 (n + 1, images).
 
@@ -118,7 +118,9 @@ def probe_everywhere(
     return np.stack(said)
 
 
-def channel_means(network: ResidualNetwork, preprocessing: Preprocessing, images: ImageSet) -> Stepping[list[Tensor]]:
+def channel_means(
+    network: ResidualNetwork, preprocessing: AnyPreprocessing, images: ImageSet
+) -> Stepping[list[Tensor]]:
     """The mean over all places of each channel of each of the n + 1 streams: float64 (images, channels) on the CPU.
 
     Raises InputError for a network that is not in eval mode, NotFinite where a mean is not finite."""

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from ..errors import InputError
 from ..networks.device import array_of
-from ..networks.images import ImageSet, Preprocessing
+from ..networks.images import AnyPreprocessing, ImageSet
 from ..networks.network import ResidualNetwork, stage_of
 from ..networks.settled import require_settled
 from .loss import logit_of
@@ -53,7 +53,7 @@ class Integrated:
 
 def grad_cam(
     network: ResidualNetwork,
-    preprocessing: Preprocessing,
+    preprocessing: AnyPreprocessing,
     image: ImageSet,
     label: int,
     gates: Sequence[float],
@@ -84,7 +84,7 @@ def grad_cam(
 
 
 def integrated_gradients(
-    network: ResidualNetwork, preprocessing: Preprocessing, image: ImageSet, label: int, gates: Sequence[float]
+    network: ResidualNetwork, preprocessing: AnyPreprocessing, image: ImageSet, label: int, gates: Sequence[float]
 ) -> Integrated:
     """Integrated gradients (Sundararajan et al. 2017, arXiv:1703.01365) of the logit of class ``label``, from black to the image.
 
@@ -111,7 +111,7 @@ def integrated_gradients(
     return found
 
 
-def normalised(network: ResidualNetwork, preprocessing: Preprocessing, pixels: Tensor) -> Tensor:
+def normalised(network: ResidualNetwork, preprocessing: AnyPreprocessing, pixels: Tensor) -> Tensor:
     """One image as the network takes it, where the network is. Raises InputError for more or fewer, and for a network that is
     not in eval mode."""
     require_settled(network)

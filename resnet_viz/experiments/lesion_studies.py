@@ -8,7 +8,7 @@ import torch
 from scipy import stats
 
 from ..errors import InputError
-from ..networks.images import ImageSet, Preprocessing
+from ..networks.images import AnyPreprocessing, ImageSet
 from ..networks.network import ResidualNetwork, stage_of
 from ..networks.settled import require_settled
 from ..progress import Progress, no_progress
@@ -144,7 +144,7 @@ def together(studies: Sequence[Study], most: int | None = None) -> Study:
 
 
 def single_deletions(
-    network: ResidualNetwork, preprocessing: Preprocessing, images: ImageSet, progress: Progress = no_progress
+    network: ResidualNetwork, preprocessing: AnyPreprocessing, images: ImageSet, progress: Progress = no_progress
 ) -> Study:
     """Delete every block in turn."""
     swept = sweep(network, preprocessing, images, progress=progress)
@@ -155,7 +155,7 @@ def single_deletions(
 @stepwise
 def random_deletions(
     network: ResidualNetwork,
-    preprocessing: Preprocessing,
+    preprocessing: AnyPreprocessing,
     images: ImageSet,
     counts: Sequence[int],
     draws: int = 5,
@@ -184,7 +184,7 @@ def random_deletions(
 @stepwise
 def random_swaps(
     network: ResidualNetwork,
-    preprocessing: Preprocessing,
+    preprocessing: AnyPreprocessing,
     images: ImageSet,
     counts: Sequence[int],
     draws: int = 5,
@@ -225,7 +225,9 @@ def random_swaps(
     return Study(REORDER, tau, np.repeat(np.array(counts, np.int64), draws), swept)
 
 
-def swappable_pairs(network: ResidualNetwork, preprocessing: Preprocessing, images: ImageSet) -> list[tuple[int, int]]:
+def swappable_pairs(
+    network: ResidualNetwork, preprocessing: AnyPreprocessing, images: ImageSet
+) -> list[tuple[int, int]]:
     """All pairs of positions of blocks in one stage that take and return a stream of one shape."""
     require_settled(network)
     with torch.no_grad():

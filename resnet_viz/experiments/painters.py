@@ -12,7 +12,7 @@ from torch import Tensor
 from ..networks.blocks import Block, add
 from ..networks.description import Description
 from ..networks.folding import folded
-from ..networks.images import ImageSet, Preprocessing
+from ..networks.images import AnyPreprocessing, ImageSet
 from ..networks.network import ResidualNetwork
 from ..networks.zoo import LoadedNetwork
 from .deletion import Sweep, Walk, compared, known, label_array, predicted, read_walks, sweep_of
@@ -172,7 +172,7 @@ def repeating(blocks: int, position: int, times: int) -> list[int]:
 
 @stepwise
 def in_orders(
-    network: ResidualNetwork, preprocessing: Preprocessing, images: ImageSet, orders: Mapping[str, Sequence[int]]
+    network: ResidualNetwork, preprocessing: AnyPreprocessing, images: ImageSet, orders: Mapping[str, Sequence[int]]
 ) -> Stepping[Sweep]:
     """Predictions when the blocks are walked in each of some named orders, which may name a block more than once."""
     intact = [network.gates_without([])] * len(orders)
@@ -182,7 +182,7 @@ def in_orders(
 @stepwise
 def in_parallel(
     network: ResidualNetwork,
-    preprocessing: Preprocessing,
+    preprocessing: AnyPreprocessing,
     images: ImageSet,
     run: range,
     counts: Sequence[int],
@@ -219,7 +219,7 @@ def side_by_side(blocks: Sequence[Block], stream: Tensor, averaged: bool) -> Ten
 
 @stepwise
 def reinitialised(
-    network: ResidualNetwork, preprocessing: Preprocessing, images: ImageSet, initial: LoadedNetwork
+    network: ResidualNetwork, preprocessing: AnyPreprocessing, images: ImageSet, initial: LoadedNetwork
 ) -> Stepping[Sweep]:
     """Predictions when each block in turn is exchanged for that of an untrained network of the same architecture, with
     the batch-norm statistics that it has there."""
@@ -234,7 +234,7 @@ def reinitialised(
 
 
 def swept(
-    network: ResidualNetwork, preprocessing: Preprocessing, images: ImageSet, walks: Mapping[str, Walk]
+    network: ResidualNetwork, preprocessing: AnyPreprocessing, images: ImageSet, walks: Mapping[str, Walk]
 ) -> Stepping[Sweep]:
     """Predictions at the end of each of some named walks, beside those of the intact network."""
     whole = Walk(0, network.walk)

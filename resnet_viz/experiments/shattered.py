@@ -8,7 +8,7 @@ import torch
 
 from ..errors import InputError
 from ..networks.device import array_of
-from ..networks.images import ImageSet, Preprocessing
+from ..networks.images import AnyPreprocessing, ImageSet
 from ..networks.network import ResidualNetwork
 from ..networks.settled import require_settled
 from .loss import finite
@@ -58,7 +58,7 @@ class Shattering:
         return float(self.cosines.mean())
 
 
-def along_line(network: ResidualNetwork, preprocessing: Preprocessing, pair: ImageSet, label: int) -> Shattering:
+def along_line(network: ResidualNetwork, preprocessing: AnyPreprocessing, pair: ImageSet, label: int) -> Shattering:
     """The gradients at POINTS points of the line between two images (Balduzzi et al. 2017, arXiv:1702.08591, section 2).
 
     Raises what ``gradients_at`` raises.
@@ -68,7 +68,7 @@ def along_line(network: ResidualNetwork, preprocessing: Preprocessing, pair: Ima
 
 
 def gradients_at(
-    network: ResidualNetwork, preprocessing: Preprocessing, pair: ImageSet, label: int, part: int
+    network: ResidualNetwork, preprocessing: AnyPreprocessing, pair: ImageSet, label: int, part: int
 ) -> np.ndarray:
     """The gradients of the logit of class ``label`` at the points of one of PARTS parts of the line, from the first of two images
     to the second, both included: float32 (POINTS / PARTS, *that of an image), of the normalised input.

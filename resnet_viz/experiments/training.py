@@ -21,7 +21,7 @@ from torch.optim.swa_utils import update_bn
 
 from ..errors import InputError
 from ..networks.device import device
-from ..networks.images import ImageSet, Preprocessing
+from ..networks.images import AnyPreprocessing, ImageSet
 from ..networks.network import ResidualNetwork
 from ..networks.zoo import NETWORKS, Entry
 from ..places import CHECKPOINTS
@@ -162,7 +162,7 @@ def optimizer_of(
 
 
 @torch.no_grad()
-def loss_and_error(network: ResidualNetwork, images: ImageSet, preprocessing: Preprocessing) -> tuple[float, float]:
+def loss_and_error(network: ResidualNetwork, images: ImageSet, preprocessing: AnyPreprocessing) -> tuple[float, float]:
     """Mean cross-entropy and error in per cent, in eval mode, without augmentation, where the network lies."""
     network.eval()
     place = next(network.parameters()).device
@@ -292,7 +292,7 @@ def train(
 
 
 def error_with_own_statistics(
-    network: ResidualNetwork, images: ImageSet, test: ImageSet, preprocessing: Preprocessing
+    network: ResidualNetwork, images: ImageSet, test: ImageSet, preprocessing: AnyPreprocessing
 ) -> float:
     """Test error in per cent after the batch norms' statistics are taken anew, with all blocks, over ``images``.
 

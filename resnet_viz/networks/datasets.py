@@ -15,7 +15,7 @@ from torchvision.datasets import CIFAR10, FashionMNIST
 from torchvision.models import get_model_weights
 
 from ..errors import InputError
-from .images import PICTURE_SUFFIXES, ImageSet, Preprocessing, open_photo
+from .images import PICTURE_SUFFIXES, AnyPreprocessing, ImageSet, open_photo
 
 __all__ = [
     "CALIBRATION_IMAGES",
@@ -63,7 +63,7 @@ class Dataset:
     name: str
     classes: tuple[str, ...]
     images: Callable[[], ImageSet | None] = field(compare=False)
-    calibration: Callable[[Preprocessing], ImageSet] = field(compare=False)
+    calibration: Callable[[AnyPreprocessing], ImageSet] = field(compare=False)
     folder_names: Callable[[], Mapping[str, int]] = field(default=dict, compare=False)
 
 
@@ -154,7 +154,7 @@ def read_idx(folder: Path, name: str) -> torch.Tensor:
     )
 
 
-def sample_photos(preprocessing: Preprocessing) -> ImageSet:
+def sample_photos(preprocessing: AnyPreprocessing) -> ImageSet:
     """Four photos that come with scikit-image, made to fit; nobody has labelled them."""
     folder = Path(skimage_data.__file__).parent
     pixels = torch.stack([preprocessing.fit(open_photo(folder / file)) for file in SAMPLE_PHOTOS.values()])
@@ -176,7 +176,7 @@ def cached_cifar10() -> ImageSet | None:
 
 def image_folder(
     folder: Path,
-    preprocessing: Preprocessing,
+    preprocessing: AnyPreprocessing,
     class_names: tuple[str, ...],
     folder_names: Mapping[str, int],
     limit: int | None,
@@ -248,7 +248,7 @@ def lesion_images() -> ImageSet:
     return bundled_fashion("lesion")
 
 
-def some_training_images(_: Preprocessing) -> ImageSet:
+def some_training_images(_: AnyPreprocessing) -> ImageSet:
     """A few of the bundled training images of Fashion-MNIST."""
     return bundled_fashion("training").limit(CALIBRATION_IMAGES)
 

@@ -9,7 +9,7 @@ from torch import Tensor, fx, nn
 
 from .blocks import Block, Shortcuts, SideBySide
 from .exactness import exactly
-from .images import Preprocessing
+from .images import AnyPreprocessing
 from .multiply_adds import MultiplyAdds
 from .network import ResidualNetwork, stage_of
 from .settled import require_settled
@@ -82,7 +82,7 @@ def blank(network: ResidualNetwork, shape: Shape) -> Tensor:
     return next(network.parameters()).new_zeros(1, *shape).detach()
 
 
-def describe(network: ResidualNetwork, preprocessing: Preprocessing) -> Description:
+def describe(network: ResidualNetwork, preprocessing: AnyPreprocessing) -> Description:
     """Measure each part by passing one black image of the network's own input size through it.
 
     Raises InputError for a network that is not in eval mode, which the image would change."""
@@ -116,7 +116,7 @@ def described(name: str, block: Block, stream: Tensor) -> tuple[BlockPart, Tenso
     ), leaving
 
 
-def stem_and_head(network: ResidualNetwork, preprocessing: Preprocessing) -> tuple[list[Part], list[Part]]:
+def stem_and_head(network: ResidualNetwork, preprocessing: AnyPreprocessing) -> tuple[list[Part], list[Part]]:
     """The layers of the stem and of the head that have weights or change the shape."""
     stream = blank(network, describe(network, preprocessing).head.in_shape)
     return overview(network.stem, blank(network, preprocessing.shape)), overview(network.head, stream)

@@ -20,9 +20,9 @@ __all__ = [
     "FORMATS_TOLD",
     "PICTURE_SUFFIXES",
     "PIXEL_LIMIT",
+    "AnyPreprocessing",
     "AsGiven",
     "ImageSet",
-    "PhotoPreprocessing",
     "Preprocessing",
     "open_photo",
 ]
@@ -46,7 +46,7 @@ FORMATS_TOLD = f"{', '.join(list(PICTURE_FORMATS)[:-1])} or {list(PICTURE_FORMAT
 
 
 @dataclass(frozen=True)
-class PhotoPreprocessing:
+class Preprocessing:
     """How a photo becomes a network's input: short side to ``resize``, centre ``crop``, then (x / 255 - mean) / std."""
 
     resize: int
@@ -135,7 +135,7 @@ class AsGiven:
         )
 
 
-Preprocessing: TypeAlias = PhotoPreprocessing | AsGiven
+AnyPreprocessing: TypeAlias = Preprocessing | AsGiven
 
 
 @dataclass(frozen=True)

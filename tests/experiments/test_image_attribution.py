@@ -16,7 +16,7 @@ from resnet_viz.experiments.image_attribution import (
     integrated_gradients,
     stage_ends,
 )
-from resnet_viz.networks.images import ImageSet, PhotoPreprocessing
+from resnet_viz.networks.images import ImageSet, Preprocessing
 from resnet_viz.networks.network import build
 from resnet_viz.networks.zoo import NETWORKS, images_of, load
 
@@ -105,7 +105,7 @@ def test_more_steps_are_taken_where_the_error_is_too_large(image_set, image, mon
 
 
 def test_channels_are_summed_and_a_colour_image_may_be_of_any_size() -> None:
-    preprocessing = PhotoPreprocessing(resize=12, crop=12, mean=(0.5, 0.4, 0.3), std=(0.25, 0.2, 0.3))
+    preprocessing = Preprocessing(resize=12, crop=12, mean=(0.5, 0.4, 0.3), std=(0.25, 0.2, 0.3))
     pixels = torch.randint(0, 256, (16, 3, 12, 9), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
     network = build("bottleneck", (1, 1), (4, 8), shortcut="B", in_channels=3, stem_stride=2)
     lived_in(network, preprocessing.normalise(pixels))

@@ -28,7 +28,7 @@ from resnet_viz.networks.adapt import adapt
 from resnet_viz.networks.blocks import PreactivationBlock
 from resnet_viz.networks.description import branch_layers_of, describe
 from resnet_viz.networks.folding import folded
-from resnet_viz.networks.images import ImageSet, PhotoPreprocessing
+from resnet_viz.networks.images import ImageSet, Preprocessing
 from resnet_viz.networks.network import ResidualNetwork
 
 from ..conftest import everything_about, lived_in, relative_error
@@ -202,7 +202,7 @@ def test_all_lengths_together_are_autograds_gradient(network):
 
 
 def test_what_a_description_counts(model, network):
-    description = describe(network, PhotoPreprocessing(resize=64, crop=64, mean=(0.5,) * 3, std=(0.25,) * 3))
+    description = describe(network, Preprocessing(resize=64, crop=64, mean=(0.5,) * 3, std=(0.25,) * 3))
     assert description.params == sum(parameter.numel() for parameter in model.parameters())
     basic = "Basic" in type(model.layer1[0]).__name__
     assert {block.kind for block in description.blocks} == {"basic" if basic else "bottleneck"}
@@ -222,7 +222,7 @@ def test_folded_logits_are_the_models(model, network):
 
 @not_elementwise
 def test_a_sweep_predicts_what_the_gates_do(model, network):
-    preprocessing = PhotoPreprocessing(resize=64, crop=64, mean=(0.5,) * 3, std=(0.25,) * 3)
+    preprocessing = Preprocessing(resize=64, crop=64, mean=(0.5,) * 3, std=(0.25,) * 3)
     pixels = torch.randint(0, 256, (3, 3, 64, 64), dtype=torch.uint8)
     swept = sweep(network, preprocessing, ImageSet("noise", pixels, None, ("a", "b", "c")))
     inputs = preprocessing.normalise(pixels)
@@ -586,9 +586,7 @@ def test_branches_of_zero_are_told():
 def test_on_the_meta_device_shapes_are_known():
     with torch.device("meta"):
         model = timm.create_model("seresnet50")
-    description = describe(
-        adapt(model).eval(), PhotoPreprocessing(resize=224, crop=224, mean=(0.5,) * 3, std=(0.25,) * 3)
-    )
+    description = describe(adapt(model).eval(), Preprocessing(resize=224, crop=224, mean=(0.5,) * 3, std=(0.25,) * 3))
     assert description.layers == 50
     assert description.params == 28_088_024  # Hu et al. 2018 give 28.1 million
     assert description.head.out_shape == (1000,)
@@ -677,7 +675,7 @@ def test_a_network_of_another_layout_handed_over():
     nn.init.zeros_(lesioned.units[1].conv_b.weight)
     nn.init.zeros_(lesioned.units[1].conv_b.bias)
     assert torch.equal(network(images, network.gates_without(["layer2.0"])), lesioned(images))
-    description = describe(network, PhotoPreprocessing(resize=16, crop=16, mean=(0.5,) * 3, std=(0.25,) * 3))
+    description = describe(network, Preprocessing(resize=16, crop=16, mean=(0.5,) * 3, std=(0.25,) * 3))
     assert description.params == sum(parameter.numel() for parameter in model.parameters())
 
 

@@ -14,9 +14,9 @@ from torchvision.datasets import CIFAR10, FashionMNIST
 from resnet_viz.errors import InputError
 from resnet_viz.networks import datasets, zoo
 from resnet_viz.networks.datasets import CIFAR10_CLASSES, FASHION_CLASSES, image_folder, wordnet_ids
-from resnet_viz.networks.images import PICTURE_SUFFIXES, ImageSet, PhotoPreprocessing
+from resnet_viz.networks.images import PICTURE_SUFFIXES, ImageSet, Preprocessing
 
-SMALL = PhotoPreprocessing(resize=4, crop=4, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
+SMALL = Preprocessing(resize=4, crop=4, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
 IMAGENET_CLASSES = zoo.NETWORKS["imagenet-resnet18"].classes
 
 

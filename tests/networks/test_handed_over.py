@@ -10,7 +10,7 @@ from torch import nn
 from torchvision.models import resnet18
 
 from resnet_viz.errors import InputError
-from resnet_viz.networks.images import AsGiven, PhotoPreprocessing
+from resnet_viz.networks.images import AsGiven, Preprocessing
 from resnet_viz.networks.zoo import counterpart, hand_over, load
 from resnet_viz.recipes import layer_deletion, measures
 from resnet_viz.recipes.subject import Subject
@@ -62,7 +62,7 @@ def test_it_is_forgotten_with_its_name() -> None:
 
 
 def test_pixels_go_through_their_preprocessing() -> None:
-    how = PhotoPreprocessing(36, 32, (0.5, 0.4, 0.3), (0.2, 0.3, 0.4))
+    how = Preprocessing(36, 32, (0.5, 0.4, 0.3), (0.2, 0.3, 0.4))
     pixels = torch.randint(0, 256, (6, 3, 32, 32), dtype=torch.uint8)
     named = hand_over(small(), pixels, preprocessing=how, classes="abcdefg")
     loaded = measures.loaded(named)

@@ -18,12 +18,12 @@ from resnet_viz.networks.images import (
     PICTURE_FORMATS,
     PIXEL_LIMIT,
     ImageSet,
-    PhotoPreprocessing,
+    Preprocessing,
     open_photo,
 )
 
-COLOUR = PhotoPreprocessing(resize=40, crop=32, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
-GREY = PhotoPreprocessing(resize=28, crop=28, mean=(0.286,), std=(0.353,))
+COLOUR = Preprocessing(resize=40, crop=32, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
+GREY = Preprocessing(resize=28, crop=28, mean=(0.286,), std=(0.353,))
 RED, GREEN, BLUE, YELLOW = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 0)
 
 

@@ -28,13 +28,13 @@ from resnet_viz.networks.adapt import adapt
 from resnet_viz.networks.blocks import Block
 from resnet_viz.networks.cutting import cut
 from resnet_viz.networks.folding import folded
-from resnet_viz.networks.images import ImageSet, PhotoPreprocessing
+from resnet_viz.networks.images import ImageSet, Preprocessing
 from resnet_viz.networks.network import ResidualNetwork
 
 from ..conftest import SMALL_PREPROCESSING, everything_about, lived_in, relative_error
 from .test_adapt import Narrow, TheirNetwork
 
-PREPROCESSING = PhotoPreprocessing(32, 32, (0.5,) * 3, (0.25,) * 3)
+PREPROCESSING = Preprocessing(32, 32, (0.5,) * 3, (0.25,) * 3)
 
 
 def images(count: int = 4) -> torch.Tensor:

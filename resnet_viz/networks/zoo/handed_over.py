@@ -16,7 +16,7 @@ from ..adapt import adapt, independent
 from ..datasets import Dataset
 from ..description import describe
 from ..device import device
-from ..images import AsGiven, ImageSet, PhotoPreprocessing
+from ..images import AsGiven, ImageSet, Preprocessing
 from ..network import ResidualNetwork
 from .loading import HANDED_OVER, LoadedNetwork, NamedNetwork
 from .table import NETWORKS, TRAINABLE, Entry
@@ -34,7 +34,7 @@ def hand_over(
     labels: Tensor | None = None,
     *,
     classes: Sequence[str] | None = None,
-    preprocessing: PhotoPreprocessing | None = None,
+    preprocessing: Preprocessing | None = None,
     name: str = "",
 ) -> NamedNetwork:
     """Make a network of one's own known, as it is now, with images to try it on: for ``Subject.of``, and so for every recipe.
@@ -55,7 +55,7 @@ def hand_over(
         )
     if preprocessing is None and torch.is_tensor(images) and images.dtype == torch.uint8:
         raise InputError(
-            "Images of uint8 need a preprocessing: give PhotoPreprocessing(resize, crop, mean, std), or normalise them."
+            "Images of uint8 need a preprocessing: give Preprocessing(resize, crop, mean, std), or normalise them."
         )
     given = ImageSet(
         f"{len(images):,} images given with {name}",

@@ -16,7 +16,7 @@ from ..cutting import cut
 from ..datasets import CIFAR_10, FASHION_MNIST, IMAGENET, Dataset, image_folder, sample_photos
 from ..googlenet import build_googlenet
 from ..graph import Anatomy
-from ..images import ImageSet, PhotoPreprocessing, Preprocessing
+from ..images import AnyPreprocessing, ImageSet, Preprocessing
 from ..network import ResidualNetwork, block_indices, build
 from ..seeds import Seeded
 from ..vgg import build_vgg, build_vgg11
@@ -40,8 +40,8 @@ __all__ = [
     "with_shortcuts",
 ]
 
-FASHION_PREPROCESSING = PhotoPreprocessing(resize=28, crop=28, mean=(0.2860,), std=(0.3530,))
-CIFAR_PREPROCESSING = PhotoPreprocessing(resize=32, crop=32, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
+FASHION_PREPROCESSING = Preprocessing(resize=28, crop=28, mean=(0.2860,), std=(0.3530,))
+CIFAR_PREPROCESSING = Preprocessing(resize=32, crop=32, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
 CIFAR_FILES = {  # github.com/akamaster/pytorch_resnet_cifar10: depth -> file and the test error it reports, per cent
     20: ("resnet20-12fca82f.th", 8.27),
     32: ("resnet32-d509ac18.th", 7.37),
@@ -63,7 +63,7 @@ class Entry:
     dataset: Dataset
     build: Callable[..., ResidualNetwork]
     weights: str | None
-    preprocessing: Preprocessing
+    preprocessing: AnyPreprocessing
     provenance: str
     licence: str
     published_error_pct: float | None = None
@@ -124,7 +124,7 @@ def imagenet(model: str, build: Callable[..., ResidualNetwork], version: int = 1
     """A row of torchvision's ImageNet networks, with the facts of torchvision's own metadata."""
     weights = get_model_weights(model)[f"IMAGENET1K_V{version}"]
     transforms = weights.transforms()
-    preprocessing = PhotoPreprocessing(
+    preprocessing = Preprocessing(
         transforms.resize_size[0], transforms.crop_size[0], tuple(transforms.mean), tuple(transforms.std)
     )
     return Entry(
