@@ -48,9 +48,6 @@ frontend class
     http-request return status 200 content-type text/plain string "ok" if {{ path /health }} {{ nbsrv(servers) gt 0 }}
     http-request return status 503 content-type text/plain string "no server is up" if {{ path /health }}
     http-request deny deny_status 413 if {{ req.hdr_val(content-length) gt {largest} }}
-    http-response set-header X-Content-Type-Options nosniff
-    http-response set-header Referrer-Policy same-origin
-    http-response set-header X-Frame-Options SAMEORIGIN
     compression algo gzip
     compression type text/html text/plain text/css text/javascript application/javascript application/json image/svg+xml
 {wanted}

@@ -24,7 +24,7 @@ __all__ = ["ENDED", "LONGEST_PAUSE", "PAUSED", "RUNNING", "WAITING", "JobType", 
 
 LONGEST_PAUSE = 120.0  # seconds that a run may be held while others wait
 GRACE = 60.0  # seconds that a run goes on without anybody who has its address open
-MOST_WAITING = 8
+MOST_WAITING, MOST_OF_ONE = 8, 2  # of all visitors, of one
 MOST_KEPT = 24  # runs that have ended
 STARTED = 30.0  # seconds after which a worker counts as one that could start
 FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0  # seconds between two attempts to start one
@@ -46,12 +46,13 @@ WAITING, RUNNING, PAUSED, ENDED = State
 @dataclass
 class Run(Generic[JobType]):
     """A job and what has come of it. ``files``: the weights as they are now, while it is paused and when it has ended;
-    ``visitors``: the sessions that have its address; ``left_at``: when the last of them
+    ``starter``: the session that asked for it; ``visitors``: those that have its address; ``left_at``: when the last of them
     went, None while one is there; ``paused_at``: since when it is held; ``heard_at``: when the last record came,
     0 if it was held since; ``pace``: the seconds between the last two. ``why``: why it ended, '' if it came to its end."""
 
     id: str
     job: JobType
+    starter: str
     state: State = WAITING
     records: list[Any] = field(default_factory=list)
     files: dict[str, bytes] | None = None
@@ -83,7 +84,9 @@ class Runs:
         with self.lock:
             if len(self.waiting()) >= MOST_WAITING:
                 raise InputError(f"{MOST_WAITING} runs are waiting already; try again when one has ended.")
-            run = Run(drawn_here(partial(secrets.token_hex, 4)), job, visitors={visitor})
+            if sum(each.starter == visitor for each in self.waiting()) >= MOST_OF_ONE:
+                raise InputError(f"{MOST_OF_ONE} runs of yours are waiting already; try again when one has begun.")
+            run = Run(drawn_here(partial(secrets.token_hex, 4)), job, visitor, visitors={visitor})
             self.runs[run.id] = run
             ended = [each for each in self.runs.values() if each.state == ENDED]
             for oldest in ended[:-MOST_KEPT]:

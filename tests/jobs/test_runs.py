@@ -16,7 +16,7 @@ from resnet_viz.errors import InputError
 from resnet_viz.experiments.race import Race, Samples
 from resnet_viz.jobs import runs as registry
 from resnet_viz.jobs import worker
-from resnet_viz.jobs.runs import ENDED, MOST_KEPT, MOST_WAITING, PAUSED, RUNNING, WAITING, Run, Runs
+from resnet_viz.jobs.runs import ENDED, MOST_KEPT, MOST_OF_ONE, MOST_WAITING, PAUSED, RUNNING, WAITING, Run, Runs
 from resnet_viz.jobs.worker import GO_ON, PAUSE, STOP
 from resnet_viz.networks.datasets import bundled_fashion
 
@@ -209,12 +209,23 @@ def test_a_paused_run_ends_after_the_grace_too(server):
 
 
 def test_so_many_may_wait_and_no_more(server):
-    runs = [server.runs.start(LONG, "ann") for _ in range(1 + MOST_WAITING)]
+    students = [f"student {number}" for number in range(1 + MOST_WAITING)]
+    server.here.update(students)
+    runs = [server.runs.start(LONG, student) for student in students]
     assert [server.runs.place(run) for run in runs] == list(range(1 + MOST_WAITING))
     with pytest.raises(InputError, match=rf"{MOST_WAITING} runs are waiting already"):
         server.runs.start(LONG, "bob")
     server.runs.tell(runs[3], STOP)
     assert server.runs.place(server.runs.start(LONG, "bob")) == MOST_WAITING
+
+
+def test_one_visitor_does_not_fill_the_queue(server):
+    runs = [server.runs.start(LONG, "ann") for _ in range(1 + MOST_OF_ONE)]
+    with pytest.raises(InputError, match=rf"{MOST_OF_ONE} runs of yours are waiting already"):
+        server.runs.start(LONG, "ann")
+    assert server.runs.place(server.runs.start(LONG, "bob")) == len(runs)
+    server.runs.tell(runs[-1], STOP)
+    server.runs.start(LONG, "ann")
 
 
 def test_a_worker_that_dies_ends_its_run_and_a_new_one_does_the_next(server):

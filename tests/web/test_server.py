@@ -6,7 +6,7 @@ import gzip
 import pytest
 
 from resnet_viz.web.internals import static_folder
-from resnet_viz.web.shell.server import CompressedFiles
+from resnet_viz.web.shell.server import CompressedFiles, Guarded
 
 SCRIPTS = static_folder() / "static/js"
 
@@ -29,6 +29,13 @@ def ask(
     asyncio.run(files(scope, None, send))
     headers = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
     return headers, sent[1]["body"]
+
+
+def test_browsers_are_told_what_other_pages_may_not_do() -> None:
+    headers, body = ask(Guarded(not_compressed), "/")
+    assert body == b"as Streamlit sends it"
+    assert headers["x-content-type-options"] == "nosniff" and headers["x-frame-options"] == "SAMEORIGIN"
+    assert headers["referrer-policy"] == "same-origin"
 
 
 def test_scripts_are_sent_compressed_and_may_be_kept() -> None:

@@ -12,9 +12,9 @@ from threading import Lock
 
 import streamlit as st
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import Headers
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ... import recipes
 from ...engine import heap
@@ -68,6 +68,28 @@ def settle() -> None:
     gc.freeze()
     gc.set_threshold(*OBJECTS_BETWEEN_COLLECTIONS)
     sys.setswitchinterval(BETWEEN_THREADS)
+
+
+HEADERS = {
+    "X-Content-Type-Options": "nosniff",  # what a visitor has uploaded is no script, whatever it looks like
+    "Referrer-Policy": "same-origin",  # an address says what is looked at, and a teacher's holds a secret
+    "X-Frame-Options": "SAMEORIGIN",  # no other page lays itself over this one
+}
+
+
+class Guarded:
+    """Tells browsers what pages of others may not do with this one."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def told(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(HEADERS)
+            await send(message)
+
+        await self.app(scope, receive, told if scope["type"] == "http" else send)
 
 
 class CompressedFiles:
