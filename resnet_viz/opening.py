@@ -72,11 +72,20 @@ def show(
     waits here until the app is ended with Ctrl-C; a notebook or an interactive Python goes on, and ``close`` of what is returned
     ends the app. All but ``port`` (None: a free one) is as in ``hand_over``, which says what is raised.
     """
+    if port and in_use(port):
+        raise InputError(f"Port {port} is in use; give another one, or leave it out.")
     network = hand_over(model, images, labels, classes=classes, preprocessing=preprocessing, name=name)
+    print(f"  {network.entry.name}: {len(network.blocks)} blocks; the app starts ...", flush=True)
     port, owner = port or free_port(), Owner(network)
     app = App(
         network,
-        start(port, "localhost", owner.environment, ["--server.headless=true"], apart=True),
+        start(
+            port,
+            "localhost",
+            owner.environment,
+            ["--server.headless=true", "--logger.hideWelcomeMessage=true"],
+            apart=True,
+        ),
         f"http://localhost:{port}/{FIRST_PAGE}?network={network.entry.name}",
     )
     try:
@@ -107,4 +116,10 @@ def wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
             return
         time.sleep(0.1)
     how = "ended before it was ready; see what it printed" if process.poll() is not None else "did not get ready"
-    raise InputError(f"The app {how}; try another port: show(model, images, port=8600).")
+    raise InputError(f"The app {how}.")
+
+
+def in_use(port: int) -> bool:
+    """Whether somebody answers at a port of this machine."""
+    with socket.socket() as one:
+        return one.connect_ex(("localhost", port)) == 0

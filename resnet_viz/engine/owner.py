@@ -83,8 +83,12 @@ class InOwner:
     count = 1
 
     def __init__(self, address: str, secret: str) -> None:
-        connection = Client(address, authkey=bytes.fromhex(secret))
-        self.network, self.device, self.threads, self.folder = pickle.loads(connection.recv_bytes())
+        try:
+            connection = Client(address, authkey=bytes.fromhex(secret))
+            self.network, self.device, self.threads, self.folder = pickle.loads(connection.recv_bytes())
+        except (OSError, EOFError):
+            print("  The program that opened this app has ended, and so does the app.", flush=True)
+            os._exit(1)  # nothing is open yet, and there is nobody to tell
         self._connection: Connection | None = connection
 
     @classmethod

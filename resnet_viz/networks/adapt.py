@@ -100,7 +100,8 @@ def adapt(model: nn.Module, images: Tensor | None = None) -> ResidualNetwork:
 
 
 def require_followable(model: nn.Module) -> None:
-    """Raise TypeError for a compiled or wrapped model, InputError for one whose weights are missing or not finite."""
+    """Raise TypeError for what is no model, a compiled or a wrapped one, InputError for one whose weights are missing or not finite."""
+    require_module(model)
     for name, module in model.named_modules():
         what = f"{name}, a part of the model," if name else "The model"
         if isinstance(module, torch.jit.ScriptModule):
@@ -113,6 +114,20 @@ def require_followable(model: nn.Module) -> None:
     if isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel):
         raise TypeError(f"The model must not be wrapped; got a {title(model)}: hand over model.module.")
     require_numbers(model)
+
+
+def require_module(model: object) -> None:
+    """Raise TypeError for what is no model."""
+    if isinstance(model, nn.Module):
+        return
+    cure = "give the network itself"
+    if isinstance(model, type):
+        cure = f"call it: {model.__name__}()"
+    elif isinstance(model, dict):
+        cure = "build the network, and load this into it: model.load_state_dict(...)"
+    elif torch.is_tensor(model):
+        cure = "the model comes first, then the images"
+    raise TypeError(f"The model must be a torch.nn.Module; got {type(model).__name__}: {cure}.")
 
 
 def require_numbers(model: nn.Module) -> None:

@@ -204,7 +204,9 @@ def check_inputs(inputs: Tensor) -> None:
         raise InputError(f"{wanted}; got a {type(inputs).__name__}: make one by torch.stack or torch.from_numpy.")
     if other := not_plain(inputs, "images"):
         raise InputError(f"{wanted}; got {other}.")
-    if inputs.ndim < 3 or not inputs.numel():
+    if not inputs.numel():
+        raise InputError(f"{wanted}; got none: their shape is {tuple(inputs.shape)}.")
+    if inputs.ndim < 3:
         raise InputError(f"{wanted}; got the shape {tuple(inputs.shape)}: write images[None] for a single one.")
     if not inputs.is_floating_point():
         raise InputError(f"{wanted}; got {str(inputs.dtype).removeprefix('torch.')}: normalise them.")

@@ -31,6 +31,7 @@ __all__ = [
 
 BLOCK_KINDS = ("plain", "basic", "bottleneck", "preactivation-basic", "preactivation-bottleneck")
 BOTTLENECK_EXPANSION = 4
+CONVOLUTIONS = nn.Conv1d, nn.Conv2d, nn.Conv3d
 Norm = Callable[[int], nn.Module]
 
 
@@ -150,7 +151,7 @@ class ResidualNetwork(nn.Module):
 def block_indices(blocks: Sequence[str], names: Iterable[str]) -> list[int]:
     """The positions of names in those of a network's blocks. Raises InputError naming an unknown one and what is possible."""
     indices = []
-    for name in names:
+    for name in [names] if isinstance(names, str) else names:
         if name not in blocks:
             stages = ", ".join(f"{stage}.{numbers_in(blocks, stage)}" for stage in stage_sizes(blocks))
             raise InputError(f"Block must be one of {blocks[0]} ... {blocks[-1]} (by stage: {stages}); got {name!r}.")
@@ -206,6 +207,15 @@ def not_taken(by: str, network: nn.Module, images: Tensor, error: Exception) -> 
             cure = f"normalise them, which gives {weights.dtype}"
     elif images.device != weights.device:
         cure = f'write images.to("{weights.device}")'
+    elif wanted := next((each for each in network.modules() if isinstance(each, CONVOLUTIONS)), None):
+        if images.ndim == wanted.weight.ndim - 1:
+            cure = (
+                "write images[:, None]"
+                if wanted.in_channels == 1 < len(images)
+                else "write images[None] for a single one"
+            )
+        elif images.ndim == wanted.weight.ndim and images.shape[1] != wanted.in_channels == images.shape[-1]:
+            cure = "write images.movedim(-1, 1), since the channels come last"
     given, reason = f"{images.dtype} of shape {tuple(images.shape)}", str(error).partition("\n")[0].rstrip(".")
     return f"Images must be such that {by} takes them; got {given} ({reason}): {cure}."
 

@@ -74,7 +74,7 @@ def require_logits(network: ResidualNetwork) -> None:
         found = named(network, last) if isinstance(last, nn.Module) else f"a {last},"
         raise InputError(
             f"The head must give logits; got {found} at its end, which makes probabilities of them: hand over the "
-            "model without it, for example model.fc = model.fc[0]."
+            "model without it (model.fc = model.fc[0], or a forward that returns what the last layer gives)."
         )
 
 

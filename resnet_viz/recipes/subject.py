@@ -60,6 +60,8 @@ class Subject:
         named = network if isinstance(network, NamedNetwork) else measures.named(row_of(network), untrained)
         images = images or measures.images(named.entry)
         position = opening(images) if image is None else image
+        if isinstance(position, int) and not 0 <= position < len(images):
+            raise InputError(f"Image must be 0 to {len(images) - 1}, a position in {images.title}; got {position}.")
         chosen = images.subset([position]) if isinstance(position, int) else position
         known = None if chosen.labels is None else int(chosen.labels[0])
         label = measures.predicted(named, chosen)[0] if known is None else known
@@ -68,8 +70,15 @@ class Subject:
         return cls(named, images, chosen, label, known is not None, gates, None, at)
 
     def beside(self, network: str | Path | NamedNetwork, *, untrained: int | None = None) -> "Subject":
-        """Another network whose blocks have the same names, for the same images and lesion. Raises what ``of`` raises."""
+        """Another network whose blocks have the same names, for the same images and lesion. Raises what ``of`` raises, and
+        InputError for a network of other images."""
         named = network if isinstance(network, NamedNetwork) else measures.named(row_of(network), untrained)
+        if named.entry.preprocessing.shape != self.entry.preprocessing.shape or (
+            self.images.normalised and named.entry != self.entry
+        ):
+            raise InputError(
+                f"A network beside {self.title} must look at the same images; {named.title} looks at others."
+            )
         return replace(self, network=named)
 
     def untrained(self, seed: int = 0) -> "Subject":

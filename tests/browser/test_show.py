@@ -15,6 +15,8 @@ import pytest
 import torch
 from playwright.sync_api import Browser, expect
 
+from resnet_viz.errors import InputError
+from resnet_viz.opening import show
 from tests.browser.conftest import DESK, SOON
 
 ROOT = Path(__file__).parents[2]
@@ -94,5 +96,8 @@ def test_a_branch_of_the_programs_network_is_deleted_in_a_browser(browser: Brows
 def test_the_app_ends_with_a_program_that_is_killed(tmp_path: Path) -> None:
     with program(tmp_path) as (running, address):
         assert answers(address)
+        taken = int(re.search(r":(\d+)/", address)[1])
+        with pytest.raises(InputError, match=f"Port {taken} is in use; give another one, or leave it out"):
+            show(torch.nn.Identity(), torch.zeros(1, 3, 8, 8), port=taken)
         running.kill()
         assert has_ended(address)

@@ -10,6 +10,7 @@ from torch import nn
 from torchvision.models import resnet18
 
 from resnet_viz.errors import InputError
+from resnet_viz.networks.adapt import adapt
 from resnet_viz.networks.images import AsGiven, Preprocessing
 from resnet_viz.networks.zoo import counterpart, hand_over, load
 from resnet_viz.recipes import layer_deletion, measures
@@ -64,7 +65,7 @@ def test_it_is_forgotten_with_its_name() -> None:
 def test_pixels_go_through_their_preprocessing() -> None:
     how = Preprocessing(36, 32, (0.5, 0.4, 0.3), (0.2, 0.3, 0.4))
     pixels = torch.randint(0, 256, (6, 3, 32, 32), dtype=torch.uint8)
-    named = hand_over(small(), pixels, preprocessing=how, classes="abcdefg")
+    named = hand_over(small(), pixels, preprocessing=how, classes=list("abcdefg"))
     loaded = measures.loaded(named)
     inputs = loaded.inputs(measures.images(named.entry))
     assert torch.equal(inputs, how.normalise(pixels)) and named.entry.classes == tuple("abcdefg")
@@ -95,11 +96,45 @@ def test_recipes_take_it() -> None:
         ({"labels": torch.arange(6) + 5}, "Labels must be 0 to 6, one of the network's classes; got 10"),
         ({"labels": torch.arange(5)}, r"Labels must be int64 of the shape \(6,\)"),
         ({"classes": ["cat", "dog"]}, "Classes must be 7, one for each output of the network; got 2 names"),
+        ({"classes": "abcdefg"}, "Classes must be a list of names, each of them once; got 'abcdefg'"),
+        ({"images": IMAGES.movedim(1, -1)}, r"write images\.movedim\(-1, 1\), since the channels come last"),
+        ({"images": IMAGES[0]}, r"write images\[None\] for a single one"),
+        ({"images": IMAGES[:0]}, r"got none: their shape is \(0, 3, 32, 32\)"),
+        ({"images": "photos"}, "got a str: make one by torch.stack"),
     ],
 )
 def test_what_cannot_be_is_refused(given, told) -> None:
     with pytest.raises(InputError, match=told):
         hand_over(small(), **{"images": IMAGES} | given)
+
+
+@pytest.mark.parametrize(
+    ("model", "told"),
+    [
+        (resnet18, "got function: give the network itself"),
+        (nn.Linear, r"got type: call it: Linear\(\)"),
+        (nn.Linear(2, 2).state_dict(), r"got OrderedDict: build the network, and load this into it"),
+        (IMAGES, "got Tensor: the model comes first, then the images"),
+    ],
+)
+def test_what_is_no_model_is_told(model, told) -> None:
+    with pytest.raises(TypeError, match=told):
+        hand_over(model, IMAGES)
+    with pytest.raises(TypeError, match=told):
+        adapt(model)
+
+
+def test_a_subject_says_what_it_does_not_have() -> None:
+    named = hand_over(small(), IMAGES)
+    with pytest.raises(InputError, match="Image must be 0 to 5, a position in 6 images given with ResNet; got 99"):
+        Subject.of(named, image=99)
+    with pytest.raises(InputError, match=r"Block must be one of layer1\.0 .*; got 'layer9\.1'"):
+        Subject.of(named, deleted="layer9.1")
+    assert Subject.of(named, deleted="layer3.1").lesioned == ["layer3.1"]
+    with pytest.raises(
+        InputError, match="A network beside ResNet must look at the same images; fashion-plain20 looks at others"
+    ):
+        Subject.of(named).beside("fashion-plain20")
 
 
 def test_no_photo_becomes_an_input_that_nobody_described() -> None:

@@ -12,11 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from ...errors import InputError
-from ..adapt import adapt, independent
+from ..adapt import adapt, independent, require_module
 from ..datasets import Dataset
 from ..description import describe
 from ..device import device
-from ..images import AsGiven, ImageSet, Preprocessing
+from ..images import AsGiven, ImageSet, Preprocessing, check_inputs, check_pixels
 from ..network import ResidualNetwork
 from .loading import HANDED_OVER, LoadedNetwork, NamedNetwork
 from .table import NETWORKS, TRAINABLE, Entry
@@ -53,13 +53,15 @@ def hand_over(
             "Name must begin with a letter or digit, have up to 40 letters, digits and '_.-', and be none of the bundled networks'; "
             f"got {name!r}: give another name."
         )
+    require_module(model)
     if preprocessing is None and torch.is_tensor(images) and images.dtype == torch.uint8:
         raise InputError(
             "Images of uint8 need a preprocessing: give Preprocessing(resize, crop, mean, std), or normalise them."
         )
+    (check_pixels if preprocessing else check_inputs)(images)
     given = ImageSet(
         f"{len(images):,} images given with {name}",
-        images.detach().cpu() if torch.is_tensor(images) else images,
+        images.detach().cpu(),
         labels.detach().cpu() if torch.is_tensor(labels) else labels,
         tuple(f"image {position}" for position in range(len(images))),
         normalised=preprocessing is None,
@@ -74,6 +76,8 @@ def hand_over(
     with torch.no_grad():
         outputs = network(how.inputs_of(network, given.pixels[:1])).shape[1]
     names = tuple(map(str, classes)) if classes is not None else tuple(f"class {index}" for index in range(outputs))
+    if isinstance(classes, str) or len(set(names)) < len(names):
+        raise InputError(f"Classes must be a list of names, each of them once; got {classes!r}.")
     if len(names) != outputs:
         raise InputError(f"Classes must be {outputs:,}, one for each output of the network; got {len(names):,} names.")
     if given.labels is not None and given.labels.max() >= outputs:
