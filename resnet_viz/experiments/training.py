@@ -23,6 +23,7 @@ from ..errors import InputError
 from ..networks.device import device
 from ..networks.images import ImageSet, Preprocessing
 from ..networks.network import ResidualNetwork
+from ..networks.shortcuts import ShortcutDropout
 from ..networks.zoo import NETWORKS, Entry
 from ..places import CHECKPOINTS
 from ..progress import Progress, no_progress
@@ -200,6 +201,9 @@ def train(
     )
     done, history, seconds = 0, [], 0.0
     generator = torch.Generator()
+    for layer in network.modules():
+        if isinstance(layer, ShortcutDropout):
+            layer.generator = generator
     if state_path.exists():
         state = torch.load(state_path, weights_only=True, map_location=device())
         if state["recipe"] != vars(schedule):

@@ -18,6 +18,7 @@ from ..graph import Anatomy
 from ..images import ImageSet, PhotoPreprocessing, Preprocessing
 from ..network import ResidualNetwork, block_indices, build
 from ..seeds import Seeded
+from ..shortcuts import VARIANTS, build_variant
 from ..vgg import build_vgg11
 
 __all__ = [
@@ -166,7 +167,12 @@ NETWORKS = {
         *(imagenet(depth, 2) for depth in (50, 101, 152)),
     ]
 }
-KINDS = {"plain": "plain", "resnet": "basic", "preact": "preactivation-basic"}
+KINDS = {
+    "plain": partial(build, "plain"),
+    "resnet": partial(build, "basic"),
+    "preact": partial(build, "preactivation-basic"),
+    **{variant: partial(build_variant, variant) for variant in VARIANTS},
+}
 DEPTHS = (8, 14, 20, 26, 32, 44, 56, 110)  # without 50: fashion-resnet50 is the bottleneck network of the table
 TRAINABLE = re.compile(rf"fashion-({'|'.join(KINDS)})({'|'.join(map(str, DEPTHS))})(?:-([BC]))?(-without-batch-norm)?")
 
@@ -194,7 +200,7 @@ def trainable(kind: str, depth: int, shortcut: str = "A", *, batch_norm: bool = 
     if f"fashion-{name}" in NETWORKS:
         return NETWORKS[f"fashion-{name}"]
     blocks = ((depth - 2) // 6,) * 3
-    entry = fashion(name, partial(build, KINDS[kind], blocks, THREE, shortcut=shortcut, batch_norm=batch_norm))
+    entry = fashion(name, partial(KINDS[kind], blocks, THREE, shortcut=shortcut, batch_norm=batch_norm))
     return replace(entry, weights=None, provenance="trained in a race")
 
 
