@@ -10,7 +10,6 @@ import click
 from ..errors import InputError
 from ..experiments import identity, training
 from ..experiments import race as races
-from ..experiments import shortcuts as kinds_of_shortcut
 from ..figures.document import html_document, html_figure
 from ..figures.palette import LIGHT
 from ..figures.race import race_figures
@@ -65,30 +64,6 @@ def train(network: str, data: Path | None, output: Path, **schedule_options: Any
     weights, history = (schedule.path(entry, output).with_suffix(suffix) for suffix in (".safetensors", ".json"))
     errors = {key: value for key, value in json.loads(history.read_text()).items() if key.endswith("_error_pct")}
     show({"network": network, "trained": True, "weights": str(weights), "history": str(history), **errors})
-
-
-@main.command()
-@click.option(
-    "--output",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=CHECKPOINTS,
-    metavar="FOLDER",
-    help="Where the histories and the state to resume from are written.",
-)
-@click.option("--most", type=click.IntRange(1), metavar="N", help="Stop after so many runs.")
-def shortcuts(output: Path, most: int | None) -> None:
-    """Train every kind of shortcut, one after the other; runs that are there are left, one that was interrupted goes on."""
-    missing = [
-        (entry, schedule)
-        for entry, schedule in kinds_of_shortcut.runs()
-        if not schedule.path(entry, output).with_suffix(".json").is_file()
-    ]
-    training_set, test_set = datasets.full_fashion() if missing else (None, None)
-    for entry, schedule in missing[:most]:
-        with bar(f"{entry.name}, seed {schedule.seed}, steps", always=True) as progress:
-            training.train(entry, training_set, test_set, output, schedule, progress)
-        training.write_table(output)
-    show({"trained": len(missing[:most]), "missing": max(0, len(missing) - (most or len(missing)))})
 
 
 @main.command()

@@ -8,6 +8,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from ..errors import InputError
 from .blocks import Block, Gate
 from .network import ResidualNetwork, build, convolution, stage_of
 from .seeds import Seeded
@@ -64,16 +65,20 @@ class GatedShortcut(Block):
     def shortcut_kind(self) -> str:
         return "gated"
 
+    def factor(self, stream: Tensor) -> Tensor:
+        """1 - g(x), 0 ... 1, shaped as what the shortcut carries."""
+        return cast(Tensor, 1 - self.gate(stream))
+
     def split(self, stream: Tensor) -> tuple[Tensor, Tensor]:
-        return (1 - self.gate(stream)) * self.shortcut(stream), stream
+        return self.factor(stream) * self.shortcut(stream), stream
 
     def gated(self, shortcut: Tensor, branch_input: Tensor, gate: Gate) -> tuple[Tensor | None, Tensor | None]:
         _, branch = super().gated(shortcut, branch_input, gate)
         if branch is None:
             return shortcut, None
-        factor = self.gate(branch_input)
-        fixed = (1 - factor.detach()) * self.shortcut(branch_input)
-        return fixed, (factor * branch if self.exclusive else branch) + (shortcut - fixed)
+        factor = self.factor(branch_input)
+        fixed = factor.detach() * self.shortcut(branch_input)
+        return fixed, ((1 - factor) * branch if self.exclusive else branch) + (shortcut - fixed)
 
 
 def halved(block: Block) -> Block:
@@ -97,7 +102,7 @@ def gated(kind: str, bias: float, *, exclusive: bool = False) -> Callable[[Block
     """What puts a gate on the shortcut of a block; ``bias``: that of the gate at the start."""
 
     def with_gate(block: Block) -> Block:
-        convolutions = [layer for layer in block.branch if isinstance(layer, nn.Conv2d)]  # type: ignore[union-attr]
+        convolutions = [layer for layer in block.branch.children() if isinstance(layer, nn.Conv2d)]
         first, last = convolutions[0], convolutions[-1]
         gate = convolution(first.in_channels, last.out_channels, 1, first.stride[0], bias=True)
         nn.init.constant_(cast(Tensor, gate.bias), bias)
@@ -125,9 +130,7 @@ def relu_before_addition(block: Block) -> Block:
 def relu_first(block: Block) -> Block:
     """The last ReLU stands at the head of the next branch; batch norm still ends each branch."""
     layers = OrderedDict[str, nn.Module](relu0=nn.ReLU(), **dict(block.branch.named_children()))
-    return with_last(
-        Block("basic, ReLU-only pre-activation", nn.Sequential(layers), block.shortcut), nn.Identity()
-    )
+    return with_last(Block("basic, ReLU-only pre-activation", nn.Sequential(layers), block.shortcut), nn.Identity())
 
 
 VARIANTS: Mapping[str, Callable[[Block], Block]] = MappingProxyType(
@@ -149,7 +152,9 @@ def build_variant(
     variant: str, blocks: Sequence[int], widths: Sequence[int], *, seed: int = 0, **settings: Any
 ) -> ResidualNetwork:
     """Build a network of basic blocks, each changed as VARIANTS says; stem, branches and head keep the initial weights that
-    ``build`` gives them for this seed. ``settings``: those of ``build``."""
+    ``build`` gives them for this seed. ``settings``: those of ``build``. Raises InputError for another variant."""
+    if variant not in VARIANTS:
+        raise InputError(f"Variant must be one of {', '.join(VARIANTS)}; got {variant!r}.")
     network = build("basic", blocks, widths, seed=seed, **settings)
     stages: dict[str, list[Block]] = {}
     with Seeded(seed + 1):  # of the gates, which must not begin like the stem

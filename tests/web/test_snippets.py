@@ -20,7 +20,8 @@ FIGURES = {
     "stage_diagram": {"stages", "wiring", "maps_stream_in", "maps_branch", "maps_shortcut", "maps_stream_out"},
     "gradient_flow": {"cosines", "trained", "untrained", "growth", "statistics", "norms_by_step"},
     "shattered_gradients": {"cosines", "pictures"},
-    "path_unrolling": {"share_by_length", "count_times_norm", "lengths_by_stage", "unravelled"},
+    "which_shortcut": {"along_blocks", "by_depth", "errors", "thousand_layers"},
+    "path_unrolling": {"share_by_length", "count_times_norm", "length_by_depth", "lengths_by_stage", "unravelled"},
     "layer_deletion": {
         "prediction",
         "set_error",

@@ -145,6 +145,13 @@ def build_torchvision(name: str, *, classes: int = 1000, seed: int = 0, batch_no
     return Anatomy(model, torch.zeros(2, 3, 64, 64)).network(model)
 
 
+def thousand_layers(name: str, kind: str) -> Entry:
+    """A row of He et al. 2016 (arXiv:1603.05027, section 5): 9n + 2 layers, n = 111 bottlenecks a stage, a quarter as wide as theirs; never
+    trained."""
+    row = fashion(name, partial(build, kind, (111, 111, 111), (4, 8, 16)))
+    return replace(row, weights=None, provenance="never trained: its weights are the initial ones")
+
+
 FOUR, THREE = (16, 32, 64, 128), (16, 32, 64)
 NETWORKS = {
     entry.name: entry
@@ -161,6 +168,8 @@ NETWORKS = {
         fashion("preact56", partial(build, "preactivation-basic", (9, 9, 9), THREE), "plain56"),
         fashion("resnet110", partial(build, "basic", (18, 18, 18), THREE)),
         fashion("preact110", partial(build, "preactivation-basic", (18, 18, 18), THREE)),
+        thousand_layers("preact1001", "preactivation-bottleneck"),
+        thousand_layers("resnet1001", "bottleneck"),
         fashion("vgg11", build_vgg11),
         *(cifar(depth) for depth in CIFAR_FILES),
         *(imagenet(depth, 1) for depth in (18, 34, 50, 101, 152)),
