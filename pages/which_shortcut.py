@@ -24,7 +24,12 @@ REPRODUCED = "Reproduced by `python -m resnet_viz {}`."
 
 
 def view() -> None:
-    question(None, "Which shortcut?", WHAT_TO_SEE, f"after He et al., {HE_2016}, tables 1 and 2, figures 2 and 4")
+    question(
+        None,
+        "Which shortcut lets the gradient through?",
+        WHAT_TO_SEE,
+        f"after He et al., {HE_2016}, tables 1 and 2, figures 2 and 4",
+    )
     with st.container(border=True):
         with st.container(horizontal=True):
             group = settings.one_of("group", "Change", list(recipes.GROUPS), "shortcuts", help=GROUP)

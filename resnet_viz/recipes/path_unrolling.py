@@ -69,7 +69,7 @@ HALF_OF_THEM = (
 MEAN_LENGTH = r"\bar k = \textstyle\sum_k k\,\lVert d_k \rVert / \sum_k \lVert d_k \rVert"
 BY_DEPTH = (
     "Both axes are logarithmic. Dashed: the mean length of all 2ⁿ paths, half of the blocks. Filled: untrained, three seeds; hollow: trained, "
-    "one run; whiskers: 95 % of redraws of the images. The flatter a line, the less of its depth a network uses at once. The networks of "
+    "one run; whiskers: 95 % of redraws of the images. The powers are fitted to the untrained ones, n: the blocks. The flatter a line, the less of its depth a network uses at once. The networks of "
     "up to 110 layers have basic blocks; that of 1001 has bottlenecks, a quarter as wide as the paper's, and was never trained."
 )
 NOT_RECORDED = f"{path_lengths.RECORDED} is missing; make it with: python -m resnet_viz path-lengths."
@@ -197,10 +197,10 @@ def length_by_depth() -> Shown:
         few, many = (
             mean_length([each for each in untrained(found, kind) if each.blocks == count]) for count in (least, most)
         )
-        sentences.append(f"{order} {few:.1f} to {many:.1f} branches, {many / few:.0f} times as long")
-    title = (
-        f"{most / least:.0f} times as many blocks, yet the paths that carry the gradient are far from growing as much"
-    )
+        power = exponent(untrained(found, kind))
+        sentences.append(f"{order} {few:.1f} to {many:.1f} branches, as n to the power of {power:.2f}")
+    times = f"{most / least:.0f} times as many blocks"
+    title = f"With {times}, the paths that carry the gradient are {many / few:.0f} times as long"
     return Shown(
         title=title,
         draw=partial(figures.length_by_depth, found),

@@ -55,8 +55,8 @@ DEEPER = (
 )
 TRAINED = (
     "Circles: seeds, the bar: their mean; dotted: the identity's mean. The two sides are different tasks: here Fashion-MNIST, {depth} layers, "
-    "{epochs} epochs, the error on the training images; there CIFAR-10, 110 layers, 64,000 steps, the test error, the median of five "
-    "runs. Compare the order of the kinds, not the numbers. The paper's gates begin at the biases given here; ReZero is not of that "
+    "{epochs} epochs, the error on the training images; there CIFAR-10, 110 layers, a whole training, the test error, the median of "
+    "five runs. Compare the order of the kinds, not the numbers. The paper's gates begin at the biases given here; ReZero is not of that "
     "paper."
 )
 THOUSAND = (
@@ -121,9 +121,13 @@ def along_blocks(group: str = "shortcuts", depth: int = DEPTH) -> Shown:
 
 def ends(found: Mapping[str, AlongShortcuts]) -> str:
     """Which of several kinds of shortcut leave most and least of the gradient."""
-    some = sorted((each.alone[0], title) for title, each in found.items() if each.factors.any())
-    (least, worst), (most, best) = some[0], some[-1]
-    return f"along the shortcuts alone {left_text(most)} of the gradient is left with {best}, {left_text(least)} with {worst}"
+    left = {title: float(each.alone[0]) for title, each in found.items() if each.factors.any()}
+    least, most = min(left.values()), max(left.values())
+    titles = {value: ", ".join(title for title, each in left.items() if each == value) for value in (least, most)}
+    return (
+        f"along the shortcuts alone {left_text(most)} of the gradient is left with {titles[most]}, "
+        f"{left_text(least)} with {titles[least]}"
+    )
 
 
 @recipe()
