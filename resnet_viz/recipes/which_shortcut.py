@@ -44,7 +44,7 @@ GATE = r"g = \sigma(Wx + b)"
 BLOCK_BY_BLOCK = (
     "Read from right to left, as the gradient runs. $J_s$: the derivative of the shortcut, its factor held fixed; $a'$: that of what "
     "follows the sum. Left: a line that stays level loses nothing. Each stage's first block takes every second pixel and so "
-    "loses some in every network; in the original order the ReLU after each sum takes more. A line that ends has fallen below 10⁻¹². Right: "
+    "loses some in every network; in the original order the ReLU after each sum takes more. Where a line ends, less than 10⁻¹² is left, or nothing: at each place some ReLU on the way was closed. Right: "
     "all paths together: the branches make up for it, and more than that."
 )
 DEEPER = (
@@ -238,7 +238,10 @@ def train_errors(runs: Sequence[Mapping[str, Any]]) -> list[float]:
 def comparison(done: Mapping[str, float]) -> str:
     """The identity beside the worst."""
     if len(done) < 2:
-        return "the runs are still to be made"
+        return (
+            "".join(f"training error {title} {error:.1f} %; " for title, error in done.items())
+            + "most runs are still to be made"
+        )
     worst = max(done, key=done.__getitem__)
     of_identity = f"identity {done['identity']:.1f} %, " if "identity" in done and worst != "identity" else ""
     return f"training error {of_identity}{worst} {done[worst]:.1f} %"
