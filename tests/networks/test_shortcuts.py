@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from resnet_viz.errors import InputError
 from resnet_viz.experiments.paths import block_pulls, gradient_by_length, stream_gradients
+from resnet_viz.networks.cutting import cut
 from resnet_viz.networks.network import ResidualNetwork, build
 from resnet_viz.networks.shortcuts import VARIANTS, GatedShortcut, ShortcutDropout, build_variant
 from resnet_viz.networks.zoo import entry_of
@@ -15,7 +16,8 @@ from resnet_viz.networks.zoo import entry_of
 from ..conftest import lived_in, reference_convolution, reference_norm, reference_option_a, relative_error
 
 each_variant = pytest.mark.parametrize("variant", VARIANTS)
-gated_variants = pytest.mark.parametrize("variant", ["exclusive", "gated", "opened"])
+GATED = ("exclusive", "gated", "opened")
+gated_variants = pytest.mark.parametrize("variant", GATED)
 
 
 def network_of(variant: str, images: Tensor, **settings) -> ResidualNetwork:
@@ -159,6 +161,15 @@ def test_shortcut_kinds(variant, kinds) -> None:
     blocks = build_variant(variant, (1, 1), (4, 8)).blocks.values()
     assert [block.shortcut_kind for block in blocks] == kinds
     assert all(isinstance(block, GatedShortcut) == (kinds[0] == "gated") for block in blocks)
+
+
+@each_variant
+def test_a_cut_network_is_the_one_with_its_blocks_deleted(variant, images, labels) -> None:
+    network = network_of(variant, images)
+    left = cut(network, ["layer1.0", "layer2.1"])
+    assert relative_error(left(images), network(images, [0.0, 1.0, 1.0, 0.0])) < 1e-6
+    assert gradient_by_length(left, images, labels).sum_relative_error <= 1e-5
+    assert [block.shortcut_kind == "gated" for block in left.blocks.values()] == [variant in GATED] * 2
 
 
 def test_the_relu_that_stood_after_the_last_sum_is_not_lost(images) -> None:
