@@ -13,7 +13,16 @@ from .blocks import Block, Gate
 from .network import ResidualNetwork, build, convolution, stage_of
 from .seeds import Seeded
 
-__all__ = ["HALF", "MOSTLY_OPEN", "VARIANTS", "GatedShortcut", "Scale", "ShortcutDropout", "build_variant"]
+__all__ = [
+    "HALF",
+    "MOSTLY_OPEN",
+    "VARIANTS",
+    "GatedShortcut",
+    "Scale",
+    "ShortcutDropout",
+    "build_variant",
+    "lend_generator",
+]
 
 HALF = 0.5  # the factor of the scaled shortcut, and the share that dropout drops
 MOSTLY_OPEN = -6.0  # a gate's bias: sigmoid(-6) = 0.0025, so that the shortcut begins near an identity
@@ -43,6 +52,13 @@ class ShortcutDropout(nn.Dropout):
             return input
         kept = torch.rand(input.shape, generator=self.generator) >= self.p
         return input * kept.to(input) / (1 - self.p)
+
+
+def lend_generator(network: nn.Module, generator: torch.Generator) -> None:
+    """Let a network that its caller trains draw from a generator, where it draws."""
+    for layer in network.modules():
+        if isinstance(layer, ShortcutDropout):
+            layer.generator = generator
 
 
 class GatedShortcut(Block):
