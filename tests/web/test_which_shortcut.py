@@ -79,6 +79,7 @@ def test_an_interval_is_told_where_there_are_several_seeds(trained) -> None:
         trained("halved", seed, error + 2)
     trained("rezero", 0, 10.6)
     trained("exclusive", 1, 40.0, shortcuts.DEEP)
+    assert not which_shortcut.can_be_compared(), "of most kinds nothing is known"
     rows, notes, _ = which_shortcut.training_error()
     scaled, rezero = rows
     assert scaled.value == pytest.approx(2) and scaled.low < 2 < scaled.high and scaled.as_expected
@@ -86,6 +87,9 @@ def test_an_interval_is_told_where_there_are_several_seeds(trained) -> None:
     assert rezero == Measurement(
         "ReZero against identity", "training error, points, 1 seed", pytest.approx(0.1), None, None, "", True
     )
+    for name in KINDS:
+        trained(name, 2, 10.0)
+    assert which_shortcut.can_be_compared()
     assert "ReZero 10.60 % (1 seed)" in notes and "with 110 layers: exclusive gate 40.0 % (1 seed)" in notes
 
 
