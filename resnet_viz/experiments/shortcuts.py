@@ -60,7 +60,7 @@ GRADIENT_PLAN = Plan(
     "at 56 layers below 1e-6 where the shortcut is scaled by 0.5 or has a gate that begins half-open; at 110 layers above 0.1 with "
     "full pre-activation, where nothing but the two changes of shape stands on the way, and less than that with the original order, "
     "where a ReLU follows each sum",
-    f"{PAPER}, equation 7: a factor on each shortcut multiplies up over the blocks, and the signal vanishes or explodes",
+    f"{PAPER}, section 3: a factor on each shortcut multiplies up over the blocks, and the signal vanishes or explodes",
 )
 TRAINING_PLAN = Plan(
     "Which shortcut is trained best?",

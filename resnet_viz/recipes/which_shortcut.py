@@ -43,9 +43,10 @@ PRODUCT = (
 GATE = r"g = \sigma(Wx + b)"
 BLOCK_BY_BLOCK = (
     "Read from right to left, as the gradient runs. $J_s$: the derivative of the shortcut, its factor held fixed; $a'$: that of what "
-    "follows the sum. Left: a line that stays level loses nothing. Each stage's first block takes every second pixel and so "
-    "loses some in every network; in the original order the ReLU after each sum takes more. Where a line ends, less than 10⁻¹² is left, or nothing: at each place some ReLU on the way was closed. Right: "
-    "all paths together: the branches make up for it, and more than that."
+    "follows the sum. Left: a line that stays level loses nothing. Where the shape changes, every second pixel is taken, and every network "
+    "loses some; in the original order the ReLU after each sum takes more. Where a line ends, less than 10⁻¹² is left, or nothing: at "
+    "each place some ReLU on the way was closed. Right: all paths together. In most kinds the branches make up for it, and more; an exclusive "
+    "gate and ReZero begin with hardly any branch."
 )
 DEEPER = (
     f"A small circle: {DEPTHS[0]} layers, a square: {DEPTHS[1]}, a diamond: {DEPTHS[2]}. Left: where a mark moves left with depth, factors multiply up. "
@@ -60,10 +61,10 @@ TRAINED = (
     "paper."
 )
 THOUSAND = (
-    "He et al. 2016, section 5: 333 bottleneck blocks, 111 a stage; here a quarter as wide as theirs, and never trained, so this is what training "
-    "would begin with. Marks: how much of the gradient comes through paths of so many branches; bars: how many of the 2³³³ paths "
-    "have that length. Both orders begin alike: untrained, the gradient at the first block is by far the larger one, and the two lines lie on each "
-    "other; what the paper shows is a difference in training."
+    "The network of He et al. 2016: 333 bottleneck blocks, 111 a stage; here a quarter as wide as theirs, and never trained, so this is what "
+    "training would begin with. Coloured: how much of the gradient comes through paths of so many branches (○ original order); grey: "
+    "how many of the 2³³³ paths have that length. Both orders begin alike: the gradient at the first block is by far the larger one, and "
+    "the two distributions lie on each other; what the paper shows is a difference in training."
 )
 TRAINED_DEEP = "Trained on CIFAR-10, the paper reports a test error of 7.61 % for the original order and 4.92 % for full pre-activation."
 NOT_YET = "Not trained yet: {names}. Make them with `python -m resnet_viz shortcuts`."
@@ -94,7 +95,8 @@ def kinds() -> Shown:
         title="The blocks",
         says="\n".join(lines),
         formula=GATE,
-        caption="Branch $F$ and the initial weights are the same; where the order of activation is not given, a ReLU follows the sum.",
+        caption="Branch $F$ and its initial weights are the same; where the order of activation is not given, a ReLU follows the sum. The 1x1 "
+        "convolution has a batch norm behind it, as option C has.",
     )
 
 

@@ -146,8 +146,7 @@ def build_torchvision(name: str, *, classes: int = 1000, seed: int = 0, batch_no
 
 
 def thousand_layers(name: str, kind: str) -> Entry:
-    """A row of He et al. 2016 (arXiv:1603.05027, section 5): 9n + 2 layers, n = 111 bottlenecks a stage, a quarter as wide as theirs; never
-    trained."""
+    """A row as in He et al. 2016 (arXiv:1603.05027): 9n + 2 layers, n = 111 bottlenecks a stage; a quarter as wide, and never trained."""
     row = fashion(name, partial(build, kind, (111, 111, 111), (4, 8, 16)))
     return replace(row, weights=None, provenance="never trained: its weights are the initial ones")
 
