@@ -17,6 +17,7 @@ VIEWS = {  # file -> address, height
     "anatomy": ("anatomy", 1330),
     "gradient_flow": ("gradient_flow", 1330),
     "shattered_gradients": ("shattered_gradients", 1330),
+    "which_shortcut": ("which_shortcut", 1330),
     "path_unrolling": ("path_unrolling?network=fashion-resnet110", 1450),
     "layer_deletion": ("layer_deletion?network=fashion-resnet56&deleted=3-4.13", 1330),
     "strongest_paths": ("strongest_paths?network=fashion-resnet20", 1330),

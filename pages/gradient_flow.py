@@ -54,6 +54,7 @@ def view(now: Visit) -> None:
         if can_be_untrained(subject):
             show(recipes.untrained, subject, **curves, seed=seed)
         show(recipes.growth, seed=seed)
+        st.page_link(page_named("which_shortcut"), icon=":material/arrow_forward:")
     if subject.network.trained:
         with st.container(border=True):
             show(recipes.trained, *subjects, **curves)

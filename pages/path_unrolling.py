@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from resnet_viz.experiments import path_lengths
 from resnet_viz.experiments.paths import LENGTH_PLAN
 from resnet_viz.recipes import path_unrolling as recipes
 from resnet_viz.recipes.subject import Subject
@@ -32,6 +33,9 @@ def view(now: Visit) -> None:
         parts.plan_note(LENGTH_PLAN)
     with st.container(border=True):
         unravel(subject.without_image(), start)
+    with st.container(border=True):
+        show(recipes.length_by_depth)
+        parts.plan_note(path_lengths.PLAN)
 
 
 def show_lengths(now: Visit, subject: Subject) -> None:

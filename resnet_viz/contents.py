@@ -9,6 +9,7 @@ CONTENTS = {
     "anatomy": ("Cost of a block", "calculate"),
     "gradient_flow": ("Gradient flow", "trending_down"),
     "shattered_gradients": ("Shattered gradients", "grain"),
+    "which_shortcut": ("Which shortcut?", "merge"),
     "path_unrolling": ("Path unrolling", "alt_route"),
     "strongest_paths": ("Strongest paths", "timeline"),
     "short_paths": ("Short paths", "shortcut"),

@@ -16,6 +16,7 @@ from ..networks import datasets
 from ..networks.device import device
 from ..networks.images import ImageSet
 from ..networks.network import ResidualNetwork
+from ..networks.shortcuts import lend_generator
 from ..networks.zoo import Entry, entry_of, load
 from ..places import CHECKPOINTS
 from .deepening import deepened
@@ -178,6 +179,8 @@ class Racing:
         optimizers = [optimizer_of(network, race.learning_rate) for network in self.networks]
         batch_losses: list[list[float]] = [[], []]
         generator = torch.Generator()
+        for network in self.networks:
+            lend_generator(network, generator)
         assert training.labels is not None
         yield self.record(0, batch_losses)
         for step in range(1, race.steps + 1):
@@ -185,8 +188,9 @@ class Racing:
             generator.manual_seed(race.seed * 100_000 + step)
             chosen = torch.randint(0, len(training), (race.batch_size,), generator=generator)
             images = preprocessing.normalise(augment(training.pixels[chosen], 2, generator).to(device()))
-            labels = training.labels[chosen].to(device())
+            labels, drawn = training.labels[chosen].to(device()), generator.get_state()
             for network, optimizer, losses in zip(self.networks, optimizers, batch_losses, strict=True):
+                generator.set_state(drawn)  # dropout draws the same, whoever stands beside it
                 network.train()
                 optimizer.zero_grad()
                 loss = functional.cross_entropy(network(images), labels)

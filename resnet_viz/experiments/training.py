@@ -23,6 +23,7 @@ from ..errors import InputError
 from ..networks.device import device
 from ..networks.images import AnyPreprocessing, ImageSet
 from ..networks.network import ResidualNetwork
+from ..networks.shortcuts import lend_generator
 from ..networks.zoo import NETWORKS, Entry
 from ..places import CHECKPOINTS
 from ..progress import Progress, no_progress
@@ -69,8 +70,9 @@ HISTORIES_HEAD = """
 Runs of other seeds or with a changed schedule, in histories/, of which only the history is kept. `seed1`: `--seed 1`;
 `blocks4`: `--blocks-per-batch 4`, each batch is trained with 4 blocks drawn at random; `longest4`: `--longest-path 4`, each
 parameter keeps only the gradient over paths of at most 4 branches; `epochs30`: `--epochs 30`, the one-cycle learning rate
-stretched over them. Tested with all blocks; where batches were trained with some of them, in brackets also with
-batch-norm statistics taken anew over 10,000 training images, with all blocks.
+stretched over them; `epochs3`: the kinds of shortcut, `python -m resnet_viz shortcuts`. Tested with all blocks; where batches
+were trained with some of them, in brackets also with batch-norm statistics taken anew over 10,000 training images, with all
+blocks.
 
 """
 
@@ -200,6 +202,7 @@ def train(
     )
     done, history, seconds = 0, [], 0.0
     generator = torch.Generator()
+    lend_generator(network, generator)
     if state_path.exists():
         state = torch.load(state_path, weights_only=True, map_location=device())
         if state["recipe"] != vars(schedule):

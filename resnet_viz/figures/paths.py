@@ -8,14 +8,16 @@ import numpy as np
 from scipy import stats
 
 from ..experiments import paths as computed
+from ..experiments.path_lengths import ORDERS, PathLengths
 from ..experiments.paths import GradientByLength, carrying_range, share_of_paths
-from .palette import LARGEST, Palette, log_axis, power_of_two, round_step, slim, styled, superscript
+from .palette import LARGEST, Palette, log_axis, named_above, power_of_two, round_step, slim, styled, superscript
 from .plot import Plot, grid
 
 __all__ = [
     "Path",
     "all_paths",
     "count_times_norm",
+    "length_by_depth",
     "length_sentences",
     "lengths_by_stage",
     "path_name",
@@ -306,3 +308,59 @@ def lengths_by_stage(stages: Mapping[str, GradientByLength], palette: Palette) -
     )
     plot.y_axis("share of the gradient, %", rangemode="tozero")
     return styled(plot, palette, 282 + 16 * len(stages), top=10 + 16 * len(stages), lines=5 + len(stages))
+
+
+def length_by_depth(found: Sequence[PathLengths], palette: Palette) -> Plot:
+    """The mean length of the paths that carry the gradient over the number of blocks, both on log axes, beside that of all paths; a
+    mark for each network, with its interval over the images, filled where it is untrained, and a line through the means of the
+    seeds."""
+    plot = Plot()
+    layers = {each.blocks: each.depth for each in sorted(found, key=lambda each: each.blocks)}
+    blocks = list(layers)
+    plot.add(
+        "scatter",
+        x=[blocks[0], blocks[-1]],
+        y=[blocks[0] / 2, blocks[-1] / 2],
+        mode="lines",
+        name="all paths: half of the blocks",
+        line={"color": palette.muted, "width": 1.5, "dash": "dash"},
+        hovertemplate="%{x} blocks: %{y} branches<extra>all paths</extra>",
+    )
+    for (kind, order), colour in zip(ORDERS.items(), (palette.ink, palette.stages[0]), strict=True):
+        for trained in (False, True):
+            these = [each for each in found if each.kind == kind and (each.seed is None) == trained]
+            known = sorted({each.blocks for each in these})
+            means = [np.mean([each.mean_length for each in these if each.blocks == count]) for count in known]
+            name = f"{order}, {'trained' if trained else 'untrained'}"
+            line = {"color": colour, "width": 1.5, "dash": "dot" if trained else "solid"}
+            plot.add(
+                "scatter",
+                x=known,
+                y=means,
+                mode="lines",
+                name=name,
+                line=line,
+                hoverinfo="skip",
+            )
+            plot.add(
+                "scatter",
+                x=[each.blocks for each in these],
+                y=[each.mean_length for each in these],
+                mode="markers",
+                name=name,
+                showlegend=False,
+                error_y={
+                    "array": [each.high - each.mean_length for each in these],
+                    "arrayminus": [each.mean_length - each.low for each in these],
+                    "color": colour,
+                    "thickness": 1,
+                },
+                marker={"symbol": "circle-open" if trained else "circle", "size": 7, "color": colour},
+                text=[f"{each.depth} layers" for each in these],
+                hovertemplate="%{text}: %{y:.1f} of %{x} branches<extra>" + name + "</extra>",
+            )
+    names = [f"{count}<br>{depth}" for count, depth in layers.items()]
+    plot.x_axis("blocks, below them layers", type="log", tickvals=blocks, ticktext=names, showgrid=False)
+    lengths = [each.mean_length for each in found]
+    plot.y_axis("mean length, branches", **log_axis(np.array([*lengths, blocks[-1] / 2])))
+    return named_above(styled(plot, palette, 380, top=60))

@@ -76,10 +76,13 @@ class Block(nn.Module):
 
     @property
     def shortcut_kind(self) -> str:
-        """'identity', 'option A' (subsampled, zero-padded) or 'projection' (a strided 1x1 convolution)."""
+        """'identity', 'option A' (subsampled, zero-padded), 'projection' (a strided 1x1 convolution, or whatever has weights) or
+        'parameter-free'."""
         if isinstance(self.shortcut, nn.Identity):
             return "identity"
-        return "option A" if isinstance(self.shortcut, ZeroPadding) else "projection"
+        if isinstance(self.shortcut, ZeroPadding):
+            return "option A"
+        return "parameter-free" if next(self.shortcut.parameters(), None) is None else "projection"
 
     @property
     def is_plain(self) -> bool:
@@ -263,9 +266,9 @@ class BehindShortcuts(Block):
 
     @property
     def shortcut_kind(self) -> str:
-        """That of theirs and its own together: 'projection' where one of them is."""
+        """That of theirs and its own together: 'gated' or 'projection' where one of them is."""
         kinds = {self.block.shortcut_kind, *(each.shortcut_kind for each in self.shortcuts)}
-        ranked = ("none", "projection", "parameter-free", "option A", "identity")
+        ranked = ("none", "gated", "projection", "parameter-free", "option A", "identity")
         return next(kind for kind in ranked if kind in kinds)
 
     @property

@@ -1,5 +1,6 @@
 """Which paths carry the gradient? The exact gradient by path length, and the unravelled view of a run of blocks."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import product
@@ -9,7 +10,8 @@ from scipy import stats
 from torch import Tensor
 
 from ..errors import InputError
-from ..experiments import paths
+from ..experiments import path_lengths, paths
+from ..experiments.path_lengths import ORDERS, PathLengths
 from ..experiments.paths import (
     COUNT_PLAN,
     LENGTH_PLAN,
@@ -26,11 +28,11 @@ from ..findings import Answer, Measurement, Question
 from ..networks.images import ImageSet
 from ..networks.network import ResidualNetwork, block_indices, stage_sizes
 from . import measures
-from .shown import MEASURED, SCHEMATIC, Shown, Steps, counted, recipe, sources
+from .shown import MEASURED, PRECOMPUTED, SCHEMATIC, Shown, Steps, counted, recipe, sources
 from .subject import Subject
-from .verdict import BACKWARD_IMAGES, IMAGES, RESAMPLES, batch, bootstrapped, lengths
+from .verdict import BACKWARD_IMAGES, IMAGES, RESAMPLES, batch, bootstrapped, lengths, mean_interval
 
-__all__ = ["count_times_norm", "lengths_by_stage", "share_by_length", "unravelled"]
+__all__ = ["count_times_norm", "length_by_depth", "lengths_by_stage", "share_by_length", "unravelled"]
 
 DEEP, LONGEST_RUN = 27, 5  # in blocks
 BY_LENGTH = (
@@ -63,6 +65,14 @@ HALF_OF_THEM = (
     "■ the branch is taken, ─ the shortcut. Deleting one block removes the {half} paths through its branch and leaves "
     "the other {half}. Of the whole network's {all} paths, each branch lies on half."
 )
+
+MEAN_LENGTH = r"\bar k = \textstyle\sum_k k\,\lVert d_k \rVert / \sum_k \lVert d_k \rVert"
+BY_DEPTH = (
+    "Both axes are logarithmic. Dashed: the mean length of all 2ⁿ paths, half of the blocks. Filled: untrained, three seeds; hollow: trained, "
+    "one run; whiskers: 95 % of redraws of the images. The powers are fitted to the untrained ones, n: the blocks. The flatter a line, the less of its depth a network uses at once. The networks of "
+    "up to 110 layers have basic blocks; that of 1001 has bottlenecks, a quarter as wide as the paper's, and was never trained."
+)
+NOT_RECORDED = f"{path_lengths.RECORDED} is missing; make it with: python -m resnet_viz path-lengths."
 
 
 @recipe("Follow the gradient through every length")
@@ -173,6 +183,57 @@ def unravelled(subject: Subject, start: str = "", run: int = 3, path: int = 0) -
     )
 
 
+@recipe()
+def length_by_depth() -> Shown:
+    """The mean length of the paths that carry the gradient, by number of blocks, beside that of all paths: original and
+    pre-activation networks, untrained and trained. Raises InputError where none was recorded."""
+    found = path_lengths.recorded()
+    if not found:
+        raise InputError(NOT_RECORDED)
+    blocks = [each.blocks for each in found]
+    least, most = min(blocks), max(blocks)
+    sentences = []
+    for kind, order in ORDERS.items():
+        few, many = (
+            mean_length([each for each in untrained(found, kind) if each.blocks == count]) for count in (least, most)
+        )
+        power = exponent(untrained(found, kind))
+        sentences.append(f"{order} {few:.1f} to {many:.1f} branches, as n to the power of {power:.2f}")
+    times = f"{most / least:.0f} times as many blocks"
+    title = f"With {times}, the paths that carry the gradient are {many / few:.0f} times as long"
+    return Shown(
+        title=title,
+        draw=partial(figures.length_by_depth, found),
+        says=f"Untrained, from {least} to {most} blocks: {'; '.join(sentences)}. The average path: {least / 2:g} to {most / 2:g} branches.",
+        formula=MEAN_LENGTH,
+        caption=BY_DEPTH,
+        alt=f"{title}: {'; '.join(sentences)}.",
+        facts=(
+            PRECOMPUTED,
+            f"{path_lengths.IMAGES} images, {path_lengths.FEW_IMAGES} with 1001 layers",
+            "3 seeds",
+            "exact",
+        ),
+        sources=(f"{path_lengths.PLAN.networks}, Fashion-MNIST",),
+    )
+
+
+def untrained(found: Sequence[PathLengths], kind: str) -> list[PathLengths]:
+    """Those of one kind with initial weights."""
+    return [each for each in found if each.kind == kind and each.seed is not None]
+
+
+def exponent(found: Sequence[PathLengths]) -> float:
+    """The slope of the mean length over the number of blocks, both as logarithms: least squares."""
+    blocks, lengths = (np.log([getattr(each, name) for each in found]) for name in ("blocks", "mean_length"))
+    return float(stats.linregress(blocks, lengths).slope)
+
+
+def mean_length(found: Sequence[PathLengths]) -> float:
+    """The mean of several networks' lengths."""
+    return float(np.mean([each.mean_length for each in found]))
+
+
 def one_by_one(subject: Subject, images: int) -> list[tuple[ImageSet, tuple[int]]]:
     """The images of a pass, each for itself with its class: so one of them is one step."""
     batch = subject.batch(images)
@@ -260,8 +321,38 @@ def one_path() -> Answer:
     return measured, notes, figures.count_times_norm(exact, sampled, LIGHT)
 
 
+def growth() -> Answer:
+    """How long the effective paths are, in shares of the number of blocks."""
+    found, measured = path_lengths.recorded(), []
+    for kind, order in ORDERS.items():
+        for depth, most in ((110, 1 / 2.5), (path_lengths.DEEPEST, 1 / 10)):
+            these = [each for each in untrained(found, kind) if each.depth == depth]
+            value, low, high = mean_interval([each.mean_length / each.blocks for each in these])
+            bracket = f"95 %, Student's t over {len(these)} seeds"
+            what = f"{depth} layers, mean length in shares of n"
+            measured.append(Measurement(f"{order}, untrained", what, value, low, high, bracket, value < most))
+        (trained,) = [each for each in found if each.kind == kind and each.depth == 110 and each.seed is None]
+        value, low, high = (length / trained.blocks for length in (trained.mean_length, trained.low, trained.high))
+        what = "110 layers, mean length in shares of n"
+        measured.append(Measurement(f"{order}, trained", what, value, low, high, IMAGES, value < 1 / 4))
+    depths = sorted({each.depth for each in found})
+    notes = "untrained, mean of the seeds, branches: " + "; ".join(
+        f"{order} "
+        + ", ".join(
+            f"{mean_length([each for each in untrained(found, kind) if each.depth == depth]):.1f} at {depth} layers"
+            for depth in depths
+        )
+        for kind, order in ORDERS.items()
+    )
+    notes += "; fitted, over the number of blocks n: " + ", ".join(
+        f"{order} n^{exponent(untrained(found, kind)):.2f}" for kind, order in ORDERS.items()
+    )
+    return measured, notes, figures.length_by_depth(found, LIGHT)
+
+
 QUESTIONS: tuple[Question, ...] = (
     (COUNT_PLAN, "path_unrolling?network=fashion-resnet110", number_of_paths),
     (LENGTH_PLAN, "path_unrolling?network=fashion-resnet110&beside=fashion-preact110", gradient),
     (SINGLE_PATH_PLAN, "path_unrolling?network=fashion-resnet110", one_path),
+    (path_lengths.PLAN, "path_unrolling?figure=length_by_depth", growth),
 )

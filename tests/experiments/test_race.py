@@ -50,6 +50,12 @@ def test_a_network_beside_itself_stays_abreast():
     assert last.left.train_loss != first.left.train_loss
 
 
+def test_dropout_draws_the_same_whoever_stands_beside_it():
+    both = run(replace(SHORT, left="dropout8", right="dropout8"))[-1]
+    assert both.left == both.right
+    assert run(replace(SHORT, left="dropout8"))[-1].left == both.left != run(SHORT)[-1].right
+
+
 def test_a_race_repeats_exactly_and_the_neighbour_does_not_matter(short):
     assert run(SHORT) == short
     swapped = run(replace(SHORT, left="resnet8", right="plain8"))

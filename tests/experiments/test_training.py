@@ -22,6 +22,7 @@ from resnet_viz.networks.datasets import Dataset, bundled_fashion, sample_photos
 from resnet_viz.networks.device import device as chosen_device
 from resnet_viz.networks.images import ImageSet
 from resnet_viz.networks.network import build
+from resnet_viz.networks.shortcuts import build_variant
 from resnet_viz.networks.weights import read
 from resnet_viz.networks.zoo import NETWORKS, Entry
 from resnet_viz.places import CHECKPOINTS
@@ -56,7 +57,7 @@ def images_to_learn(count: int, seed: int) -> ImageSet:
     return ImageSet("pictures", (pictures[labels] + noise).to(torch.uint8), labels, tuple(map(str, range(count))))
 
 
-def run(folder: Path, die_at: int | None = None, schedule: Schedule = SCHEDULE) -> list[int]:
+def run(folder: Path, die_at: int | None = None, schedule: Schedule = SCHEDULE, entry: Entry = ENTRY) -> list[int]:
     """Train in ``folder``, perhaps only up to a step; return the steps that were taken."""
     steps = []
 
@@ -66,7 +67,7 @@ def run(folder: Path, die_at: int | None = None, schedule: Schedule = SCHEDULE) 
         if done == die_at:
             raise Interrupted
 
-    train(ENTRY, images_to_learn(70, 1), images_to_learn(30, 2), folder, schedule, progress)
+    train(entry, images_to_learn(70, 1), images_to_learn(30, 2), folder, schedule, progress)
     return steps
 
 
@@ -106,6 +107,19 @@ def test_a_resumed_run_ends_as_if_it_had_not_been_cut_off(tmp_path, uninterrupte
         run(tmp_path, die_at)
     assert run(tmp_path) == list(range(resumed_at, 13))
     assert outcome(tmp_path) == uninterrupted
+
+
+def test_dropout_draws_what_it_would_have_drawn_and_nothing_that_threads_share(tmp_path, uninterrupted):
+    entry = replace(ENTRY, build=partial(build_variant, "dropout", (1, 1), (4, 8)))
+    before = torch.get_rng_state()
+    for name, stops in (("whole", ()), ("resumed", (7,))):
+        for die_at in stops:
+            with pytest.raises(Interrupted):
+                run(tmp_path / name, die_at, entry=entry)
+        run(tmp_path / name, entry=entry)
+    whole, resumed = outcome(tmp_path / "whole"), outcome(tmp_path / "resumed")
+    assert whole == resumed and whole[1]["epochs"] != uninterrupted[1]["epochs"]
+    assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_on_the_cpu_the_weights_are_those_of_a_loop_that_knows_no_other_device(uninterrupted):

@@ -23,7 +23,9 @@ from resnet_viz.experiments.early_stop import Probed
 from resnet_viz.experiments.influence import Harm
 from resnet_viz.experiments.lesion_studies import REORDER, Study
 from resnet_viz.experiments.painters import Reset
+from resnet_viz.experiments.path_lengths import PathLengths
 from resnet_viz.experiments.shattered import POINTS, Shattering
+from resnet_viz.experiments.shortcuts import KINDS, AlongShortcuts
 from resnet_viz.figures import (
     anatomy,
     degradation,
@@ -40,6 +42,7 @@ from resnet_viz.figures import (
     predictions,
     race,
     shattered,
+    shortcuts,
     strongest_paths,
     training,
 )
@@ -87,6 +90,13 @@ MAPS = {"layer1.0": [test_image_attribution.of_cells(test_image_attribution.CELL
 SIGNED = [test_image_attribution.integrated([[1, -3], [0, 0]], -2.0)] * 2
 SHATTERED = Shattering(np.random.default_rng(0).standard_normal((POINTS, 1, 4, 4), np.float32))
 SHATTERED_LINES = [shattered.Line("residual", SHATTERED), shattered.Line("plain", SHATTERED, plain=True)]
+ALONG = AlongShortcuts(np.array([0.0, 1e-15, 0.1, 1.0]), np.array([20.0, 8.0, 2.0, 1.0]), np.full(3, 0.5))
+NONE_ALONG = AlongShortcuts(np.array([0.0, 0.0, 0.0, 1.0]), np.array([90.0, 8.0, 2.0, 1.0]), np.zeros(3))
+LENGTHS = [
+    PathLengths(kind, depth, seed, 2, 1.2, 1.1, 1.4, 3.0, 1.0, 1e-7, (0.5, 1.0, 0.2, 0.1)[: blocks + 1])
+    for kind, seed in (("resnet", None), ("resnet", 0), ("preact", 0))
+    for depth, blocks in ((6, 2), (8, 3))
+]
 HARM = Harm(BLOCKS, *[Importance(np.array([[0.1, 0.3, 0.2]]), np.zeros(3))] * 2)
 
 DRAW = [
@@ -152,6 +162,16 @@ DRAW = [
         [
             shattered.ByDepth("residual", {20: [0.9, 0.8]}),
             shattered.ByDepth("plain", {20: [0.1]}, plain=True, trained=True),
+        ],
+    ),
+    partial(paths.length_by_depth, LENGTHS),
+    partial(shortcuts.along_blocks, {"halved": ALONG, "none": NONE_ALONG}),
+    partial(shortcuts.by_depth, {"halved": {20: ALONG, 56: ALONG}, "none": {20: NONE_ALONG, 56: NONE_ALONG}}),
+    partial(
+        shortcuts.errors,
+        [
+            shortcuts.Errors(KINDS[name], errors)
+            for name, errors in {"identity": [9.0, 11.0], "none": [30.0], "rezero": []}.items()
         ],
     ),
     partial(strongest_paths.paths_on_blocks, test_strongest_paths.FOUND, test_strongest_paths.BLOCKS, 1),

@@ -21,7 +21,8 @@ FIGURES = {
     "anatomy": {"block_cost", "from_34_to_50", "where_it_goes", "inception_beside", "dense_head"},
     "gradient_flow": {"cosines", "trained", "untrained", "growth", "statistics", "norms_by_step"},
     "shattered_gradients": {"cosines", "pictures"},
-    "path_unrolling": {"share_by_length", "count_times_norm", "lengths_by_stage", "unravelled"},
+    "which_shortcut": {"along_blocks", "by_depth", "errors", "thousand_layers"},
+    "path_unrolling": {"share_by_length", "count_times_norm", "length_by_depth", "lengths_by_stage", "unravelled"},
     "layer_deletion": {
         "prediction",
         "set_error",

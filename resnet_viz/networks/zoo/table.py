@@ -19,6 +19,7 @@ from ..graph import Anatomy
 from ..images import AnyPreprocessing, ImageSet, Preprocessing
 from ..network import ResidualNetwork, block_indices, build
 from ..seeds import Seeded
+from ..shortcuts import VARIANTS, build_variant
 from ..vgg import build_vgg, build_vgg11
 
 __all__ = [
@@ -152,6 +153,12 @@ def build_torchvision(name: str, *, classes: int = 1000, seed: int = 0, batch_no
     return Anatomy(model, torch.zeros(2, 3, 64, 64)).network(model)
 
 
+def thousand_layers(name: str, kind: str) -> Entry:
+    """A row as in He et al. 2016 (arXiv:1603.05027): 9n + 2 layers, n = 111 bottlenecks a stage; a quarter as wide, and never trained."""
+    row = fashion(name, partial(build, kind, (111, 111, 111), (4, 8, 16)))
+    return replace(row, weights=None, provenance="never trained: its weights are the initial ones")
+
+
 FOUR, THREE = (16, 32, 64, 128), (16, 32, 64)
 NETWORKS = {
     entry.name: entry
@@ -168,6 +175,8 @@ NETWORKS = {
         fashion("preact56", partial(build, "preactivation-basic", (9, 9, 9), THREE), "plain56"),
         fashion("resnet110", partial(build, "basic", (18, 18, 18), THREE)),
         fashion("preact110", partial(build, "preactivation-basic", (18, 18, 18), THREE)),
+        thousand_layers("preact1001", "preactivation-bottleneck"),
+        thousand_layers("resnet1001", "bottleneck"),
         fashion("vgg11", build_vgg11),
         *(cifar(depth) for depth in CIFAR_FILES),
         *(imagenet_resnet(depth, 1) for depth in (18, 34, 50, 101, 152)),
@@ -176,7 +185,12 @@ NETWORKS = {
         imagenet("googlenet", build_googlenet),
     ]
 }
-KINDS = {"plain": "plain", "resnet": "basic", "preact": "preactivation-basic"}
+KINDS = {
+    "plain": partial(build, "plain"),
+    "resnet": partial(build, "basic"),
+    "preact": partial(build, "preactivation-basic"),
+    **{variant: partial(build_variant, variant) for variant in VARIANTS},
+}
 DEPTHS = (8, 14, 20, 26, 32, 44, 56, 110)  # without 50: fashion-resnet50 is the bottleneck network of the table
 TRAINABLE = re.compile(rf"fashion-({'|'.join(KINDS)})({'|'.join(map(str, DEPTHS))})(?:-([BC]))?(-without-batch-norm)?")
 
@@ -204,7 +218,7 @@ def trainable(kind: str, depth: int, shortcut: str = "A", *, batch_norm: bool = 
     if f"fashion-{name}" in NETWORKS:
         return NETWORKS[f"fashion-{name}"]
     blocks = ((depth - 2) // 6,) * 3
-    entry = fashion(name, partial(build, KINDS[kind], blocks, THREE, shortcut=shortcut, batch_norm=batch_norm))
+    entry = fashion(name, partial(KINDS[kind], blocks, THREE, shortcut=shortcut, batch_norm=batch_norm))
     return replace(entry, weights=None, provenance="trained in a race")
 
 

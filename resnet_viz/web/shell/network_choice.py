@@ -40,7 +40,9 @@ def choose_network(chosen: Choices) -> tuple[NamedNetwork, NamedNetwork | None]:
         on_change=take,
         help="What every page looks at; fashion-* come with this app, the others are fetched when first chosen.",
     )
-    if choosable[chosen.network].can_be_built:
+    if choosable[chosen.network].weights is None:
+        st.caption("This network was never trained: its weights are the initial ones.")
+    elif choosable[chosen.network].can_be_built:
         st.segmented_control(
             "Weights",
             [TRAINED, UNTRAINED],
@@ -77,6 +79,8 @@ def box(name: str, chosen: Choices) -> str:
 def load(entry: Entry, untrained: int | None) -> NamedNetwork:
     """The network, fetched with a progress bar if need be; untrained, and labelled so, where its weights cannot be had."""
     refused = state().unavailable_weights
+    if entry.weights is None:
+        return measures.named(entry, untrained or 0)
     if untrained is not None or not entry.can_be_built:
         return measures.named(entry, untrained)
     if entry.name not in refused or st.button(
