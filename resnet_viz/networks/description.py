@@ -102,7 +102,7 @@ def describe(network: ResidualNetwork, preprocessing: Preprocessing) -> Descript
 def described(name: str, block: Block, stream: Tensor) -> tuple[BlockPart, Tensor]:
     """A block, and the stream that leaves it."""
     part, leaving = measure(name, block.kind, block, stream)
-    ways = block.ways(1.0)
+    ways, only_last = block.ways(1.0), type(block).activation is Block.activation
     both = ways[0][0][:-1] if ways else []  # the layers before the shortcut itself, which lead to the branch, too
     return BlockPart(
         **vars(part),
@@ -110,7 +110,9 @@ def described(name: str, block: Block, stream: Tensor) -> tuple[BlockPart, Tenso
         shortcut=block.shortcut_kind,
         lead=titles(block.lead),
         shared=len(measured_layers(layers_of(both), stream)),
-        activation=titles([block.last]) if ways else "activation",  # a stranger's block may have one of its own
+        activation=titles([block.last])
+        if ways or only_last
+        else "activation",  # a stranger's block may have one of its own
         origin="" if block.origin == name else block.origin,
     ), leaving
 

@@ -15,9 +15,12 @@ from ...errors import InputError
 from ..cutting import cut
 from ..datasets import CIFAR_10, FASHION_MNIST, IMAGENET, Dataset, image_folder, sample_photos
 from ..graph import Anatomy
+from ..highway import build_highway
 from ..images import ImageSet, PhotoPreprocessing, Preprocessing
 from ..network import ResidualNetwork, block_indices, build
+from ..recurrent import build_lstm, build_rnn
 from ..seeds import Seeded
+from ..transformer import build_vit
 from ..vgg import build_vgg11
 
 __all__ = [
@@ -145,6 +148,7 @@ def build_torchvision(name: str, *, classes: int = 1000, seed: int = 0, batch_no
 
 
 FOUR, THREE = (16, 32, 64, 128), (16, 32, 64)
+WIDTH = 64  # of the networks of other families
 NETWORKS = {
     entry.name: entry
     for entry in [
@@ -161,6 +165,13 @@ NETWORKS = {
         fashion("resnet110", partial(build, "basic", (18, 18, 18), THREE)),
         fashion("preact110", partial(build, "preactivation-basic", (18, 18, 18), THREE)),
         fashion("vgg11", build_vgg11),
+        fashion("highway50", partial(build_highway, 48, WIDTH), "highway50-plain"),
+        fashion("highway50-plain", partial(build_highway, 48, WIDTH, gates=False)),
+        fashion("lstm", partial(build_lstm, WIDTH), "rnn"),
+        fashion("lstm-forget0", partial(build_lstm, WIDTH, forget_bias=0.0), "rnn"),
+        fashion("rnn", partial(build_rnn, WIDTH)),
+        fashion("vit", partial(build_vit, 8, WIDTH)),
+        fashion("vit-postnorm", partial(build_vit, 8, WIDTH, norm_first=False)),
         *(cifar(depth) for depth in CIFAR_FILES),
         *(imagenet(depth, 1) for depth in (18, 34, 50, 101, 152)),
         *(imagenet(depth, 2) for depth in (50, 101, 152)),
