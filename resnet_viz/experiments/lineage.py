@@ -10,12 +10,12 @@ from ..networks.network import ResidualNetwork
 from ..networks.recurrent import LSTMStep
 from ..networks.settled import require_settled
 from .plan import Plan
-from .trace import stream_gradient_norms
 
-__all__ = ["FORGET_PLAN", "LESION_PLAN", "NORM_PLAN", "SEEDS", "carries", "fading"]
+__all__ = ["EARLY", "FORGET_PLAN", "HARMLESS", "LATE", "LESION_PLAN", "LITTLE", "MUCH", "NORM_PLAN", "SEEDS", "carries"]
 
 SEEDS = (0, 1, 2)  # of untrained networks
 HARMLESS, EARLY, LATE = 1.0, 15, 45  # points; layers, as the paper counts them
+LITTLE, MUCH = 1e3, 1e4  # times that a gradient fades
 LESION_PLAN = Plan(
     "Can a highway network lose a layer?",
     "the rise in error when the transform gates of one layer are closed, so that it hands on its input: the share of the 48 layers "
@@ -32,8 +32,8 @@ LESION_PLAN = Plan(
 )
 FORGET_PLAN = Plan(
     "Does a forget bias of 1 carry the gradient through time?",
-    "how many times smaller the gradient of the loss is in the memory that enters the first time step than in the one that enters the "
-    "last: the geometric mean over seeds of untrained networks, and in the trained ones; and the median rise in error when a time "
+    "the norm of the gradient of the loss in the memory that enters the first time step, relative to that which enters the last: the "
+    "geometric mean over seeds of untrained networks, and in the trained ones; and the median rise in error when a time "
     "step is deleted",
     "fashion-lstm (forget bias 1 at first), fashion-lstm-forget0 (0), fashion-rnn",
     "32 of the bundled test images; of the rise in error, all 1,000",
@@ -71,11 +71,3 @@ def carries(network: ResidualNetwork, inputs: Tensor) -> np.ndarray:
         pairs = zip(network.blocks.values(), network.streams(inputs), strict=False)
         found = [block.carry(stream) for block, stream in pairs if isinstance(block, HighwayBlock | LSTMStep)]
         return array_of(torch.stack([carry.double().mean(1) for carry in found], 1))
-
-
-def fading(network: ResidualNetwork, inputs: Tensor, labels: Tensor) -> float:
-    """The norm of the gradient in the stream that enters the first block, relative to that which enters the last.
-
-    Raises what ``trace.record`` raises."""
-    norms = stream_gradient_norms(network, inputs, labels)
-    return norms[0] / norms[-1]

@@ -25,7 +25,13 @@ PAGES = Path(__file__).parents[2] / "pages"
 NAMES = [page.stem for page in sorted(PAGES.glob("*.py"))]
 QUICK = {"draws": "1"}  # what makes a slow page quick; others say that they have no such setting
 EXPERIMENTS = [name for name in NAMES if name not in ("about", "lessons")]
-OF_OTHER_NETWORKS = ("degradation", "learning_identity", "live_training", "short_paths")  # whatever is chosen
+OF_OTHER_NETWORKS = (
+    "degradation",
+    "learning_identity",
+    "lineage",
+    "live_training",
+    "short_paths",
+)  # whatever is chosen
 
 
 def opened(page: str, query: dict[str, str] | None = None) -> AppTest:
