@@ -195,14 +195,15 @@ class PreactivationBlock(Block):
 
 
 class PlainBlock(Block):
-    """The same layers without a shortcut: ``relu(F(x))``.
+    """The same layers without a shortcut: ``relu(F(x))``, or another ``activation`` in place of the ReLU.
 
     Deleted, it hands the stream on as ``shortcut`` carries it (subsampled and zero-padded where the shape changes).
     A gate strictly between 0 and 1 mixes the two, which no plain network does: it is a schematic device.
     """
 
-    def __init__(self, kind: str, branch: nn.Module, carry: nn.Module) -> None:
-        super().__init__(kind, nn.Sequential(OrderedDict(layers=branch, relu=nn.ReLU())), carry)
+    def __init__(self, kind: str, branch: nn.Module, carry: nn.Module, activation: type[nn.Module] = nn.ReLU) -> None:
+        layers = {"layers": branch, activation.__name__.lower(): activation()}
+        super().__init__(kind, nn.Sequential(OrderedDict(layers)), carry)
         self.last = nn.Identity()
 
     @property

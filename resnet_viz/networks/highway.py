@@ -57,27 +57,28 @@ def build_highway(
 ) -> ResidualNetwork:
     """Build a fully connected network, with ``blocks`` + 2 layers, as section 3 of arXiv:1507.06228 does.
 
-    ``gates``: False for its plain twin, the same layers with nothing beside them. H is fully connected with a ReLU. Weights: He
-    et al. 2015 (arXiv:1502.01852), fan-in; they follow from the seed alone.
+    ``gates``: False for its plain twin, the same layers with nothing beside them. H is fully connected with a tanh: without a
+    norm, ReLUs let the stream grow until the training diverges. Weights: Glorot and Bengio 2010
+    (proceedings.mlr.press/v9/glorot10a); they follow from the seed alone.
     """
     with Seeded(seed):
-        stem = nn.Sequential(OrderedDict(flatten=nn.Flatten(1), fc=connected(pixels, width), relu=nn.ReLU()))
+        stem = nn.Sequential(OrderedDict(flatten=nn.Flatten(1), fc=connected(pixels, width), tanh=nn.Tanh()))
         stage: list[Block] = []
         for _ in range(blocks):
             layer = OrderedDict[str, nn.Module](fc=connected(width, width))
             if gates:
                 transform = connected(width, width, CLOSED)
-                branch = nn.Sequential(OrderedDict(**layer, relu=nn.ReLU()))
+                branch = nn.Sequential(OrderedDict(**layer, tanh=nn.Tanh()))
                 gate = nn.Sequential(OrderedDict(fc=transform, sigmoid=nn.Sigmoid()))
                 stage.append(HighwayBlock(branch, gate))
             else:
-                stage.append(PlainBlock("single-layer", nn.Sequential(layer), nn.Identity()))
+                stage.append(PlainBlock("single-layer", nn.Sequential(layer), nn.Identity(), nn.Tanh))
         return ResidualNetwork(stem, [stage], nn.Sequential(OrderedDict(fc=nn.Linear(width, classes))))
 
 
 def connected(inputs: int, outputs: int, bias: float = 0.0) -> nn.Linear:
-    """A fully connected layer with He-initialised weights."""
+    """A fully connected layer with Glorot-initialised weights."""
     layer = nn.Linear(inputs, outputs)
-    nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+    nn.init.xavier_uniform_(layer.weight)
     nn.init.constant_(layer.bias, bias)
     return layer

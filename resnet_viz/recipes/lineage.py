@@ -55,6 +55,7 @@ FAMILIES = ("fashion-resnet56", "fashion-highway50", "fashion-lstm", "fashion-vi
 HIGHWAYS = ("fashion-highway50", "fashion-highway50-plain")
 RECURRENT = ("fashion-lstm", "fashion-lstm-forget0", "fashion-rnn")
 TRANSFORMERS = ("fashion-vit", "fashion-vit-postnorm")
+OTHERS = (*HIGHWAYS, *RECURRENT, *TRANSFORMERS)
 AT_ONCE = 15  # images of a forward and backward pass
 PICTURED = 30  # images whose gates are drawn, and
 EACH = 3  # of each class

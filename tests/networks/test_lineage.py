@@ -56,10 +56,10 @@ def by_hand(name: str, network: ResidualNetwork, images: Tensor, skipped: tuple[
     """The logits, computed with torch's own layers, without some of the blocks."""
     state = network.state_dict()
     if name in ("highway", "plain"):
-        stream = functional.linear(images.flatten(1), state["stem.fc.weight"], state["stem.fc.bias"]).relu()
+        stream = functional.linear(images.flatten(1), state["stem.fc.weight"], state["stem.fc.bias"]).tanh()
         for index in (each for each in range(5) if each not in skipped):
             layer = f"layer1.{index}.branch" + (".layers" if name == "plain" else "") + ".fc"
-            transformed = functional.linear(stream, state[f"{layer}.weight"], state[f"{layer}.bias"]).relu()
+            transformed = functional.linear(stream, state[f"{layer}.weight"], state[f"{layer}.bias"]).tanh()
             if name == "highway":
                 gate = f"layer1.{index}.transform.fc"
                 transform = functional.linear(stream, state[f"{gate}.weight"], state[f"{gate}.bias"]).sigmoid()
