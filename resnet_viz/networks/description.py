@@ -13,6 +13,7 @@ from .graph import on_every_way
 from .images import Preprocessing
 from .multiply_adds import MultiplyAdds
 from .network import ResidualNetwork, stage_of
+from .recurrent import Step
 from .settled import require_settled
 
 __all__ = ["BlockPart", "Description", "Part", "blank", "branch_layers_of", "describe", "stem_and_head"]
@@ -58,7 +59,8 @@ class BlockPart(Part):
 
 @dataclass(frozen=True)
 class Description:
-    """A network as stem, blocks, head. ``layers``: those with weights, as the papers count them: without projections."""
+    """A network as stem, blocks, head. ``layers``: those with weights, as the papers count them: without projections and gates of
+    shortcuts, and with each time step as one."""
 
     stem: Part
     blocks: tuple[BlockPart, ...]
@@ -95,7 +97,7 @@ def describe(network: ResidualNetwork, preprocessing: Preprocessing) -> Descript
     convolutions = [layer for layer in network.modules() if isinstance(layer, nn.Conv2d)]
     convolution_params = sum(parameter.numel() for layer in convolutions for parameter in layer.parameters())
     chain = [network.stem, *(block.branch for block in network.blocks.values()), network.head]
-    layers = sum(isinstance(layer, nn.Conv2d | nn.Linear) for part in chain for layer in layers_in(part))
+    layers = sum(isinstance(layer, nn.Conv2d | nn.Linear | Step) for part in chain for layer in layers_in(part))
     return Description(stem, tuple(blocks), head, layers, convolution_params)
 
 
@@ -211,6 +213,8 @@ def layer_title(layer: nn.Module) -> str:
         return f"fully connected, {layer.in_features} → {layer.out_features}"
     if isinstance(layer, nn.MultiheadAttention):
         return f"attention, {layer.num_heads} heads, {layer.embed_dim} → {layer.embed_dim}"
+    if isinstance(layer, nn.LayerNorm):
+        return "layer norm"
     if isinstance(layer, nn.MaxPool2d):
         return f"{layer.kernel_size}x{layer.kernel_size} max pool, stride {layer.stride}"
     if isinstance(layer, fx.GraphModule):
@@ -219,7 +223,6 @@ def layer_title(layer: nn.Module) -> str:
         nn.BatchNorm1d: "batch norm",
         nn.BatchNorm2d: "batch norm",
         nn.BatchNorm3d: "batch norm",
-        nn.LayerNorm: "layer norm",
         nn.ReLU: "ReLU",
         nn.AdaptiveAvgPool2d: "average pool",
         Shortcuts: "shortcuts of deleted blocks",

@@ -10,7 +10,7 @@ from .blocks import Block, Gate, PlainBlock, held
 from .network import ResidualNetwork
 from .seeds import Seeded
 
-__all__ = ["LSTMStep", "RNNStep", "build_lstm", "build_rnn"]
+__all__ = ["LSTMStep", "RNNStep", "Step", "build_lstm", "build_rnn"]
 
 ROWS, PIXELS = 28, 28  # of an image: time steps, and what is read in each
 

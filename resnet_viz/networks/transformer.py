@@ -1,7 +1,6 @@
 """A small vision Transformer: two residual blocks a layer, attention and MLP, with the norm before or after."""
 
 from collections import OrderedDict
-from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -35,18 +34,16 @@ class Attention(nn.Module):
         return seen.flatten(1, 2).view(len(stream), -1, *stream.shape[2:])
 
 
-class Patches(nn.Module):
-    """The stem: each patch of 7 x 7 pixels becomes a vector, to which its learned position is added."""
+class Position(nn.Module):
+    """Adds to each patch's vector one that says where it is, and that is learned."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(1, width, PATCH, PATCH)
-        self.position = nn.Parameter(torch.empty(width, PATCHES, PATCHES))
-        nn.init.trunc_normal_(self.position, std=0.02)
+        self.added = nn.Parameter(torch.empty(width, PATCHES, PATCHES))
+        nn.init.trunc_normal_(self.added, std=0.02)
 
-    def forward(self, images: Tensor) -> Tensor:
-        """(batch, 1, 28, 28) -> (batch, channels, 4, 4)."""
-        return cast(Tensor, self.conv(images)) + self.position
+    def forward(self, stream: Tensor) -> Tensor:
+        return stream + self.added
 
 
 def build_vit(
@@ -83,7 +80,8 @@ def build_vit(
                 fc=nn.Linear(width, classes),
             )
         )
-        return ResidualNetwork(Patches(width), [blocks], head)
+        stem = nn.Sequential(OrderedDict(conv=nn.Conv2d(1, width, PATCH, PATCH), position=Position(width)))
+        return ResidualNetwork(stem, [blocks], head)
 
 
 def block_of(kind: str, branch: nn.Module, norm: nn.Module, norm_first: bool) -> Block:

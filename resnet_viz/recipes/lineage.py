@@ -406,9 +406,7 @@ def forget_gates() -> Shown:
         for name, untrained in untrained_and_trained(names)
     ]
     drawn = trained_lines(names, found)
-    says = "; ".join(
-        f"**{line.name}** {line.y.mean():.2f} (the product over all steps {np.prod(line.y):.0e})" for line in drawn
-    )
+    says = "; ".join(f"**{line.name}** {line.y.mean():.2f} (their product {np.prod(line.y):.0e})" for line in drawn)
     return Shown(
         title="The forget gate is the carry",
         draw=partial(figures.lines, drawn, STEP, "forget gate"),

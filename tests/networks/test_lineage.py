@@ -81,7 +81,7 @@ def by_hand(name: str, network: ResidualNetwork, images: Tensor, skipped: tuple[
         stream = reading(images[:, 0, [row for row in range(28) if row not in skipped]])[0][:, -1]
     else:
         stream = functional.conv2d(images, state["stem.conv.weight"], state["stem.conv.bias"], 7)
-        stream = (stream + state["stem.position"]).flatten(2).mT
+        stream = (stream + state["stem.position.added"]).flatten(2).mT
         for index in range(0, 4, 2):
             stream = encoder_layer(state, index, name == "pre-norm")(stream)
         if name == "pre-norm":
@@ -262,6 +262,18 @@ def test_highway50_and_its_twin_have_fifty_layers_and_the_same_ones():
     assert {block.shortcut for block in described[0].blocks} == {"gated"}
     assert {block.activation for block in described[0].blocks} == {""}, "nothing follows the sum"
     assert isinstance(highway.build(seed=0).blocks["layer1.0"], HighwayBlock)
+
+
+@pytest.mark.parametrize(("name", "layers"), [("lstm", 29), ("rnn", 29), ("vit", 34), ("vit-postnorm", 34)])
+def test_layers_are_counted_as_the_papers_count_them(name, layers):
+    row = NETWORKS[f"fashion-{name}"]
+    found = describe(row.build(seed=0).eval(), row.preprocessing)
+    assert found.layers == layers
+    assert found.params == sum(parameter.numel() for parameter in row.build(seed=0).parameters())
+    if "vit" in name:
+        assert {(block.kind, block.lead, block.activation) for block in found.blocks} == {
+            (kind, *(("layer norm", "") if name == "vit" else ("", "layer norm"))) for kind in ("attention", "MLP")
+        }
 
 
 @pytest.mark.parametrize("name", ["fashion-lstm", "fashion-rnn"])
