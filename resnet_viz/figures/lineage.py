@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .palette import Palette, log_axis, named_above, slim, styled
+from .palette import Palette, log_axis, named_above, slim, stage_axis, styled
 from .plot import Plot
 
 __all__ = ["Line", "gates_by_image", "lines"]
@@ -54,21 +54,20 @@ def lines(drawn: Sequence[Line], places: str, quantity: str, palette: Palette, *
     return named_above(styled(plot, palette, 340, top=40))
 
 
-def gates_by_image(gates: np.ndarray, names: Sequence[str], palette: Palette) -> Plot:
-    """The mean gate (images, layers), 0 ... 1, as a picture: a row for each image, a column for each layer."""
+def gates_by_image(gates: np.ndarray, blocks: Sequence[str], names: Sequence[str], palette: Palette) -> Plot:
+    """The mean gate (images, blocks), 0 ... 1, as a picture: a row for each image, a column for each block."""
     plot = Plot()
     plot.add(
         "heatmap",
         z=gates,
-        x=np.arange(1, gates.shape[1] + 1),
         zmin=0,
         zmax=float(gates.max()),
         colorscale=palette.colormap,
         colorbar={"thickness": 8, "outlinewidth": 0, "tickfont": {"size": palette.small, "color": palette.muted}},
-        customdata=[[name] * gates.shape[1] for name in names],
-        hovertemplate="%{customdata}, layer %{x}: %{z:.2f}<extra></extra>",
+        text=[[f"{name}, {block}" for block in blocks] for name in names],
+        hovertemplate="%{text}: %{z:.2f}<extra></extra>",
     )
-    plot.x_axis("layer", showgrid=False)
+    stage_axis(plot, blocks)
     named = [row for row, name in enumerate(names) if row == 0 or names[row - 1] != name]
     plot.y_axis(tickvals=named, ticktext=[names[row] for row in named], showgrid=False, autorange="reversed")
     return styled(plot, palette, 60 + ROW * len(names), lines=len(named))

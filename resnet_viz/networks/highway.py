@@ -6,7 +6,8 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from .blocks import Block, Gate, PlainBlock, held
+from .blocks import Block, Gate, PlainBlock, Way, held
+from .exactness import exactly
 from .network import ResidualNetwork
 from .seeds import Seeded
 
@@ -41,8 +42,10 @@ class HighwayBlock(Block):
         transform = gate * cast(Tensor, self.transform(branch_input))
         return held(1 - transform, shortcut, transform * self.branch(branch_input))
 
-    def ways(self, gate: Gate) -> None:  # noqa: ARG002
-        return None  # no row of layers has a carry that is held fixed
+    def ways(self, gate: Gate) -> tuple[Way, Way] | None:
+        if not exactly(self, HighwayBlock) or gate != 0:
+            return None  # no row of layers has a carry that is held fixed
+        return ([self.shortcut], 1.0), ([self.branch], gate)
 
 
 def build_highway(

@@ -6,7 +6,8 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from .blocks import Block, Gate, PlainBlock, held
+from .blocks import Block, Gate, PlainBlock, Way, held
+from .exactness import exactly
 from .network import ResidualNetwork
 from .seeds import Seeded
 
@@ -127,8 +128,10 @@ class LSTMStep(Block):
         carry, update = cast(LSTMUpdate, self.branch).both(branch_input)
         return held(1 - gate * (1 - carry), shortcut, gate * update)
 
-    def ways(self, gate: Gate) -> None:  # noqa: ARG002
-        return None  # no row of layers has a carry that is held fixed
+    def ways(self, gate: Gate) -> tuple[Way, Way] | None:
+        if not exactly(self, LSTMStep) or gate != 0:
+            return None  # no row of layers has a carry that is held fixed
+        return ([self.shortcut], 1.0), ([self.branch], gate)
 
 
 class RNNStep(PlainBlock):
@@ -140,6 +143,9 @@ class RNNStep(PlainBlock):
 
     def state(self, stream: Tensor) -> Tensor:
         return stream[..., : cast(RNNUpdate, self.branch).memory]
+
+    def ways(self, gate: Gate) -> tuple[Way, Way] | None:
+        return (([self.shortcut], 1 - gate), ([self.branch], gate)) if exactly(self, RNNStep) else None
 
     def response(self, stream: Tensor, branch: Tensor) -> Tensor:  # noqa: ARG002  (no layer comes before its tanh)
         return branch

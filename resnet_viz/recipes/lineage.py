@@ -291,10 +291,10 @@ def transform_gates() -> Shown:
     labels = known(label_array(images))
     chosen = images.subset([int(at) for label in np.unique(labels) for at in np.flatnonzero(labels == label)[:EACH]])
     gates = 1 - measures.over_image(lineage.carries, network(name), chosen)
-    by_layer, most = gates.mean(0), int(gates.mean(0).argmax())
+    by_layer, blocks = gates.mean(0), list(network(name).network.blocks)
     open_layers = int((by_layer > 0.5).sum())
     names = [network(name).entry.classes[label] for label in labels_of(chosen)]
-    title = f"The transform gate is open most in layer {most + 1} (mean {by_layer[most]:.2f})"
+    title = f"The transform gates are open most at {blocks[by_layer.argmax()]} (mean {by_layer.max():.2f})"
     says = (
         f"Mean over the layers {by_layer.mean():.2f}; {open_layers} of {len(by_layer)} layers replace more than half of the "
         f"stream. At the start of training it is {1 / (1 + np.exp(3)):.2f} in every layer. Standard deviation over the images, "
@@ -302,7 +302,7 @@ def transform_gates() -> Shown:
     )
     return Shown(
         title=title,
-        draw=partial(figures.gates_by_image, gates, names),
+        draw=partial(figures.gates_by_image, gates, blocks, names),
         says=says,
         formula=r"T(x) = \sigma(W_T x + b_T)",
         caption=GATES,
@@ -512,7 +512,7 @@ def can_lose_a_layer() -> Answer:
         ),
         Measurement(
             HIGHWAYS[0],
-            f"largest rise behind the layers {EARLY} to {LATE} (layer {worst + 2}), points",
+            f"largest rise behind the layers {EARLY} to {LATE} ({highway.blocks[worst]}), points",
             most,
             *highway.lesions[worst].rise_interval(),
             IMAGES,

@@ -10,7 +10,9 @@ from resnet_viz.experiments.lineage import carries
 from resnet_viz.experiments.paths import gradient_by_length
 from resnet_viz.experiments.trace import stream_gradient_norms
 from resnet_viz.networks.blocks import add
+from resnet_viz.networks.cutting import cut
 from resnet_viz.networks.description import describe
+from resnet_viz.networks.folding import folded
 from resnet_viz.networks.highway import HighwayBlock, build_highway
 from resnet_viz.networks.network import ResidualNetwork
 from resnet_viz.networks.recurrent import build_lstm, build_rnn
@@ -174,6 +176,22 @@ def test_the_gradients_of_the_paths_add_up(name, images, labels):
     found = gradient_by_length(lively(name), images, labels)
     assert found.sum_relative_error < 1e-6
     assert (found.norms > 0).sum() > 2 * len(found.norms), "many lengths carry some"
+
+
+@every_kind
+def test_cut_and_folded_networks_do_what_the_walk_does(name, images, labels):
+    network = lively(name)
+    deleted = ["layer1.1", "layer1.2"]
+    without, expected = cut(network, deleted), network(images, network.gates_without(deleted))
+    weights = sum(parameter.numel() for parameter in without.parameters())
+    left = [block for each, block in network.blocks.items() if each not in deleted]
+    kept = {id(parameter) for part in (network.stem, network.head, *left) for parameter in part.parameters()}
+    norms = 2 * 2 * WIDTH if name == "post-norm" else 0  # what follows a deleted block's sum stays
+    assert weights == norms + sum(each.numel() for each in network.parameters() if id(each) in kept)
+    assert torch.allclose(without(images), expected, atol=1e-6)
+    assert torch.allclose(folded(network)(images), network(images), atol=1e-6)
+    if name not in ("plain", "rnn"):
+        assert gradient_by_length(without, images, labels).sum_relative_error < 1e-6
 
 
 @pytest.mark.parametrize("name", ["plain", "rnn"])
