@@ -60,10 +60,13 @@ def gates_by_image(gates: np.ndarray, blocks: Sequence[str], names: Sequence[str
     plot.add(
         "heatmap",
         z=gates,
-        zmin=0,
-        zmax=float(gates.max()),
         colorscale=palette.colormap,
-        colorbar={"thickness": 8, "outlinewidth": 0, "tickfont": {"size": palette.small, "color": palette.muted}},
+        colorbar={
+            "title": {"text": "gate", "side": "right", "font": {"size": palette.small, "color": palette.muted}},
+            "thickness": 8,
+            "outlinewidth": 0,
+            "tickfont": {"size": palette.small, "color": palette.muted},
+        },
         text=[[f"{name}, {block}" for block in blocks] for name in names],
         hovertemplate="%{text}: %{z:.2f}<extra></extra>",
     )

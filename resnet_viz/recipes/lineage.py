@@ -97,7 +97,7 @@ GATES = (
 )
 CLOSED = "The transform gates of one layer at a time are closed, so that it hands on its input; the plain twin's layers are skipped. "
 DASHED = "Filled: trained; hollow, dashed: untrained, seed 0."
-SKIPPED = "The network does not read one row of the image: memory and hidden state stay as they were. "
+SKIPPED = "The network does not read one row of the image: what it remembers stays as it was. "
 CARRIED = f"The mean over the 64 units and {BACKWARD_IMAGES} images. 1: the cell state is kept as it is; 0: it is forgotten. {DASHED}"
 TWO_BRANCHES = "Solid: attention, dashed and hollow: MLP. Only this branch is left out; a norm after the sum stays."
 THE_HEAD = (
@@ -326,7 +326,7 @@ def lesions() -> Steps:
 def sweeps_of(names: tuple[str, ...], found: list[Sweep], title: str, caption: str) -> Shown:
     """The error of some networks when each block in turn is deleted."""
     rows = [(short(name), each, "plain" in name or "rnn" in name) for name, each in zip(names, found, strict=True)]
-    says = "  \n".join(f"**{name}** ({each.error_pct:.1f} % intact): {sweep_sentence(each)}" for name, each, _ in rows)
+    says = "  \n".join(f"**{name}** ({each.error_pct:.1f} % intact): {loss_of(each)}" for name, each, _ in rows)
     return Shown(
         title=title,
         draw=partial(sweep_errors, rows, CHANCE),
@@ -337,6 +337,16 @@ def sweeps_of(names: tuple[str, ...], found: list[Sweep], title: str, caption: s
         facts=(MEASURED, f"{len(lesion_set()):,} images"),
         sources=read_from(*names),
     )
+
+
+def loss_of(sweep: Sweep) -> str:
+    """What the deletions of a sweep cost, if there is something to lose."""
+    return sweep_sentence(sweep) if has_learned(sweep) else "it has learned nothing, so it has nothing to lose."
+
+
+def has_learned(sweep: Sweep) -> bool:
+    """Whether the intact network is better than a guess, by a point or more."""
+    return known(sweep.error_pct) < CHANCE - 1
 
 
 def untrained_and_trained(names: tuple[str, ...]) -> list[tuple[str, int | None]]:
@@ -406,7 +416,9 @@ def forget_gates() -> Shown:
         for name, untrained in untrained_and_trained(names)
     ]
     drawn = trained_lines(names, found)
-    says = "; ".join(f"**{line.name}** {line.y.mean():.2f} (their product {np.prod(line.y):.0e})" for line in drawn)
+    says = "; ".join(
+        f"**{line.name}** {line.y.mean():.2f} (their product {short_number(np.prod(line.y))})" for line in drawn
+    )
     return Shown(
         title="The forget gate is the carry",
         draw=partial(figures.lines, drawn, STEP, "forget gate"),
@@ -521,9 +533,7 @@ def can_lose_a_layer() -> Answer:
         Measurement(HIGHWAYS[1], "median rise when a layer is deleted, points", median, low, high, IMAGES, median > 50),
     ]
     rows = [(short(name), each, each is plain) for name, each in zip(HIGHWAYS, both, strict=True)]
-    notes = "; ".join(
-        f"{name}: intact {each.error_pct:.1f} %, {sweep_sentence(each).rstrip('.')}" for name, each, _ in rows
-    )
+    notes = "; ".join(f"{name}: intact {each.error_pct:.1f} %, {loss_of(each).rstrip('.')}" for name, each, _ in rows)
     return measured, notes, sweep_errors(rows, CHANCE, LIGHT)
 
 

@@ -36,7 +36,7 @@ def test_the_four_families_stand_on_one_axis() -> None:
 
 @pytest.mark.usefixtures("few")
 def test_the_gradient_is_that_of_the_memory_as_gradient_flow_shows_it() -> None:
-    images, loaded = lesion_set().limit(32), load(NETWORKS["fashion-lstm"])
+    images, loaded = lineage.lesion_set().limit(32), load(NETWORKS["fashion-lstm"])
     expected = trace(loaded.network, loaded.inputs(images), images.labels).gradient_norm("stream", relative=True)
     assert lineage.gradient_norms("fashion-lstm") == pytest.approx(expected, rel=1e-3)
 
