@@ -69,6 +69,14 @@ def test_transform_gates_are_one_minus_the_carry() -> None:
     assert gates[0] == pytest.approx(1 - carries(loaded.network, loaded.inputs(shirts))[0], abs=1e-5)
 
 
+def test_a_plain_twin_that_has_learned_nothing_has_nothing_to_lose(monkeypatch) -> None:
+    measured, notes, _ = lineage.can_lose_a_layer()
+    assert "it has learned nothing" in notes and measured[-1].value == 0 and measured[-1].as_expected
+    monkeypatch.setattr(lineage, "HIGHWAYS", ("fashion-highway50", "fashion-highway50"))
+    measured, notes, _ = lineage.can_lose_a_layer()
+    assert "learned" not in notes and not measured[-1].as_expected, "a median of a few points is no collapse"
+
+
 def test_the_page_asks_its_three_questions() -> None:
     app = opened("lineage")
     shown = texts(app)
