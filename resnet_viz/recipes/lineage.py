@@ -82,6 +82,10 @@ the branch: so the gradients of all paths still add up to the true one.
 IN_MEMORY = (
     "Of the LSTM, the gradient in its memory, the cell and the hidden state side by side; a block is a time step."
 )
+MEMORIES = (
+    "The gradient in the memory before each step: of an LSTM the cell and the hidden state side by side, of the plain network the "
+    "hidden state. "
+)
 LENGTHS = (
     "How much of the gradient (of the norms by length) comes through paths that take at most this share of all branches. Most paths "
     "take about half of them, so a line that is high at the left says that the short ones carry it."
@@ -393,7 +397,7 @@ def times(ratio: float) -> str:
 @recipe("Trace the recurrent networks")
 def gradient_in_time() -> Steps:
     """The gradient in the memory before each time step, in LSTMs of two forget biases and a plain recurrent network."""
-    return (yield from along(RECURRENT, "How far back in time the gradient reaches", STEP, f"{IN_MEMORY} {DASHED}"))
+    return (yield from along(RECURRENT, "How far back in time the gradient reaches", STEP, MEMORIES + DASHED))
 
 
 @recipe("Skip every time step in turn")
