@@ -236,7 +236,7 @@ def path_lengths() -> Steps:
         "Most gradient comes through short paths"
         if short_everywhere(found)
         else "How long the paths are that carry it",
-        f"Mean length of a path, in branches: {told}. The sum over the lengths is autograd's gradient to within {error:.0e}.",
+        f"Mean length of a path, in branches: {told}. The sum over the lengths is autograd's gradient to within {short_number(error)}.",
         r"\sum_{j \le k} \lVert d_j \rVert \Big/ \sum_j \lVert d_j \rVert",
         LENGTHS,
         BACKWARD_IMAGES,
@@ -285,6 +285,7 @@ def distance() -> Steps:
         TURNS,
         influence.IMAGES,
         "influence, 1 − cosine",
+        log=True,
     )
 
 

@@ -34,6 +34,7 @@ from resnet_viz.figures import (
     importance,
     influence,
     lesion_studies,
+    lineage,
     painters,
     paths,
     predictions,
@@ -86,6 +87,10 @@ MAPS = {"layer1.0": [test_image_attribution.of_cells(test_image_attribution.CELL
 SIGNED = [test_image_attribution.integrated([[1, -3], [0, 0]], -2.0)] * 2
 SHATTERED = Shattering(np.random.default_rng(0).standard_normal((POINTS, 1, 4, 4), np.float32))
 SHATTERED_LINES = [shattered.Line("residual", SHATTERED), shattered.Line("plain", SHATTERED, plain=True)]
+FAMILIES = [
+    lineage.Line("vit", np.arange(3.0), np.array([0.1, np.nan, 2.0]), 3),
+    lineage.Line("rnn, untrained", np.arange(3.0), np.array([0.1, 0.2, 0.3]), 2, "dash", plain=True),
+]
 HARM = Harm(BLOCKS, *[Importance(np.array([[0.1, 0.3, 0.2]]), np.zeros(3))] * 2)
 
 DRAW = [
@@ -124,6 +129,9 @@ DRAW = [
     partial(
         lesion_studies.probe_errors, [("one", Probed(SWEEP, SWEEP), False), ("other", Probed(SWEEP, SWEEP), True)], 90.0
     ),
+    partial(lineage.lines, FAMILIES, "place", "gradient"),
+    partial(lineage.lines, FAMILIES, "place", "gradient", log=True),
+    partial(lineage.gates_by_image, np.array([[0.1, 0.2, 0.3], [0.2, 0.1, 0.4]]), BLOCKS, ["Bag", "Coat"]),
     partial(painters.errors_by_stage, [("residual", STAGES, False), ("plain", STAGES, True)], 90.0),
     partial(painters.errors_by_count, {"layer1": [LINE, PLAIN_LINE], "layer2.1": [LINE]}, "times", 90.0),
     partial(painters.reset_errors, [("one", RESET, False), ("other", RESET, True)], 90.0),
