@@ -27,6 +27,7 @@ VIEWS = {  # file -> address, height
     "block_importance": ("block_importance?network=fashion-resnet20", 1330),
     "block_influence": ("block_influence", 1330),
     "early_stop": ("early_stop", 1330),
+    "lineage": ("lineage", 1560),
     "lessons": ("lessons", 760),
     "about": ("about", 1000),
 }

@@ -19,6 +19,7 @@ CONTENTS = {
     "block_importance": ("Block importance", "leaderboard"),
     "block_influence": ("Block influence", "turn_slight_right"),
     "early_stop": ("Stopping early", "skip_next"),
+    "lineage": ("Lineage", "family_history"),
     "lessons": ("Lessons", "school"),
     "about": ("Words and sources", "menu_book"),
 }

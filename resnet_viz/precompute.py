@@ -20,6 +20,7 @@ from .recipes import (
     early_stop,
     layer_deletion,
     lesion_studies,
+    lineage,
     painters,
     path_unrolling,
     shattered_gradients,
@@ -33,8 +34,9 @@ SEVERAL = 8  # images of a pass, on the page about paths
 
 
 def bundled() -> list[str]:
-    """The networks whose weights come with the project."""
-    return [name for name, entry in NETWORKS.items() if entry.weights and (CHECKPOINTS / entry.weights).is_file()]
+    """The networks whose weights come with the project, but for those of other families, which are small."""
+    rows = [entry for entry in NETWORKS.values() if entry.name not in lineage.OTHERS]
+    return [entry.name for entry in rows if entry.weights and (CHECKPOINTS / entry.weights).is_file()]
 
 
 def first_views(network: str) -> Iterator[Call]:

@@ -125,11 +125,16 @@ def channel_means(
 
     Raises InputError for a network that is not in eval mode, NotFinite where a mean is not finite."""
     require_settled(network)
+    *_, last = network.blocks.values()
 
     @torch.no_grad()
     def compute(part: slice) -> Stepping[list[Tensor]]:
         streams = network.streams(preprocessing.inputs_of(network, images.pixels[part]))
-        means = [finite(over_places(stream), "streams").cpu().double() for stream in streams]
+        blocks = [*network.blocks.values(), last]
+        means = [
+            finite(over_places(block.state(stream)), "streams").cpu().double()
+            for block, stream in zip(blocks, streams, strict=True)
+        ]
         yield 1.0
         return means
 

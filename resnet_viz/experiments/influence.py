@@ -74,7 +74,8 @@ DESCENT_PLAN = Plan(
 
 @dataclass(frozen=True)
 class Influence:
-    """What each of n blocks does to the stream of each image: arrays, float64 (images, n). x enters the block, y leaves it.
+    """What each of n blocks does to the stream of each image: arrays, float64 (images, n). x enters the block, y leaves it; of
+    both, what blocks write to is looked at (``Block.state``).
 
     ``cosine``: of y with what leaves the block when its branch is deleted: x itself, or where the shape changes, what the
     shortcut makes of it; -1 ... 1. ``branch_to_stream``: |F(x)| / |x|; ``growth``: |y| / |x|. ``response_mean`` and
@@ -120,10 +121,14 @@ def influence(network: ResidualNetwork, inputs: Tensor, labels: Tensor) -> Influ
 
 def of_block(block: Block, entering: Tensor, leaving: Tensor, branch: Tensor, gradient: Tensor) -> Tensor:
     """The numbers of one block, in the order of the fields of ``Influence``: (6, images)."""
-    size, response = lengths(entering), block.response(entering, branch)
     goes_down = branch.shape == entering.shape and not block.is_plain
+    response, handed_on = block.response(entering, branch), block(entering, 0.0)
+    entering, leaving, handed_on, branch, gradient, response = map(
+        block.state, (entering, leaving, handed_on, branch, gradient, response)
+    )
+    size = lengths(entering)
     numbers = [
-        cosines(leaving, block(entering, 0.0)),
+        cosines(leaving, handed_on),
         lengths(branch) / size,
         lengths(leaving) / size,
         rows_of(response).mean(1),

@@ -101,7 +101,7 @@ class GradientByLength:
     """The gradient at the first block's input, by the length of the paths that carried it; n blocks (all, or a stage's).
 
     ``paths``: the number of paths of each length 0 ... n. ``norms``: (images, n + 1), the L2 norm of the summed gradient
-    of all paths of one length. ``sum_relative_error``: |sum over lengths - autograd| / |autograd|, over the whole batch, in
+    of all paths of one length, on what blocks write to (``Block.state``). ``sum_relative_error``: |sum over lengths - autograd| / |autograd|, over the whole batch, in
     which each image counts alike, however sure the network is of it.
     """
 
@@ -219,7 +219,7 @@ def gradient_by_length(
     labels = labels_of(images, labels)
     norms, errors, wholes = [], [], []
     blocks = blocks_of(network, stage)
-    count = len(blocks)
+    count, first = len(blocks), list(network.blocks.values())[blocks.start]
 
     def compute(part: slice) -> Stepping[tuple[Tensor, Tensor, Tensor]]:
         streams, gradients, size = stream_gradients(network, images[part], labels[part], gates, blocks)
@@ -229,7 +229,7 @@ def gradient_by_length(
             kept = advance(kept, stream, *pair)
             progress(part.start * count + done * (part.stop - part.start), len(images) * count)
             yield done / count
-        kept_norms = image_norms(kept, 2).T * size[:, None]
+        kept_norms = image_norms(first.state(kept), 2).T * size[:, None]
         return kept_norms.cpu(), *off_by(kept, gradients[0])
 
     found = yield from in_batches(compute, len(images), images_at_once(network, images, batch_size))
@@ -279,7 +279,7 @@ def sampled_path_norms(
     MEMORY_BUDGET. Raises as ``gradient_by_length`` does; checked is each block's share in the sum.
     """
     labels = labels_of(images, labels)
-    count = len(network.blocks)
+    count, first = len(network.blocks), next(iter(network.blocks.values()))
     generator = np.random.default_rng(seed)
     lengths = np.repeat([length for length, number in enumerate(path_counts(network)) if number], samples)
     takes_branch = np.zeros((len(lengths), count), bool)
@@ -295,7 +295,7 @@ def sampled_path_norms(
         for portion in portions:
             steps = path_gradients.steps(network, streams, gradients, portion)
             each = yield from share_of(steps, len(found), len(portions))
-            found.append(image_norms(each, 2) * size)
+            found.append(image_norms(first.state(each), 2) * size)
         return torch.cat(found)
 
     of_parts = yield from in_batches(compute, len(images), images_at_once(network, images, batch_size))

@@ -62,6 +62,7 @@ class Record:
 @dataclass(frozen=True)
 class Trace:
     """What a pass looks like at each block. Arrays of shape (blocks,); norms are L2 per image, then the mean over images.
+    Of a stream, what blocks write to is looked at (``Block.state``).
 
     ``stream_gradient_norm``: of d loss / d stream entering the block. ``branch_gradient_norm``: of d loss / d branch
     output. ``parameter_gradient_norm``: L2 norm of the gradient of the mean loss with respect to the block's parameters;
@@ -170,6 +171,11 @@ def gradients_of(logits: Tensor, tensors: Sequence[Tensor], direction: Tensor) -
     return torch.autograd.grad(logits, tensors, direction.to(logits), materialize_grads=True)
 
 
+def states(network: ResidualNetwork, tensors: Sequence[Tensor]) -> list[Tensor]:
+    """Of tensors shaped as the streams at each block, one for each, the parts that blocks write to."""
+    return [block.state(tensor) for block, tensor in zip(network.blocks.values(), tensors, strict=True)]
+
+
 def trace(network: ResidualNetwork, images: Tensor, labels: Tensor, batch_size: int = BATCH_SIZE) -> Trace:
     """Summarise the forward and backward passes of normalised images (batch, channels, height, width), part by part.
 
@@ -188,16 +194,12 @@ def trace(network: ResidualNetwork, images: Tensor, labels: Tensor, batch_size: 
             scaled = [share * gradient for gradient in group]
             summed[name] = [a + b for a, b in zip(summed[name], scaled, strict=True)] if name in summed else scaled
         losses.append(image_losses(kept.logits, labels[part]).mean().item() * share)
-        norms.append(
-            torch.stack(
-                [
-                    norms_by_image(kept.stream_gradients[:-1]),
-                    norms_by_image(kept.branch_gradients),
-                    norms_by_image(kept.branches) / norms_by_image(kept.streams[:-1]),
-                ]
-            )
+        stream, stream_gradient, branch, branch_gradient = (
+            norms_by_image(states(network, each))
+            for each in (kept.streams[:-1], kept.stream_gradients[:-1], kept.branches, kept.branch_gradients)
         )
-        statistics.append(np.array([sums(stream) for stream in kept.streams[1:]]))
+        norms.append(torch.stack([stream_gradient, branch_gradient, branch / stream]))
+        statistics.append(np.array([sums(leaving) for leaving in states(network, kept.streams[1:])]))
     stream_gradient_norm, branch_gradient_norm, branch_to_stream = torch.cat(norms, 2).mean(2).cpu().numpy()
     total, squares, zeros, count = np.sum(statistics, 0).T
     mean = total / count
@@ -252,5 +254,5 @@ def block_maps(network: ResidualNetwork, image: Tensor, name: str) -> BlockMaps:
 
 def stream_gradient_norms(network: ResidualNetwork, images: Tensor, labels: Tensor) -> list[float]:
     """The norm of d loss / d stream entering each block: L2 per image, mean over the images, n values."""
-    gradients = record(network, images, labels).stream_gradients[:-1]
+    gradients = states(network, record(network, images, labels).stream_gradients[:-1])
     return norms_by_image([gradient.cpu() for gradient in gradients]).mean(1).tolist()  # MPS has no float64

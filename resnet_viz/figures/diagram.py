@@ -63,7 +63,7 @@ def shortcut_reason(block: BlockPart) -> str:
 
 def built_like(family: str, stages: int) -> str:
     """How this project's own networks differ from those of the paper that they follow; nothing for other families."""
-    if family != "fashion":
+    if family != "fashion" or stages == 1:
         return ""
     if stages == 3:
         return (

@@ -13,7 +13,10 @@ __all__ = ["flat", "picture", "pixels_of", "thumbnail"]
 
 def flat(values: np.ndarray) -> np.ndarray:
     """(channels, height, width) of an array with other dimensions: a signal, or tokens, is one picture with a row for each channel or
-    token; of a volume it is the middle slice."""
+    token; numbers in a row are a square, read row by row and filled up with NaN; of a volume it is the middle slice."""
+    if values.ndim == 1:
+        side = -int(-(len(values) ** 0.5) // 1)
+        values = np.pad(values.astype(float), (0, side**2 - len(values)), constant_values=np.nan).reshape(side, side)
     while values.ndim > 3:
         values = values[:, values.shape[1] // 2]
     return values if values.ndim == 3 else values[None]

@@ -30,6 +30,7 @@ __all__ = [
     "ZeroPadding",
     "add",
     "branch_layers",
+    "held",
     "with_children",
 ]
 
@@ -77,7 +78,7 @@ class Block(nn.Module):
     @property
     def shortcut_kind(self) -> str:
         """'identity', 'option A' (subsampled, zero-padded), 'projection' (a strided 1x1 convolution, or whatever has weights) or
-        'parameter-free'."""
+        'parameter-free'; in other kinds of block also 'gated' (times a gate of the block's own) and 'none'."""
         if isinstance(self.shortcut, nn.Identity):
             return "identity"
         if isinstance(self.shortcut, ZeroPadding):
@@ -93,6 +94,10 @@ class Block(nn.Module):
     def lead(self) -> list[nn.Module]:
         """The layers between the stream and the branch."""
         return []
+
+    def state(self, stream: Tensor) -> Tensor:
+        """The part of a stream (..., features) that blocks write to: all of it, unless it also carries what later ones read."""
+        return stream
 
     def split(self, stream: Tensor) -> tuple[Tensor, Tensor]:
         """Return what the shortcut delivers to the sum, and what the branch reads."""
@@ -168,8 +173,8 @@ class Block(nn.Module):
 class PreactivationBlock(Block):
     """The block of He et al. 2016 (arXiv:1603.05027): batch norm and ReLU come first, nothing follows the sum.
 
-    ``entry`` is that BN-ReLU (an identity in the network's first block, whose stem already ends in one). A projection
-    reads the entry's output, as the branch does; any other shortcut reads the raw stream.
+    ``entry`` is that BN-ReLU (an identity in the network's first block, whose stem already ends in one), in a pre-norm Transformer
+    a layer norm. A projection reads the entry's output, as the branch does; any other shortcut reads the raw stream.
     """
 
     def __init__(self, kind: str, entry: nn.Module, branch: nn.Module, shortcut: nn.Module) -> None:
@@ -193,14 +198,15 @@ class PreactivationBlock(Block):
 
 
 class PlainBlock(Block):
-    """The same layers without a shortcut: ``relu(F(x))``.
+    """The same layers without a shortcut: ``relu(F(x))``, or another ``activation`` in place of the ReLU.
 
     Deleted, it hands the stream on as ``shortcut`` carries it (subsampled and zero-padded where the shape changes).
     A gate strictly between 0 and 1 mixes the two, which no plain network does: it is a schematic device.
     """
 
-    def __init__(self, kind: str, branch: nn.Module, carry: nn.Module) -> None:
-        super().__init__(kind, nn.Sequential(OrderedDict(layers=branch, relu=nn.ReLU())), carry)
+    def __init__(self, kind: str, branch: nn.Module, carry: nn.Module, activation: type[nn.Module] = nn.ReLU) -> None:
+        layers = {"layers": branch, activation.__name__.lower(): activation()}
+        super().__init__(kind, nn.Sequential(OrderedDict(layers)), carry)
         self.last = nn.Identity()
 
     @property
@@ -275,6 +281,9 @@ class BehindShortcuts(Block):
     def lead(self) -> list[nn.Module]:
         return [self.shortcuts, *self.block.lead]
 
+    def state(self, stream: Tensor) -> Tensor:
+        return self.block.state(stream)
+
     def split(self, stream: Tensor) -> tuple[Tensor, Tensor]:
         return self.block.split(self.shortcuts(stream))
 
@@ -313,6 +322,15 @@ def add(shortcut: Tensor | None, branch: Tensor | None) -> Tensor:
     """The sum of a block, of which one term may be absent."""
     terms = [term for term in (shortcut, branch) if term is not None]
     return terms[0] if len(terms) == 1 else terms[0] + terms[1]
+
+
+def held(carry: Tensor, stream: Tensor, update: Tensor) -> tuple[Tensor, Tensor]:
+    """The two terms of ``carry * stream + update`` where the carry is itself made of the stream.
+
+    On the shortcut the carry is held fixed, so that dy/dx there is the carry alone. What comes back through the carry counts to
+    the branch, whose value is the update's.
+    """
+    return carry.detach() * stream, update + (carry - carry.detach()) * stream.detach()
 
 
 def branch_layers(

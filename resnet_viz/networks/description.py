@@ -12,6 +12,7 @@ from .exactness import exactly
 from .images import AnyPreprocessing
 from .multiply_adds import MultiplyAdds
 from .network import ResidualNetwork, stage_of
+from .recurrent import Step
 from .settled import require_settled
 from .tracing import on_every_way
 
@@ -58,8 +59,8 @@ class BlockPart(Part):
 
 @dataclass(frozen=True)
 class Description:
-    """A network as stem, blocks, head. ``layers``: those with weights, as the papers count them: without projections,
-    and of layers side by side those of the longest row."""
+    """A network as stem, blocks, head. ``layers``: those with weights, as the papers count them: without projections and gates of
+    shortcuts, each time step as one, and of layers side by side those of the longest row."""
 
     stem: Part
     blocks: tuple[BlockPart, ...]
@@ -103,7 +104,7 @@ def describe(network: ResidualNetwork, preprocessing: AnyPreprocessing) -> Descr
 def described(name: str, block: Block, stream: Tensor) -> tuple[BlockPart, Tensor]:
     """A block, and the stream that leaves it."""
     part, leaving = measure(name, block.kind, block, stream)
-    ways = block.ways(1.0)
+    ways, only_last = block.ways(1.0), type(block).activation is Block.activation
     both = ways[0][0][:-1] if ways else []  # the layers before the shortcut itself, which lead to the branch, too
     return BlockPart(
         **vars(part),
@@ -111,7 +112,9 @@ def described(name: str, block: Block, stream: Tensor) -> tuple[BlockPart, Tenso
         shortcut=block.shortcut_kind,
         lead=titles(block.lead),
         shared=len(measured_layers(layers_of(both), stream)),
-        activation=titles([block.last]) if ways else "activation",  # a stranger's block may have one of its own
+        activation=titles([block.last])
+        if ways or only_last
+        else "activation",  # a stranger's block may have one of its own
         origin="" if block.origin == name else block.origin,
     ), leaving
 
@@ -168,7 +171,7 @@ def weighted_layers(part: nn.Module) -> int:
     return sum(
         max(map(weighted_layers, layer.values()))
         if isinstance(layer, SideBySide)
-        else isinstance(layer, nn.Conv2d | nn.Linear)
+        else isinstance(layer, nn.Conv2d | nn.Linear | Step)
         for layer in layers_in(part)
     )
 
@@ -220,6 +223,8 @@ def layer_title(layer: nn.Module) -> str:
         return f"fully connected, {layer.in_features} → {layer.out_features}"
     if isinstance(layer, nn.MultiheadAttention):
         return f"attention, {layer.num_heads} heads, {layer.embed_dim} → {layer.embed_dim}"
+    if isinstance(layer, nn.LayerNorm):
+        return "layer norm"
     if isinstance(layer, nn.MaxPool2d):
         return f"{layer.kernel_size}x{layer.kernel_size} max pool, stride {layer.stride}"
     if isinstance(layer, SideBySide):
@@ -236,7 +241,6 @@ def layer_title(layer: nn.Module) -> str:
         nn.BatchNorm1d: "batch norm",
         nn.BatchNorm2d: "batch norm",
         nn.BatchNorm3d: "batch norm",
-        nn.LayerNorm: "layer norm",
         nn.ReLU: "ReLU",
         nn.AdaptiveAvgPool2d: "average pool",
         Shortcuts: "shortcuts of deleted blocks",

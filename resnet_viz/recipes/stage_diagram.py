@@ -20,6 +20,7 @@ __all__ = ["every_block", "maps", "stages", "wiring"]
 
 HIGHLIGHTS = ("blocks", "shortcuts")
 TENSORS = {"stream_in": "stream in, x", "branch": "branch, F(x)", "shortcut": "shortcut", "stream_out": "stream out, y"}
+GATED_ARCS = "Dotted arcs: shortcuts with a gate, which lets a part of the stream through. "
 ARCS = "Solid arcs: identity shortcuts, the stream as it is. Dotted arcs: the shape changes, so the shortcut must change it too. "
 CHANNELS = {  # by the number of dimensions
     2: "All {shape} numbers for this image, as one picture. ",
@@ -41,13 +42,14 @@ def stages(subject: Subject, highlight: str = "blocks", block: str = "") -> Show
     size = (
         f"{description.layers:,} layers" if entry.can_be_built else f"{len(subject.blocks):,} blocks"
     )  # which the papers count
+    gated = any(each.shortcut == "gated" for each in description.blocks)
     stem, head = kept(layers_outside, subject.loaded)
     params = {each.name: each.params for each in description.blocks}
     return Shown(
         title=f"{entry.name}: {size} in {count} stage{'s' if count > 1 else ''}",
         draw=partial(diagram.stage_diagram, description, stem, head, highlight, subject.block(block)),
-        formula="y = F(x)" if subject.is_plain else "y = x + F(x)",
-        caption=("" if subject.is_plain else ARCS) + diagram.built_like(entry.family, count),
+        formula="y = F(x)" if subject.is_plain else r"y = C(x)\,x + F(x)" if gated else "y = x + F(x)",
+        caption=("" if subject.is_plain else GATED_ARCS if gated else ARCS) + diagram.built_like(entry.family, count),
         alt=f"The stages of {entry.name}; the same facts stand in the table below.",
         facts=(COMPUTED,),
         sources=sources([subject]),

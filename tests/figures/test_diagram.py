@@ -2,12 +2,13 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from torch import fx, nn
 from torch.nn import functional
 
-from resnet_viz.figures.diagram import arrange, block_graph, shortcut_reason, stage_diagram
+from resnet_viz.figures.diagram import arrange, block_graph, feature_maps, shortcut_reason, stage_diagram
 from resnet_viz.figures.palette import LIGHT
 from resnet_viz.networks.blocks import Block
 from resnet_viz.networks.cutting import cut
@@ -139,3 +140,9 @@ def test_a_block_behind_deleted_ones_is_drawn_behind_their_shortcuts(case, netwo
     assert (case.kind == "plain") == ("+" not in graph)
     own = "3 ReLU" if case.kind.startswith("preactivation") and case.option == "C" else "1 shortcuts of deleted blocks"
     assert case.kind == "plain" or own in graph.predecessors("+")
+
+
+def test_numbers_in_a_row_are_drawn_as_a_square() -> None:
+    picture = feature_maps("stream", np.arange(1.0, 8.0), LIGHT).data[0]["z"]
+    assert picture.shape == (3, 3)
+    assert np.array_equal(picture, [[1, 2, 3], [4, 5, 6], [7, np.nan, np.nan]], equal_nan=True)

@@ -37,6 +37,7 @@ from resnet_viz.figures import (
     importance,
     influence,
     lesion_studies,
+    lineage,
     painters,
     paths,
     predictions,
@@ -97,6 +98,10 @@ LENGTHS = [
     for kind, seed in (("resnet", None), ("resnet", 0), ("preact", 0))
     for depth, blocks in ((6, 2), (8, 3))
 ]
+FAMILIES = [
+    lineage.Line("vit", np.arange(3.0), np.array([0.1, np.nan, 2.0]), 3),
+    lineage.Line("rnn, untrained", np.arange(3.0), np.array([0.1, 0.2, 0.3]), 2, "dash", plain=True),
+]
 HARM = Harm(BLOCKS, *[Importance(np.array([[0.1, 0.3, 0.2]]), np.zeros(3))] * 2)
 
 DRAW = [
@@ -145,6 +150,9 @@ DRAW = [
     partial(
         lesion_studies.probe_errors, [("one", Probed(SWEEP, SWEEP), False), ("other", Probed(SWEEP, SWEEP), True)], 90.0
     ),
+    partial(lineage.lines, FAMILIES, "place", "gradient"),
+    partial(lineage.lines, FAMILIES, "place", "gradient", log=True),
+    partial(lineage.gates_by_image, np.array([[0.1, 0.2, 0.3], [0.2, 0.1, 0.4]]), BLOCKS, ["Bag", "Coat"]),
     partial(painters.errors_by_stage, [("residual", STAGES, False), ("plain", STAGES, True)], 90.0),
     partial(painters.errors_by_count, {"layer1": [LINE, PLAIN_LINE], "layer2.1": [LINE]}, "times", 90.0),
     partial(painters.reset_errors, [("one", RESET, False), ("other", RESET, True)], 90.0),

@@ -28,6 +28,7 @@ EXPERIMENTS = [name for name in NAMES if name not in ("about", "lessons")]
 OF_OTHER_NETWORKS = (
     "degradation",
     "learning_identity",
+    "lineage",
     "live_training",
     "short_paths",
     "which_shortcut",

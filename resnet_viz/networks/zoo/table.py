@@ -16,10 +16,13 @@ from ..cutting import cut
 from ..datasets import CIFAR_10, FASHION_MNIST, IMAGENET, Dataset, image_folder, sample_photos
 from ..googlenet import build_googlenet
 from ..graph import Anatomy
+from ..highway import build_highway
 from ..images import AnyPreprocessing, ImageSet, Preprocessing
 from ..network import ResidualNetwork, block_indices, build
+from ..recurrent import build_lstm, build_rnn
 from ..seeds import Seeded
 from ..shortcuts import VARIANTS, build_variant
+from ..transformer import build_vit
 from ..vgg import build_vgg, build_vgg11
 
 __all__ = [
@@ -160,6 +163,7 @@ def thousand_layers(name: str, kind: str) -> Entry:
 
 
 FOUR, THREE = (16, 32, 64, 128), (16, 32, 64)
+WIDTH = 64  # of the networks of other families
 NETWORKS = {
     entry.name: entry
     for entry in [
@@ -178,6 +182,13 @@ NETWORKS = {
         thousand_layers("preact1001", "preactivation-bottleneck"),
         thousand_layers("resnet1001", "bottleneck"),
         fashion("vgg11", build_vgg11),
+        fashion("highway50", partial(build_highway, 48, WIDTH), "highway50-plain"),
+        fashion("highway50-plain", partial(build_highway, 48, WIDTH, gates=False)),
+        fashion("lstm", partial(build_lstm, WIDTH), "rnn"),
+        fashion("lstm-forget0", partial(build_lstm, WIDTH, forget_bias=0.0), "rnn"),
+        fashion("rnn", partial(build_rnn, WIDTH)),
+        fashion("vit", partial(build_vit, 8, WIDTH)),
+        fashion("vit-postnorm", partial(build_vit, 8, WIDTH, norm_first=False)),
         *(cifar(depth) for depth in CIFAR_FILES),
         *(imagenet_resnet(depth, 1) for depth in (18, 34, 50, 101, 152)),
         *(imagenet_resnet(depth, 2) for depth in (50, 101, 152)),
