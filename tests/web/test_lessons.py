@@ -11,7 +11,8 @@ from streamlit.testing.v1 import AppTest
 
 from resnet_viz.errors import InputError
 from resnet_viz.experiments.degradation import family, mean_train_error
-from resnet_viz.recipes import anatomy, gradient_flow, layer_deletion, path_unrolling
+from resnet_viz.networks import zoo
+from resnet_viz.recipes import anatomy, gradient_flow, layer_deletion, lineage, measures, path_unrolling, which_shortcut
 from resnet_viz.recipes.subject import Subject
 from resnet_viz.web.classes import Classes
 from resnet_viz.web.lesson import KINDS, NUMBER, Lesson, Running, Step, answer_sheet, bundled_lessons, read_lesson
@@ -29,11 +30,16 @@ TITLES = {
     "layer_deletion": "is deleted?",
     "degradation": "trained on?",
     "learning_identity": "learn to do nothing?",
+    "lineage": "highway run?",
+    "which_shortcut": "lets the gradient through?",
 }
 
 
-def test_there_are_four_with_notes_for_the_teacher() -> None:
-    assert list(BUNDLED) == ["forty-five-minutes", "plain-nets", "gradient-highway", "ensemble"]
+WHOLE_STORY = "from-the-problem-to-its-relatives"
+
+
+def test_there_are_five_with_notes_for_the_teacher() -> None:
+    assert list(BUNDLED) == ["forty-five-minutes", "plain-nets", "gradient-highway", "ensemble", WHOLE_STORY]
     for lesson in BUNDLED.values():
         assert "**Time:**" in lesson.teacher and "misconceptions" in lesson.teacher
         assert any(step.question for step in lesson.steps)
@@ -93,6 +99,25 @@ def test_the_right_numbers_of_the_first_lesson_are_those_that_the_app_computes()
     first = Subject.of("fashion-resnet56", image=447, deleted=["layer1.0"])
     assert layer_deletion.prediction(first).title == "This image: Coat → Pullover (probability 0.53)"
     assert layer_deletion.set_error(first).title == "1,000 images: 6.4 % → 41.8 % error"
+
+
+def test_the_whole_story_takes_45_minutes_and_its_own_numbers_are_computed() -> None:
+    lesson = BUNDLED[WHOLE_STORY]
+    assert sum(step.minutes for step in lesson.steps) == 45
+    told = re.findall(r"^(\d+)\. \*\*(.*)\.\*\*", lesson.teacher, re.MULTILINE)
+    assert [heading for _, heading in told] == [step.heading for step in lesson.steps]
+    half, projection, relatives = (
+        step for step in lesson.steps if step.heading in ("Half a highway", "The projection", "The lineage")
+    )
+    left = {kind: float(found.alone[0]) for kind, found in which_shortcut.untrained(56).items()}
+    assert "7.5 · 10⁻¹² of it is left" in half.answer and f"{left['halved']:.1e}" == "7.5e-12"
+    assert f"the identity leaves {left['identity']:.3f}" in half.answer
+    shortcut = measures.network(zoo.NETWORKS["fashion-resnet34"]).network.blocks["layer2.0"].shortcut
+    assert projection.right == str(shortcut[0].weight.numel())
+    says = lineage.gradient().says
+    for name, change in (("resnet56", "grows 27"), ("vit", "grows 8"), ("lstm", "grows 2"), ("highway50", "fades 1.3")):
+        assert f"**{name}** {change}" in says and f"{change.split()[1]}-fold" in relatives.answer
+    assert "**rnn** fades 487-fold" in lineage.gradient_in_time().says and "487-fold" in relatives.answer
 
 
 def test_the_first_lesson_keeps_its_image_and_leads_to_figures() -> None:
