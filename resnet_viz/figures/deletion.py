@@ -236,13 +236,8 @@ def sweep_sentence(sweep: Sweep) -> str:
     if sweep.labels is None:
         return f"{np.mean([lesion.changed_pct for lesion in sweep.lesions]):.0f} % of predictions change on average; these images have no labels."
     worst = [f"{name} ({error:.1f} %)" for name, error in sweep.worst()]
-    told = (
-        "the three worst, by error: "
-        if len(worst) == 3
-        else "the error rises only without "
-        if worst
-        else "it rises in none"
-    )
+    few = "the error rises only without " if worst else "no deletion raises the error"
+    told = "the three worst, by error: " if len(worst) == 3 else few
     return (
         f"{sweep.rises.mean():+.1f} points on average, median {np.median(sweep.rises):+.1f}; {told}{', '.join(worst)}."
     )

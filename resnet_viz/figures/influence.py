@@ -52,7 +52,7 @@ def harm_by_influence(rows: Sequence[tuple[str, Harm, bool]], palette: Palette) 
             },
             hovertemplate="%{customdata}: influence %{x:.3f}, %{y:+.1f} points<extra>" + title + "</extra>",
         )
-        plot.x_axis(f"{title}: influence, 1 − cosine", panel, **log_axis(harm.influence.mean))
+        plot.x_axis(f"{title}: influence, 1 − cosine", panel, layer="below traces", **log_axis(harm.influence.mean))
         plot.y_axis("rise in error,<br>points", panel, rangemode="tozero", nticks=5)
     return styled(plot, palette, 260 * len(rows), lines=8 * len(rows))
 

@@ -69,8 +69,8 @@ GRAD_CAM = r"\mathrm{ReLU}\left(\sum_k w_k A_k\right),\ w_k = \frac{1}{hw} \sum_
 INTEGRATED = r"(x_i - b_i) \int_0^1 \frac{\partial z_c}{\partial x_i}\bigl(b + t\,(x - b)\bigr)\,dt"
 A_SAMPLE = "These 1,000 are a sample of the 10,000 test images behind the network's test error."
 NO_MAP = (
-    "Grad-CAM is a map of a stream with channels, height and width. Behind {block} the stream of an image is {shape}, which has no "
-    "places to map."
+    "Grad-CAM is a map of a stream with channels, height and width. Behind {block} the stream of an image is {shape}, so there is "
+    "no map."
 )
 MOST_HARMED = BOTH + "; the class that suffers most is on top"
 CALIBRATED = (

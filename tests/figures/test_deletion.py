@@ -34,7 +34,7 @@ def test_the_network_beside_has_its_intervals_and_its_mark_is_named() -> None:
     [
         ([6, 5, 7, 2], "the three worst, by error: c (70.0 %), a (60.0 %), b (50.0 %)."),
         ([4, 3, 7, 2], "the error rises only without c (70.0 %), a (40.0 %)."),
-        ([3, 0, 2, 3], "it rises in none."),
+        ([3, 0, 2, 3], "no deletion raises the error."),
     ],
 )
 def test_only_blocks_that_do_harm_are_named(wrong: list[int], told: str) -> None:
