@@ -20,8 +20,8 @@ OF_PLAIN = "Click a block: its layers are skipped, and the signal is handed on a
 OF_RESIDUAL = "Click a block: its branch is skipped, and the signal takes the shortcut alone."
 SEEN_AT = "A column of the figure above shows the stream that leaves this block."
 TRY_THIS = (
-    "**Try this.** Choose three blocks that do little harm one by one (short bars), and predict what deleting all "
-    "three will cost. Then delete them: do the harms add up?"
+    "**Try this.** Choose three blocks that do little harm one by one (short bars below the blocks of the strip), and "
+    "predict what deleting all three will cost. Then delete them: do the harms add up?"
 )
 
 
@@ -95,8 +95,9 @@ def show_attribution(now: Visit) -> None:
     subject = now.subject
     by_block, by_pixel = st.columns([1.3, 1])
     with by_block:
-        place = st.container()
-        block = settings.block("seen_at", "Grad-CAM at the block", subject.blocks, subject.blocks[-1], help=SEEN_AT)
+        place, block = st.container(), ""
+        if blocks := recipes.mapped(subject):
+            block = settings.block("seen_at", "Grad-CAM at the block", blocks, blocks[-1], help=SEEN_AT)
         with place:
             show(recipes.grad_cam, subject, block=block)
     with by_pixel:

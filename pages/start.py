@@ -5,6 +5,7 @@ from urllib.parse import parse_qsl
 import streamlit as st
 
 from resnet_viz.recipes import start as recipes
+from resnet_viz.recipes.shown import counted
 from resnet_viz.web.kit.ask import ask
 from resnet_viz.web.kit.card import chip, draw
 from resnet_viz.web.kit.gallery import thumbnails
@@ -16,7 +17,6 @@ WHAT_TO_DO = (
     "A real network looks at a real image. Click a block to delete it, click it again to restore it, and watch what the "
     "network sees: its answer is computed as you click."
 )
-OVER_SET = "Over 1,000 images"
 BADGES = {True: ":green-badge[as expected]", False: ":orange-badge[not as expected]"}
 
 
@@ -40,7 +40,12 @@ def show_first_look(now: Visit) -> None:
     with shown:
         st.image(thumbnails(image, [0], 170)[0], caption=image.names[0], alt=image.names[0])
         query = links.query_of("layer_deletion", choices())
-        st.page_link(page_named("layer_deletion"), label=OVER_SET, icon=":material/content_cut:", query_params=query)
+        st.page_link(
+            page_named("layer_deletion"),
+            label=f"Over {counted(now.subject.images)}",
+            icon=":material/content_cut:",
+            query_params=query,
+        )
     if seen:
         with answer:
             draw(seen, words=False)

@@ -162,9 +162,9 @@ class Sweep:
         return known(self.error_pct) + self.rises
 
     def worst(self, count: int = 3) -> list[tuple[str, float]]:
-        """The blocks whose deletion raises the error most, with the error then in per cent."""
+        """The blocks whose deletion raises the error most, if at all, with the error then in per cent: ``count`` at most."""
         order = np.argsort(-self.rises, kind="stable")[:count]
-        return [(self.blocks[i], known(self.lesions[i].error_pct_after)) for i in order]
+        return [(self.blocks[i], known(self.lesions[i].error_pct_after)) for i in order if self.rises[i] > 0]
 
 
 def joined(parts: Sequence[Sweep]) -> Sweep:

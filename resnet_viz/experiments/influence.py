@@ -140,9 +140,9 @@ def of_block(block: Block, entering: Tensor, leaving: Tensor, branch: Tensor, gr
 
 def last_factors(network: ResidualNetwork) -> np.ndarray:
     """The factors of the last batch norm in each block's branch, all blocks' in one row. They set how far its channels spread,
-    and so the response of an original or a plain block. Blocks without batch norm have none."""
+    and so the response of an original or a plain block. Blocks without batch norm have none: (0,) where all are such."""
     norms = [[each for each in block.branch.modules() if is_batch_norm(each)] for block in network.blocks.values()]
-    return np.concatenate([array_of(of_block[-1].weight) for of_block in norms if of_block])
+    return np.concatenate([np.empty(0, np.float32), *(array_of(each[-1].weight) for each in norms if each)])
 
 
 def rows_of(tensor: Tensor) -> Tensor:

@@ -157,10 +157,13 @@ def sweep_errors(rows: Sequence[tuple[str, Sweep, bool]], chance_pct: float, pal
 
 def intact_and_chance(plot: Plot, intact_pct: float, chance_pct: float, palette: Palette) -> None:
     """The two errors that others are seen against, as lines with their names."""
-    apart = abs(intact_pct - chance_pct) > 6  # an untrained network is at chance: then one name stands under the other
-    intact, chance = f"intact {intact_pct:.1f} %", f"chance {chance_pct:.0f} %"
-    named_line(plot, intact_pct, intact, palette.ink, "solid", palette, "middle" if apart else "top")
-    named_line(plot, chance_pct, chance, palette.muted, "dot", palette, "middle" if apart else "bottom")
+    anchors = ["middle", "middle"]
+    if (
+        abs(intact_pct - chance_pct) < 7
+    ):  # an untrained network is at chance: then the name of the lower line hangs below it
+        anchors = ["top", "bottom"] if intact_pct <= chance_pct else ["bottom", "top"]
+    named_line(plot, intact_pct, f"intact {intact_pct:.1f} %", palette.ink, "solid", palette, anchors[0])
+    named_line(plot, chance_pct, f"chance {chance_pct:.0f} %", palette.muted, "dot", palette, anchors[1])
 
 
 def sweep_caption(rows: Sequence[tuple[str, Sweep, bool]]) -> str:
@@ -228,11 +231,16 @@ def rise_sentence(lesion: Lesion) -> str:
 
 
 def sweep_sentence(sweep: Sweep) -> str:
-    """Mean, median and the three worst of a sweep; without labels, how many predictions change."""
+    """Mean, median and the three worst of a sweep, or which few raise the error at all; without labels, how many predictions
+    change."""
     if sweep.labels is None:
         return f"{np.mean([lesion.changed_pct for lesion in sweep.lesions]):.0f} % of predictions change on average; these images have no labels."
-    worst = ", ".join(f"{name} ({error:.1f} %)" for name, error in sweep.worst())
-    return f"{sweep.rises.mean():+.1f} points on average, median {np.median(sweep.rises):+.1f}; the three worst, by error: {worst}."
+    worst = [f"{name} ({error:.1f} %)" for name, error in sweep.worst()]
+    few = "the error rises only without " if worst else "no deletion raises the error"
+    told = "the three worst, by error: " if len(worst) == 3 else few
+    return (
+        f"{sweep.rises.mean():+.1f} points on average, median {np.median(sweep.rises):+.1f}; {told}{', '.join(worst)}."
+    )
 
 
 def set_sentence(lesion: Lesion) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..networks.description import BlockPart, Description, Part
 from .palette import Palette, shape_text, styled
-from .pictures import flat
+from .pictures import flat, square
 from .plot import Plot
 
 __all__ = ["block_wiring", "built_like", "feature_maps", "shortcut_reason", "stage_diagram"]
@@ -339,5 +339,5 @@ def feature_maps(title: str, maps: np.ndarray, palette: Palette, *, channels: in
         hovertemplate=f"{title}: %{{z:.3g}}<extra></extra>",
     )
     plot.x_axis(visible=False, constrain="domain", constraintoward="left")
-    plot.y_axis(visible=False, scaleanchor="x", autorange="reversed")
+    plot.y_axis(visible=False, scaleanchor="x" if square(*grid.shape) else None, autorange="reversed")
     return styled(plot, palette, 240)

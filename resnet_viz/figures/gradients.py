@@ -70,6 +70,7 @@ def add_line(plot: Plot, line: Series, palette: Palette, panel: int = 1) -> None
         y=np.where(np.isfinite(line.values), line.values, np.nan),
         name=line.name,
         mode="lines+markers",
+        cliponaxis=False,
         line={
             "color": palette.plain if line.plain else palette.muted,
             "width": 1.2,
@@ -151,7 +152,8 @@ def conclusion(lines: Sequence[Series]) -> str:
         sentences.append(f"It fades more than {FLAGGED}-fold in: {', '.join(fading)}.")
     if growing:
         sentences.append(f"It grows more than {FLAGGED}-fold in: {', '.join(growing)}.")
-    return " ".join(sentences) or f"In none does it fade or grow more than {FLAGGED}-fold."
+    how = f"fade or grow more than {FLAGGED}-fold."
+    return " ".join(sentences) or (f"In none does it {how}" if len(lines) > 1 else f"It does not {how}")
 
 
 def growth_by_depth(growth: Mapping[str, Mapping[int, float]], palette: Palette) -> Plot:

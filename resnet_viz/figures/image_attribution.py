@@ -6,7 +6,7 @@ import numpy as np
 
 from ..experiments.image_attribution import GradCam, Integrated, correlation
 from .palette import Palette, short_number, styled
-from .pictures import flat
+from .pictures import flat, square
 from .plot import Plot, grid, suffix
 
 __all__ = [
@@ -45,7 +45,7 @@ def grad_cam_by_block(pixels: np.ndarray, maps: Mapping[str, Sequence[GradCam]],
                 name=f"{block}, {ROWS[row]}",
                 hovertemplate=f"{block}, {ROWS[row]}: %{{z:.3g}}<extra></extra>",
             )
-    return framed(plot, rows, palette)
+    return framed(plot, rows, palette, pixels.shape[1:])
 
 
 def integrated_pictures(pixels: np.ndarray, pair: Sequence[Integrated], palette: Palette) -> Plot:
@@ -74,7 +74,7 @@ def integrated_pictures(pixels: np.ndarray, pair: Sequence[Integrated], palette:
             },
             hovertemplate=f"{name}: %{{z:.3g}}<extra></extra>",
         )
-    return framed(plot, 1, palette).update(height=SIDE + 90)
+    return framed(plot, 1, palette, pixels.shape[1:]).update(height=SIDE + 90)
 
 
 def pictures(pixels: np.ndarray, titles: Sequence[str], rows: int) -> Plot:
@@ -93,13 +93,14 @@ def pictures(pixels: np.ndarray, titles: Sequence[str], rows: int) -> Plot:
     return plot
 
 
-def framed(plot: Plot, rows: int, palette: Palette) -> Plot:
-    """Square pixels, small titles, no axes."""
+def framed(plot: Plot, rows: int, palette: Palette, size: Sequence[int]) -> Plot:
+    """Small titles, no axes, square pixels unless pictures of this ``size``, (height, width), are too long for that."""
     for title in plot.layout["annotations"]:
         title["font"] = {"size": palette.small}
     plot.x_axis(visible=False, constrain="domain")
     for panel in range(1, plot.panels + 1):
-        plot.y_axis("", panel, visible=False, autorange="reversed", scaleanchor=f"x{suffix(panel)}", constrain="domain")
+        anchor = f"x{suffix(panel)}" if square(*size) else False  # None would stand for the square pixels of an image
+        plot.y_axis("", panel, visible=False, autorange="reversed", scaleanchor=anchor, constrain="domain")
     return styled(plot, palette, SIDE * rows + 40, top=24, lines=5.3 * rows)
 
 

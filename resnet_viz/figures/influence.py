@@ -21,7 +21,7 @@ __all__ = [
     "responses_by_depth",
 ]
 
-NAMED = 3  # blocks of the most harm that carry their names; not in a plain network, where all do about the same
+NAMED = 3  # blocks of the most harm, if they do any, that carry their names; not in a plain network, where all do about the same
 DASHES = ("dot", "dash", "solid")  # the shallowest network first
 
 
@@ -30,17 +30,20 @@ def harm_by_influence(rows: Sequence[tuple[str, Harm, bool]], palette: Palette) 
     whether plain."""
     plot = grid(len(rows), vertical_gap=0.16)
     for panel, (title, harm, plain) in enumerate(rows, start=1):
-        named = set() if plain else set(np.argsort(-harm.rise.mean, kind="stable")[:NAMED].tolist())
+        rises = harm.rise.mean
+        worst = [] if plain else np.argsort(-rises, kind="stable")[:NAMED].tolist()
+        named = [number for number in worst if rises[number] > 0]
         plot.add(
             "scatter",
             panel,
             x=harm.influence.mean,
-            y=harm.rise.mean,
+            y=rises,
             name=title,
             mode="markers+text",
             text=[block if number in named else "" for number, block in enumerate(harm.blocks)],
             textposition="middle left",
             textfont={"size": palette.small, "color": palette.muted},
+            cliponaxis=False,
             customdata=list(harm.blocks),
             marker={
                 "symbol": "square" if plain else "circle",
@@ -49,7 +52,7 @@ def harm_by_influence(rows: Sequence[tuple[str, Harm, bool]], palette: Palette) 
             },
             hovertemplate="%{customdata}: influence %{x:.3f}, %{y:+.1f} points<extra>" + title + "</extra>",
         )
-        plot.x_axis(f"{title}: influence, 1 − cosine", panel, **log_axis(harm.influence.mean))
+        plot.x_axis(f"{title}: influence, 1 − cosine", panel, layer="below traces", **log_axis(harm.influence.mean))
         plot.y_axis("rise in error,<br>points", panel, rangemode="tozero", nticks=5)
     return styled(plot, palette, 260 * len(rows), lines=8 * len(rows))
 

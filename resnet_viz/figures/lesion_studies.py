@@ -7,7 +7,7 @@ import numpy as np
 from ..experiments.deletion import Sweep, known, wilson_interval
 from ..experiments.early_stop import Probed
 from ..experiments.lesion_studies import REORDER, Study
-from .deletion import wilson_bars
+from .deletion import intact_and_chance, wilson_bars
 from .palette import Palette, level, name_level, named_above, named_line, slim, styled
 from .plot import Plot, grid
 
@@ -65,9 +65,7 @@ def errors_by_amount(rows: Sequence[tuple[str, Study, bool]], chance_pct: float,
             marker={"size": 9, "symbol": symbol, "color": hollow, "line": {"color": colour, "width": 1.5}},
             hovertemplate="%{text}: median %{y:.1f} %<extra>" + title + "</extra>",
         )
-    intact = known(study.sweep.error_pct)
-    named_line(plot, intact, f"intact {intact:.1f} %", palette.ink, "solid", palette, "middle")
-    named_line(plot, chance_pct, "chance", palette.muted, "dot", palette, "middle")
+    intact_and_chance(plot, known(study.sweep.error_pct), chance_pct, palette)
     plot.x_axis(AMOUNTS.get(study.kind, DELETED), showgrid=False)
     if study.kind == REORDER:
         plot.x_axis(autorange="reversed")

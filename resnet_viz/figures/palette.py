@@ -153,6 +153,7 @@ def stage_axis(plot: Plot, blocks: Sequence[str]) -> None:
     """An axis of blocks that names the first of each stage, or of as many as there is room for."""
     named = named_blocks(blocks)
     plot.x_axis(tickvals=named, ticktext=[blocks[i] for i in named], showgrid=False, range=[-0.7, len(blocks) - 0.3])
+    plot.x_axis(layer="below traces")  # or its line would strike out the marks at 0
 
 
 def named_blocks(blocks: Sequence[str]) -> list[int]:

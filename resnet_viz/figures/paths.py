@@ -270,16 +270,21 @@ def product_sentence(exact: GradientByLength, sampled: np.ndarray) -> str:
     where the exact gradient is largest."""
     peak = int(computed.count_times_norm(exact.paths, sampled).argmax())
     alone = 100 * computed.largest_path_share(exact.paths, sampled)
+    branches = "branch" if peak == 1 else "branches"
     return (
-        f"The number of paths times the norm of one is largest at {peak} branches in this sample, where a single "
+        f"The number of paths times the norm of one is largest at {peak} {branches} in this sample, where a single "
         f"sampled path makes up {alone:.0f} % of the product, summed over all lengths; the exact gradient is largest at {exact.mean_norms.argmax()}"
     )
 
 
 def stage_sentence(stages: Mapping[str, GradientByLength]) -> str:
-    """The stage in which the gradient takes most branches."""
-    longest = max(stages, key=lambda stage: stages[stage].mean_length)
-    return f"Within the stages, the gradient takes most branches in {longest}: {stages[longest].mean_length:.1f} on average"
+    """The stages in which the gradient takes most branches, as far as the numbers that are told differ."""
+    told = {stage: f"{exact.mean_length:.1f}" for stage, exact in stages.items()}
+    most = max(told.values(), key=float)
+    longest = [stage for stage, length in told.items() if length == most]
+    if len(longest) == len(told):
+        return f"Within {'each' if len(told) > 1 else 'its only'} stage, the gradient takes {most} branches on average"
+    return f"Within the stages, the gradient takes most branches in {' and '.join(longest)}: {most} on average"
 
 
 def lengths_by_stage(stages: Mapping[str, GradientByLength], palette: Palette) -> Plot:

@@ -8,7 +8,9 @@ from PIL import Image
 from ..networks.device import array_of
 from ..networks.images import ImageSet
 
-__all__ = ["flat", "picture", "pixels_of", "thumbnail"]
+__all__ = ["flat", "picture", "pixels_of", "square", "thumbnail"]
+
+LONGEST = 4  # times its other side: a picture that is longer would be a hairline if its pixels were square
 
 
 def flat(values: np.ndarray) -> np.ndarray:
@@ -20,6 +22,11 @@ def flat(values: np.ndarray) -> np.ndarray:
     while values.ndim > 3:
         values = values[:, values.shape[1] // 2]
     return values if values.ndim == 3 else values[None]
+
+
+def square(height: int, width: int) -> bool:
+    """Whether a picture of so many pixels is drawn with square ones."""
+    return max(height, width) <= LONGEST * min(height, width)
 
 
 def pixels_of(images: ImageSet, position: int) -> np.ndarray:

@@ -81,7 +81,7 @@ def gradient_pictures(lines: Sequence[Line], palette: Palette) -> Plot:
                 name=line.title,
                 hovertemplate="%{z:.3g}<extra></extra>",
             )
-    framed(plot, len(lines), palette)
+    framed(plot, len(lines), palette, picture.shape)
     plot.layout["margin"]["r"] = 40  # for titles of two lines
     return plot
 

@@ -25,6 +25,10 @@ SHOWN = (  # of a stem or head
     *(nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d, nn.AdaptiveAvgPool3d),
     nn.Linear,
 )
+ACTIVATIONS: dict[str, type[nn.Module]] = {  # by the functions that do the same
+    **{"relu": nn.ReLU, "relu6": nn.ReLU6, "leaky_relu": nn.LeakyReLU, "elu": nn.ELU},
+    **{"gelu": nn.GELU, "silu": nn.SiLU, "hardswish": nn.Hardswish, "sigmoid": nn.Sigmoid, "tanh": nn.Tanh},
+}
 
 
 @dataclass(frozen=True)
@@ -150,12 +154,20 @@ def measured_layers(layers: list[tuple[str, nn.Module]], stream: Tensor) -> list
 
 
 class _Layers(fx.Interpreter):
-    """Runs a graph, and measures the layers that every way through it passes."""
+    """Runs a graph, and measures the layers and activations that every way through it passes."""
 
     def __init__(self, module: fx.GraphModule) -> None:
         super().__init__(module)
         self.measured: list[tuple[Part, nn.Module]] = []
+        self.on_every_way = on_every_way(module.graph)[1]
         self.passed = {str(node.target) for node in passed_layers(module)}
+
+    def run_node(self, n: fx.Node) -> Any:
+        result = super().run_node(n)
+        if n.op in ("call_function", "call_method") and n in self.on_every_way and called(n) in ACTIVATIONS:
+            shape, layer = tuple(result.shape[1:]), ACTIVATIONS[called(n)]()
+            self.measured.append((Part(n.name, layer_title(layer), shape, shape, 0, 0), layer))
+        return result
 
     def call_module(self, target: Any, args: Any, kwargs: Any) -> Any:
         layer = self.fetch_attr(target)
@@ -213,12 +225,13 @@ def titles(row: Sequence[nn.Module]) -> str:
 
 
 def layer_title(layer: nn.Module) -> str:
-    """'3x3 convolution, 64 -> 128, stride 2', 'batch norm', 'ReLU'."""
+    """'3x3 convolution, 64 -> 128, stride 2', 'convolution of 7, 3 -> 8' in one dimension, 'batch norm', 'ReLU'."""
     if isinstance(layer, nn.Conv1d | nn.Conv2d | nn.Conv3d):
-        size = "x".join(map(str, layer.kernel_size))
+        sizes = "x".join(map(str, layer.kernel_size))
+        size = f"convolution of {sizes}" if isinstance(layer, nn.Conv1d) else f"{sizes} convolution"
         groups = f", {layer.groups} groups" if layer.groups > 1 else ""
         stride = f", stride {layer.stride[0]}" if layer.stride[0] > 1 else ""
-        return f"{size} convolution, {layer.in_channels} → {layer.out_channels}{groups}{stride}"
+        return f"{size}, {layer.in_channels} → {layer.out_channels}{groups}{stride}"
     if isinstance(layer, nn.Linear):
         return f"fully connected, {layer.in_features} → {layer.out_features}"
     if isinstance(layer, nn.MultiheadAttention):
@@ -254,7 +267,12 @@ def operations(part: fx.GraphModule) -> Iterator[str]:
         if node.op == "call_module":
             yield layer_title(part.get_submodule(str(node.target)))
         elif node.op.startswith("call_"):
-            yield getattr(node.target, "__name__", str(node.target))
+            yield layer_title(ACTIVATIONS[called(node)]()) if called(node) in ACTIVATIONS else called(node)
+
+
+def called(node: fx.Node) -> str:
+    """The function or method that a node calls: 'relu', in place or not."""
+    return str(getattr(node.target, "__name__", node.target)).rstrip("_")
 
 
 def measure(name: str, kind: str, module: nn.Module, stream: Tensor, *others: Any, **settings: Any) -> tuple[Part, Any]:

@@ -30,6 +30,7 @@ SUMS = (operator.add, operator.iadd, torch.add)
 FOUND = ("call_module", "get_attr")
 FUNCTIONS = {functional.relu: nn.ReLU, torch.relu: nn.ReLU, functional.gelu: nn.GELU, functional.silu: nn.SiLU}
 CALLED = {"BasicBlock": "basic", "Bottleneck": "bottleneck"}  # as the papers do
+SAY_NOTHING = ("Sequential", "ModuleList", "ModuleDict", "Layer", "Block")
 
 
 class GraphBlock(Block):
@@ -266,13 +267,16 @@ class Anatomy:
         return self.model.get_submodule(name_of(node))
 
     def kind_of(self, each: Sum) -> tuple[str, str]:
-        """What a branch is called, and where it stands in the model: the layer of theirs that holds most of it."""
+        """What a branch is called, and where it stands in the model: the layer of theirs that holds most of it. It is called by its
+        class, or where that says nothing by its name there, unless that is a number."""
         layers = [name_of(node) for node in self.between(each.entering, each.branch) if node.op == "call_module"]
         parents = Counter(name[: end.start()] for name in layers for end in re.finditer(r"\.|$", name))
         most = [name for name, count in parents.items() if count > len(layers) / 2]
         origin = max(most, key=len, default="")
-        module = self.model.get_submodule(origin)
-        return CALLED.get(type(module).__name__, type(module).__name__), origin
+        kind, name = type(self.model.get_submodule(origin)).__name__, origin.rpartition(".")[2]
+        if kind in SAY_NOTHING:
+            kind = name if name and not name.isdigit() else "residual"
+        return CALLED.get(kind, kind), origin
 
     def in_a_row(self, model: nn.Module, start: fx.Node, nodes: Sequence[fx.Node]) -> nn.Module | None:
         """The layers, if the nodes are no more than that: each takes what the one before gives."""

@@ -18,7 +18,7 @@ from ..findings import Answer, Measurement, Question
 from ..networks.images import ImageSet
 from ..networks.zoo import LoadedNetwork
 from . import measures, verdict
-from .shown import MEASURED, Shown, Steps, counted, recipe, rows_of, sources
+from .shown import MEASURED, Shown, Steps, counted, no_error, recipe, rows_of, sources
 from .subject import Subject
 
 __all__ = ["change", "descent", "harm", "responses", "responses_by_depth"]
@@ -35,20 +35,22 @@ CHANGE = r"\cos(x, y),\ \lVert F(x) \rVert / \lVert x \rVert,\ \lVert y \rVert /
 INFLUENCE = r"1 - \cos(x, y)"
 DEVIATION = r"\sigma(F(x))"
 DESCENT = r"\cos\left(F(x),\ -\frac{\partial L}{\partial x}\right)"
-SHAPES = (
-    "$x$ enters the block, $y$ leaves it. Where a block changes the shape of the stream, $y$ is compared with what the "
-    "shortcut makes of $x$ (a plain block: with what it hands on when it is deleted). In a plain block $y = F(x)$, so its two "
-    "ratios are the same."
+COMPARED = (
+    "$x$ enters the block, $y$ leaves it. The cosine compares $y$ with what leaves the block when its branch is deleted: $x$ "
+    "itself, unless layers on that way, such as a projection, change it. The two ratios are to the norm of $x$ itself."
 )
+OF_PLAIN = " In a plain block $y = F(x)$, so its two ratios are the same."
 WHAT_A_POINT_IS = (
-    "A point is a block; in a residual network the three whose deletion does the most harm are named. If influence were all "
-    "that counts, the points would rise from left to right."
+    "A point is a block; in a residual network those whose deletion does the most harm, if it does any, are named, three at most. "
+    "If influence were all that counts, the points would rise from left to right."
 )
-NO_ERROR = "{title}: they have no labels, so there is no error to measure."
 RESPONSES = (
-    "The response is what the branch's last layer puts out, before any ReLU and the addition: in original and plain blocks a "
-    "batch norm's output, in pre-activation blocks a convolution's. He et al. draw every 3×3 layer, here it is the last of each "
-    "block. The factors of a batch norm set how far its channels spread, whatever comes in."
+    "The response is what the branch puts out, before the addition; in a plain block, before its last ReLU. He et al. draw what "
+    "every layer puts out, here it is the whole branch."
+)
+OF_BATCH_NORM = (
+    " Where a branch ends in a batch norm, as in original and plain blocks (in pre-activation blocks it ends in a convolution), "
+    "the norm's factors set how far its channels spread, whatever comes in."
 )
 BY_DEPTH = "Grey: plain; the others: residual. The deeper the network, the fuller its line. One training of each."
 DOWNHILL = (
@@ -87,7 +89,8 @@ def change(*subjects: Subject, block: str = "") -> Steps:
         draw=partial(stream_statistics, list(panels.items())),
         says="  \n".join(of_block),
         formula=CHANGE,
-        caption=f"{names_at_markers(panels['cosine'])} {OVER_IMAGES} {SHAPES}",
+        caption=f"{names_at_markers(panels['cosine'])} {OVER_IMAGES} {COMPARED}"
+        + (OF_PLAIN if any(each.is_plain for each in subjects) else ""),
         alt=f"Cosine, size of the branch, and growth of the stream at each block. {title}.",
         facts=(MEASURED, counted(images), INTERVAL),
         sources=sources(subjects, images),
@@ -101,7 +104,7 @@ def harm(*subjects: Subject) -> Steps:
     """The influence of each block against the rise in error over the set when that block alone is deleted, in each network."""
     images, few = subjects[0].images, subjects[0].sample(IMAGES)
     if images.labels is None:
-        return Shown(says=NO_ERROR.format(title=images.title))
+        return Shown(says=no_error(subjects[0]))
     networks = [each.loaded for each in subjects]
     found = yield from measured(networks, few)
     passes = len(subjects[0].blocks) / 2  # as on the page of single deletions, so that it is measured once
@@ -136,7 +139,8 @@ def responses(*subjects: Subject) -> Steps:
         draw=partial(figures.responses, lines),
         says=f"Median over the blocks: {says}.",
         formula=DEVIATION,
-        caption=f"{names_at_markers(lines)} {RESPONSES}",
+        caption=f"{names_at_markers(lines)} {RESPONSES}"
+        + (OF_BATCH_NORM if any(influence.last_factors(each.loaded.network).size for each in subjects) else ""),
         alt=f"The standard deviation of each block's response. Median: {says}.",
         facts=(MEASURED, counted(images)),
         sources=sources(subjects, images),

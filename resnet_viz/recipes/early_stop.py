@@ -12,11 +12,11 @@ from ..experiments.paths import is_plain
 from ..experiments.stepwise import share_of
 from ..figures import lesion_studies as figures
 from ..figures.bars import relative_bars
-from ..figures.palette import LIGHT, short_number
+from ..figures.palette import LIGHT
 from ..findings import Answer, Measurement, Question
 from ..networks.datasets import FASHION_MNIST, bundled_fashion
 from . import measures
-from .shown import MEASURED, Shown, Steps, recipe, rows_of, sources
+from .shown import MEASURED, Shown, Steps, no_error, recipe, rows_of, sources
 from .subject import Subject
 from .verdict import CHANCE, CONTROL, IMAGES, RESIDUAL, bootstrapped, lesion_set, network
 
@@ -25,14 +25,14 @@ __all__ = ["by_stop", "error_by_stop", "probes"]
 PASSES = 2  # for an image: what is left behind a stop are shortcuts
 STOPPED = r"g = (1, \dots, 1, 0, \dots, 0)"
 LIKELIEST = "The five classes that come out likeliest at some block."
+ALL_CLASSES = "All {count} classes."
 PROBE = r"\min_W \tfrac{1}{m} \sum_{j=1}^{m} \lVert W \bar h_j - y_j \rVert^2 + \lambda \lVert W \rVert^2"
 NOT_CALIBRATED = " The head was trained on the last stream only, so its earlier answers are not calibrated."
-NO_LABELS = "{title}: they have no labels, so there is no error to measure."
 A_HIGH_ERROR = (
     "At the right end the network is whole; where the line is flat there, the last blocks change the error little. A high "
-    "error does not prove that the class cannot be read there: the head was made for the last stream. A linear probe fitted "
-    "to each stream reads the class early, in a plain network too: see the next figure."
+    "error does not prove that the class cannot be read there: the head was made for the last stream."
 )
+SEE_PROBES = " A linear probe fitted to each stream reads the class early, in a plain network too: see the next figure."
 THE_GAP = (
     "Filled: the network's own head; hollow: a linear probe of the stream there, ridge regression of the class on the mean of each "
     "channel, fitted to the {training}. Whiskers: 95 % intervals. What a probe reads is there already; where the head is wrong on "
@@ -51,15 +51,16 @@ def by_stop(subject: Subject, block: str = "") -> Shown:
     found = measures.over_image(early_stop.probabilities_by_stop, subject.loaded, subject.image)
     stopped, label = subject.block(block), int(found[-1].argmax())
     said = found[blocks.index(stopped) + 1]
-    title = f"Stopped after {stopped}, it would say {classes[said.argmax()]} ({short_number(said.max())})"
-    at_the_end = f"; at the end {classes[label]} ({short_number(found[-1].max())})"
-    title += ": that is the end" if stopped == blocks[-1] else at_the_end
+    title = f"Stopped after {stopped}, it would say {classes[said.argmax()]} ({said.max():#.3g})"
+    end = ", as at the end" if said.argmax() == label else f"; at the end {classes[label]}"
+    title += ": that is the end" if stopped == blocks[-1] else f"{end} ({found[-1].max():#.3g})"
     shares = {name: 100 * float(value) for name, value in zip(blocks, found[1:, label], strict=True)}
     return Shown(
         title=title,
         draw=partial(figures.class_probabilities_by_stop, classes, found),
         formula=STOPPED,
-        caption=LIKELIEST + (NOT_CALIBRATED if subject.network.trained else ""),
+        caption=(LIKELIEST if len(classes) > 5 else ALL_CLASSES.format(count=len(classes)))
+        + (NOT_CALIBRATED if subject.network.trained and subject.entry.can_be_built else ""),
         alt=title,
         facts=(MEASURED, "1 image"),
         sources=sources([subject], subject.image),
@@ -73,7 +74,7 @@ def error_by_stop(*subjects: Subject) -> Steps:
     """The error of the set in each network, stopped after each number of blocks."""
     images = subjects[0].images
     if images.labels is None:
-        return Shown(says=NO_LABELS.format(title=images.title))
+        return Shown(says=no_error(subjects[0]))
     networks = [each.loaded for each in subjects]
     swept = yield from measures.swept_in_parts(early_stop.stop_everywhere, networks, images, PASSES)
     rows = rows_of(subjects, swept)
@@ -83,7 +84,7 @@ def error_by_stop(*subjects: Subject) -> Steps:
         draw=partial(figures.error_by_stop, rows, subjects[0].chance_pct),
         says=says,
         formula=STOPPED,
-        caption=A_HIGH_ERROR,
+        caption=A_HIGH_ERROR + (SEE_PROBES if can_be_probed(subjects[0]) else ""),
         alt=says,
         facts=(MEASURED, f"{len(images):,} images"),
         sources=sources(subjects, images),
@@ -95,7 +96,7 @@ def probes(*subjects: Subject) -> Steps:
     """The error of the set by the head of each network, stopped after each number of blocks, and by a linear probe of the
     stream there. Only for networks of Fashion-MNIST, of which training images are bundled."""
     images = subjects[0].images
-    if subjects[0].entry.dataset != FASHION_MNIST or images.labels is None:
+    if not can_be_probed(subjects[0]):
         return Shown(title="A linear probe of each stream", says=NO_TRAINING_IMAGES)
     networks, training = [each.loaded for each in subjects], bundled_fashion("training")
     heads = yield from share_of(measures.swept_in_parts(early_stop.stop_everywhere, networks, images, PASSES), 0, 2)
@@ -119,6 +120,11 @@ def probes(*subjects: Subject) -> Steps:
         facts=(MEASURED, f"{len(images):,} images", f"probes fitted to {len(training):,}", "Wilson 95 %"),
         sources=(*sources(subjects, images), f"probes: {training.title}"),
     )
+
+
+def can_be_probed(subject: Subject) -> bool:
+    """Whether there are images to fit a probe to, and labels to test it."""
+    return subject.entry.dataset == FASHION_MNIST and subject.images.labels is not None
 
 
 def stopped(name: str) -> Sweep:

@@ -58,6 +58,10 @@ WITHOUT_BATCH_NORM = (
     "batch norm keeps a plain network's signals from vanishing. With it, the plain network's gradient does not vanish: "
     "it grows, and the more so the deeper the network is."
 )
+WHICH_GROW = (
+    f"Whichever network is chosen, these are the residual and plain networks of {', '.join(map(str, DEPTHS))} layers that this "
+    "project builds for Fashion-MNIST."
+)
 STATISTICS = (
     "Mean, deviation, share of zeros of the stream leaving each block, and the size of its branch against the stream "
     "entering it."
@@ -154,6 +158,7 @@ def growth(seed: int = 0) -> Steps:
         draw=partial(figures.growth_by_depth, found),
         says=says,
         formula=FORMULAS["stream"],
+        caption=WHICH_GROW,
         alt=says,
         facts=(MEASURED, counted(images), f"**untrained**, seed {seed}"),
         sources=(f"untrained residual and plain networks of {', '.join(map(str, DEPTHS))} layers, Fashion-MNIST",),

@@ -15,14 +15,26 @@ from ..figures import deletion as figures
 from ..figures import image_attribution as attribution
 from ..figures.bars import relative_bars
 from ..figures.importance import calibration_sentence, reliability_diagram
-from ..figures.palette import LIGHT
+from ..figures.palette import LIGHT, shape_text
 from ..figures.pictures import pixels_of
 from ..findings import Answer, Measurement, Question
 from ..networks.datasets import FASHION_MNIST
 from ..networks.images import ImageSet
 from ..networks.zoo import NETWORKS
 from . import measures
-from .shown import BOTH, MEASURED, Shown, Steps, beside_sentence, pictures_of, recipe, rows_of, sources
+from .shown import (
+    BOTH,
+    MEASURED,
+    Shown,
+    Steps,
+    beside_sentence,
+    counted,
+    no_error,
+    pictures_of,
+    recipe,
+    rows_of,
+    sources,
+)
 from .subject import Subject
 from .verdict import (
     CHANCE,
@@ -41,6 +53,7 @@ __all__ = [
     "class_errors",
     "grad_cam",
     "integrated_gradients",
+    "mapped",
     "prediction",
     "reliability",
     "set_error",
@@ -55,7 +68,10 @@ CALIBRATION = r"\mathrm{ECE} = \sum_b \frac{n_b}{n}\,|\mathrm{accuracy}_b - \mat
 GRAD_CAM = r"\mathrm{ReLU}\left(\sum_k w_k A_k\right),\ w_k = \frac{1}{hw} \sum_{i,j} \partial z_c / \partial A_{kij}"
 INTEGRATED = r"(x_i - b_i) \int_0^1 \frac{\partial z_c}{\partial x_i}\bigl(b + t\,(x - b)\bigr)\,dt"
 A_SAMPLE = "These 1,000 are a sample of the 10,000 test images behind the network's test error."
-NO_LABELS = "{title}: they have no labels. The command line takes folders of labelled pictures."
+NO_MAP = (
+    "Grad-CAM is a map of a stream with channels, height and width. Behind {block} the stream of an image is {shape}, so there is "
+    "no map."
+)
 MOST_HARMED = BOTH + "; the class that suffers most is on top"
 CALIBRATED = (
     BOTH + "; the larger the mark, the more images; the smallest stand for one or two. On the diagonal the network is "
@@ -97,8 +113,10 @@ def set_error(*subjects: Subject) -> Steps:
     if images.labels is None:
         lesion = yield from measures.lesion_in_steps(subject.loaded, images, subject.gates)
         return Shown(
-            title=f"{lesion.changed_pct:.0f} % of predictions change",
-            caption=NO_LABELS.format(title=images.title),
+            title=f"{lesion.changed_pct:.0f} % of predictions change"
+            if subject.lesioned
+            else f"{counted(images)}, nothing deleted",
+            caption=no_error(subject),
             facts=(MEASURED, images.title),
         )
     first = images.limit(measures.FIRST_IMAGES)
@@ -186,16 +204,25 @@ def both_gates(subject: Subject) -> list[measures.Gates]:
     return [subject.intact, *([subject.gates] if subject.gates != subject.intact else [])]
 
 
+def mapped(subject: Subject) -> list[str]:
+    """The blocks behind which the stream has channels, height and width, as Grad-CAM needs them."""
+    return [each.name for each in subject.description.blocks if len(each.out_shape) == 3]
+
+
 @recipe()
 def grad_cam(subject: Subject, block: str = "") -> Shown:
-    """Where in the image the evidence for its class lies, at the end of each stage and at a block (the last)."""
+    """Where in the image the evidence for its class lies, at the end of each stage and at a block (the last), if the stream has
+    places there."""
     block, both = subject.block(block), both_gates(subject)
+    if block not in mapped(subject):
+        shape = subject.description.blocks[subject.blocks.index(block)].out_shape
+        return Shown(says=NO_MAP.format(block=block, shape=shape_text(shape)))
     seen, label = subject.image, subject.label
     maps = {
         name: [
             measures.over_set(image_attribution.grad_cam, subject.loaded, seen, label, gates, name) for gates in both
         ]
-        for name in stage_ends(subject.blocks, block)
+        for name in stage_ends(mapped(subject), block)
     }
     title = attribution.grad_cam_sentence(block, subject.class_name, maps[block])
     lesioned = len(both) > 1

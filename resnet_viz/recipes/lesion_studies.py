@@ -23,7 +23,7 @@ from ..figures.lesion_studies import errors_by_amount, study_sentences
 from ..figures.palette import LIGHT
 from ..findings import Answer, Measurement, Question
 from . import measures
-from .shown import MEASURED, Shown, Steps, one_of, recipe, rows_of, sources
+from .shown import MEASURED, Shown, Steps, no_error, one_of, recipe, rows_of, sources
 from .subject import Subject
 from .verdict import CHANCE, CONTROL, RESAMPLES, RESIDUAL, lesion_set, median_interval, network
 
@@ -42,7 +42,6 @@ CAPTIONS = {
         f"own order; a swap can undo another. {SMOOTHLY}"
     ),
 }
-NO_LABELS = "{title}: they have no labels. Choose a fashion-* network."
 NO_PAIRS = "No two blocks of {title} have the same shape within a stage, so none can change places."
 MOST_DRAWS = 20
 AT_ONCE = 5  # draws, which are kept together: whoever asks for more or fewer of them finds these
@@ -62,7 +61,7 @@ def study(*subjects: Subject, kind: str = RANDOM, draws: int = 5, seed: int = 0)
     one_of("draws", range(1, MOST_DRAWS + 1), draws)
     subject, images = subjects[0], subjects[0].images
     if images.labels is None:
-        return Shown(title="No labels, no error", says=NO_LABELS.format(title=images.title))
+        return Shown(title="No labels, no error", says=no_error(subject))
     if kind == REORDER and not has_pairs(subject):
         return Shown(title="Nothing to swap", says=NO_PAIRS.format(title=subject.title))
     able = [each for each in subjects if kind == RANDOM or has_pairs(each)]

@@ -31,7 +31,7 @@ from ..figures.palette import LIGHT
 from ..figures.plot import Plot
 from ..findings import Answer, Measurement, Question
 from . import measures
-from .shown import MEASURED, Shown, Steps, one_of, recipe, rows_of, sources
+from .shown import MEASURED, Shown, Steps, no_error, one_of, recipe, rows_of, sources
 from .subject import Subject
 from .verdict import CHANCE, CONTROL, IMAGES, RESIDUAL, bootstrapped, mean_interval
 
@@ -72,7 +72,6 @@ WITH_INITIAL_WEIGHTS = (
     "block's batch norms have the statistics of the untrained network, calibrated as for all untrained networks here."
 )
 CHANGES_SHAPE = "{block} changes the shape of the stream, or has weights on its shortcut: it cannot be walked twice. "
-NO_LABELS = "{title}: they have no labels. Choose a fashion-* network."
 NO_RUN = "No stage of {title} has {least} blocks in a row of the same shape."
 
 
@@ -245,7 +244,7 @@ def shown(
 def refused(subject: Subject, least: int) -> Shown | None:
     """Why there is nothing to measure: no labels, or no run of so many blocks; None where there is."""
     if subject.images.labels is None:
-        return Shown(title="No labels, no error", says=NO_LABELS.format(title=subject.images.title))
+        return Shown(title="No labels, no error", says=no_error(subject))
     if least and not runs(subject, least):
         return Shown(title="No blocks of one shape", says=NO_RUN.format(title=subject.title, least=least))
     return None

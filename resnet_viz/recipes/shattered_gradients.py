@@ -29,8 +29,9 @@ __all__ = ["cosine_by_depth", "cosines", "pictures"]
 FORMULA = r"\cos(g_i, g_{i+1}),\quad g_i = \partial z_c / \partial x\text{ at }x = a + \tfrac{i}{127}(b - a)"
 ALONG = (
     "$z_c$: the logit of {class_name}; $a$: {one}, $b$: {other}. Near 1, the gradient at a point tells what it "
-    "is at the next one; near 0, it does not, as if it were white noise. Dotted: trained."
+    "is at the next one; near 0, it does not, as if it were white noise."
 )
+DOTTED = " Dotted: trained."
 PICTURES = (
     "Each picture is the gradient at one point of the line, each neighbour 1/127 of the way further on, on a scale of its "
     "own. Where a row looks like the same picture five times, the gradient changes smoothly."
@@ -63,7 +64,8 @@ def lines_in(subjects: Sequence[Subject], pair: ImageSet, label: int) -> Generat
         for part in range(PARTS):
             parts.append(measures.over_set(gradients_at, each.loaded, pair, label, part))
             yield (done * PARTS + part + 1) / (len(subjects) * PARTS)
-        found.append(Line(each.title, Shattering(np.concatenate(parts)), each.is_plain, each.loaded.trained))
+        trained = each.network.trained and each.entry.can_be_built  # of one that was handed over nobody knows it
+        found.append(Line(each.title, Shattering(np.concatenate(parts)), each.is_plain, trained))
     return found
 
 
@@ -77,12 +79,13 @@ def cosines(*subjects: Subject, first: int | None = None, other: int = 0) -> Ste
     pair, label = line_of(subjects[0], first, other)
     lines = yield from lines_in(subjects, pair, label)
     says = "; ".join(f"**{line.title}** {line.found.mean:.2f}" for line in lines)
+    along = ALONG.format(class_name=subjects[0].entry.classes[label], one=pair.names[0], other=pair.names[1])
     return Shown(
         title=f"{subjects[0].title}: neighbouring gradients have a mean cosine of {lines[0].found.mean:.2f}",
         draw=partial(figures.cosines_along, lines),
         says=f"Mean cosine: {says}.",
         formula=FORMULA,
-        caption=ALONG.format(class_name=subjects[0].entry.classes[label], one=pair.names[0], other=pair.names[1]),
+        caption=along + (DOTTED if any(line.trained for line in lines) else ""),
         alt=f"The cosine of neighbouring gradients along the line. {says}",
         facts=(MEASURED, f"1 line of {POINTS} points"),
         sources=sources(subjects, pair),

@@ -23,6 +23,9 @@ Value = TypeVar("Value")
 Measured = TypeVar("Measured")
 MEASURED, PRECOMPUTED, SCHEMATIC, COMPUTED = "measured", "precomputed", "schematic", "computed from the model"
 BOTH = "○ intact ● with the lesion"
+NO_ERROR = "{title}: they have no labels, so there is no error to measure. {cure}"
+LABEL_THEM = "Hand the network over with labels: `labels=`."
+LABELLED_ELSEWHERE = "Choose a fashion-* network, or give the command line a folder of labelled pictures."
 THUMBNAIL = 84  # pixels
 LITTLE = 0.1  # of the seconds: what took no more here than that was measured beforehand
 
@@ -231,7 +234,13 @@ def pictures_of(images: ImageSet, captions: Mapping[int, str]) -> tuple[Picture,
 
 def counted(images: ImageSet) -> str:
     """'32 images'."""
-    return f"{len(images)} image{'s' if len(images) > 1 else ''}"
+    return f"{len(images):,} image{'s' if len(images) > 1 else ''}"
+
+
+def no_error(subject: Subject) -> str:
+    """Why no error can be measured of images without labels, and what helps."""
+    cure = LABELLED_ELSEWHERE if subject.entry.can_be_built else LABEL_THEM
+    return NO_ERROR.format(title=subject.images.title, cure=cure)
 
 
 def beside_sentence(beside: Subject) -> str:

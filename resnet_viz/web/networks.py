@@ -10,7 +10,7 @@ from pathlib import Path
 from ..errors import InputError
 from ..networks import zoo
 from ..networks.zoo import Entry
-from .session import state
+from .session import ITSELF, NOTHING, TWIN, state
 
 HANDED_OVER: dict[str, Entry] = {}  # by the program that has opened this app, if one has
 UPLOADS = tempfile.TemporaryDirectory(prefix="resnet_viz-")  # goes with the server
@@ -31,6 +31,16 @@ def networks() -> dict[str, Entry]:
     """What the program that opened the app has handed over, the table of networks, the files given at the start, and what this
     visitor has uploaded."""
     return HANDED_OVER | zoo.NETWORKS | local_networks()[0] | state().uploaded_networks
+
+
+def comparisons(entry: Entry, trained: bool) -> list[str]:
+    """What may stand beside a network on every page: its twin with or without shortcuts, itself before training, nothing, or
+    another whose blocks have the same names."""
+    twin, own = zoo.counterpart(entry), list[str]()
+    if trained and entry.can_be_built:
+        own = [ITSELF] if twin is None or twin.weights is None else [TWIN, ITSELF]
+    others = zoo.with_the_same_blocks(entry, networks().values())
+    return [*own, NOTHING, *(row.name for row in others if TWIN not in own or row != twin)]
 
 
 def add_weights(name: str, content: bytes, provenance: str = "") -> tuple[str, list[Entry]]:

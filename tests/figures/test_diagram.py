@@ -112,7 +112,7 @@ FOLLOWING = {  # the sum: as it is told, and as it is drawn
     "nothing": (GraphBlock, nn.Identity(), ""),
     "a GELU": (GraphBlock, nn.GELU(), "GELU"),
     "two layers": (GraphBlock, nn.Sequential(nn.ReLU(), nn.Dropout()), "ReLU and Dropout"),
-    "functions": (GraphBlock, fx.symbolic_trace(lambda total: functional.relu6(total).sqrt()), "relu6, sqrt"),
+    "functions": (GraphBlock, fx.symbolic_trace(lambda total: functional.relu6(total).sqrt()), "ReLU6, sqrt"),
     "one's own": (OwnActivation, None, "activation"),
 }
 

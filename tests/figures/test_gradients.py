@@ -30,6 +30,7 @@ def line(name: str, first: float, last: float = 1.0, **look: bool) -> Series:
 )
 def test_fading_and_growing_are_named_from_the_same_factor(first, told):
     assert conclusion([line("one", first), line("other", 1.0)]) == told
+    assert conclusion([line("one", first)]) == told.replace("In none does it", "It does not")
 
 
 def test_each_mark_means_one_thing():
@@ -41,6 +42,7 @@ def test_each_mark_means_one_thing():
         line("plain without BN", 1.0, plain=True, crosses=True),
     ]
     drawn = along_blocks(lines, "norm", LIGHT).figure().data
+    assert not any(trace.cliponaxis for trace in drawn), "marks at 0 lie on the axis"
     assert [trace.marker.symbol for trace in drawn] == ["circle", "square", "circle", "x", "x"]
     assert [trace.marker.color == LIGHT.background for trace in drawn] == [False, False, True, False, False]
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from resnet_viz.experiments.image_attribution import GradCam, Integrated
+from resnet_viz.figures.diagram import feature_maps
 from resnet_viz.figures.image_attribution import (
     completeness_sentence,
     grad_cam_by_block,
@@ -52,6 +53,17 @@ def test_signed_attributions_are_drawn_around_zero_on_one_scale(palette) -> None
     middle = heats[0].colorscale[len(heats[0].colorscale) // 2]
     assert middle[0] == 0.5  # the middle of a diverging map
     assert len([heat for heat in heats if heat.showscale]) == 1
+
+
+@pytest.mark.parametrize(("size", "squares"), [((2, 8), True), ((2, 9), False), ((9, 2), False)])
+def test_a_long_picture_has_no_square_pixels(size: tuple[int, int], squares: bool) -> None:
+    pair = [integrated(np.ones(size).tolist(), 1.0)]
+    figures = [integrated_pictures(np.zeros((1, *size), np.uint8), pair, LIGHT)]
+    if size[0] < size[1]:
+        figures.append(feature_maps("maps", np.ones(size, np.float32), LIGHT))
+    for figure in figures:
+        (anchor,) = {axis.scaleanchor for axis in figure.figure().select_yaxes()} - {"x2"}
+        assert anchor == "x" if squares else not anchor
 
 
 def test_the_title_of_a_map_says_where_the_evidence_lies_or_whether_it_stays() -> None:

@@ -8,7 +8,15 @@ import pytest
 
 from resnet_viz.experiments.paths import GradientByLength
 from resnet_viz.figures.palette import DARK, LIGHT
-from resnet_viz.figures.paths import count_times_norm, length_sentences, lengths_by_stage, number_text, share_by_length
+from resnet_viz.figures.paths import (
+    count_times_norm,
+    length_sentences,
+    lengths_by_stage,
+    number_text,
+    product_sentence,
+    share_by_length,
+    stage_sentence,
+)
 
 LENGTHS = np.arange(5)
 EXACT = GradientByLength((1, 4, 6, 4, 1), np.array([[1.0, 4.0, 3.0, 1.5, 0.5], [1.0, 2.0, 3.0, 2.5, 1.5]]), 1e-7)
@@ -82,6 +90,34 @@ def test_lengths_by_stage_draws_a_line_in_each_stages_colour():
     ]
     assert titles(figure) == ["branches taken within the stage", "share of the gradient, %"]
     assert figure.layout.xaxis.range == (-0.5, 4.5)
+
+
+def test_stages_that_hold_as_many_branches_are_named_alike():
+    short, same = (
+        GradientByLength((1, 1), np.array([[3.0, 1.0]]), 0.0),
+        GradientByLength((1, 1), np.array([[3.01, 1.0]]), 0.0),
+    )
+    told = [
+        stage_sentence(stages)
+        for stages in (
+            {"layer1": short, "layer2": EXACT},
+            {"layer1": EXACT, "layer2": EXACT, "layer3": short},
+            {"layer1": short, "layer2": same},
+            {"layer1": short},
+        )
+    ]
+    most = "Within the stages, the gradient takes most branches in"
+    assert told == [
+        f"{most} layer2: 1.9 on average",
+        f"{most} layer1 and layer2: 1.9 on average",
+        "Within each stage, the gradient takes 0.2 branches on average",
+        "Within its only stage, the gradient takes 0.2 branches on average",
+    ]
+
+
+def test_one_branch_is_no_branches():
+    assert "is largest at 1 branch in" in product_sentence(EXACT, np.outer([0.1, 1, 0.1, 0.1, 0.1], [1.0, 1.0]))
+    assert "is largest at 2 branches in" in product_sentence(EXACT, np.outer([0.1, 0.1, 1, 0.1, 0.1], [1.0, 1.0]))
 
 
 @pytest.mark.parametrize("beside", [None, ("another network", EXACT)])

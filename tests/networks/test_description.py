@@ -3,11 +3,12 @@
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
 from resnet_viz.networks.adapt import adapt
 from resnet_viz.networks.cutting import cut
-from resnet_viz.networks.description import branch_layers_of, describe, overview, stem_and_head
+from resnet_viz.networks.description import branch_layers_of, describe, layer_title, overview, stem_and_head
 from resnet_viz.networks.zoo import entry_of
 
 from ..conftest import SMALL_PREPROCESSING, UnluckyError, left_as_it_was, unlucky
@@ -157,3 +158,63 @@ def test_the_layers_of_a_stem_and_a_head_that_are_no_rows(images):
     stem, head = stem_and_head(network, SMALL_PREPROCESSING)
     assert [layer.kind for layer in stem] == ["3x3 convolution, 1 → 4"]
     assert [(layer.kind, layer.in_shape) for layer in head] == [("fully connected, 4 → 10", (4,))]
+
+
+class Attention(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.gate, self.second = (nn.Linear(4, 4) for _ in range(3))
+
+    def forward(self, stream):
+        return self.second(functional.relu(self.first(stream)) * self.gate(stream).sigmoid()).relu_()
+
+
+class Layer(nn.Module):
+    """Its two branches are called by what they are, or by what they do here."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.attention, self.mlp = Attention(), nn.Sequential(nn.Linear(4, 4), nn.GELU())
+
+    def forward(self, stream):
+        stream = stream + self.attention(stream)
+        return stream + self.mlp(stream)
+
+
+def test_a_class_that_says_nothing_is_no_name_of_a_block():
+    row = [Layer(), nn.Sequential(nn.Linear(4, 4), nn.ReLU())]
+
+    class Rows(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layers, self.head = nn.ModuleList(row), nn.Linear(4, 2)
+
+        def forward(self, rows):
+            rows = self.layers[0](rows)
+            return self.head(rows + self.layers[1](rows))
+
+    blocks = adapt(Rows().eval(), torch.randn(2, 4)).blocks
+    assert [block.kind for block in blocks.values()] == ["Attention", "mlp", "residual"]
+
+
+def test_activations_that_are_called_as_functions_are_layers_of_a_branch():
+    class Rows(nn.Sequential):
+        def forward(self, rows):
+            return self[1](rows + self[0](rows))
+
+    (block,) = adapt(Rows(Attention(), nn.Linear(4, 2)).eval(), torch.randn(2, 4)).blocks.values()
+    layers = branch_layers_of(block, torch.zeros(1, 4))
+    assert [layer.kind for layer in layers] == ["fully connected, 4 → 4", "ReLU"], "not what lies on one of two ways"
+    assert layers[1].out_shape == (4,) and layers[1].params == layers[1].macs == 0
+
+
+@pytest.mark.parametrize(
+    ("layer", "told"),
+    [
+        (nn.Conv1d(2, 4, 7, 2), "convolution of 7, 2 → 4, stride 2"),
+        (nn.Conv2d(2, 4, (1, 7)), "1x7 convolution, 2 → 4"),
+        (nn.Conv3d(2, 4, 3), "3x3x3 convolution, 2 → 4"),
+    ],
+)
+def test_a_convolution_is_named_by_its_window(layer, told):
+    assert layer_title(layer) == told

@@ -7,13 +7,24 @@ import torch
 from torch import Tensor, nn
 from torchvision.models import VisionTransformer
 
+from resnet_viz.experiments.early_stop import probabilities_by_stop
 from resnet_viz.networks.blocks import Block
 from resnet_viz.networks.network import ResidualNetwork
 from resnet_viz.networks.zoo import NamedNetwork, hand_over
-from resnet_viz.recipes import measures
-from resnet_viz.recipes.subject import ONLY_AS_IT_IS
+from resnet_viz.recipes import (
+    block_influence,
+    early_stop,
+    gradient_flow,
+    layer_deletion,
+    lesion_studies,
+    measures,
+    painters,
+    shattered_gradients,
+)
+from resnet_viz.recipes.subject import ONLY_AS_IT_IS, Subject
 from resnet_viz.web import networks
 
+from .conftest import traces_of
 from .test_pages import EXPERIMENTS, OF_OTHER_NETWORKS, QUICK, opened, texts
 
 IMAGES = 12
@@ -85,13 +96,71 @@ def network(request, monkeypatch) -> NamedNetwork:
 def test_page_opens(page: str, network: NamedNetwork) -> None:
     app = opened(page, {"network": network.entry.name} | (QUICK if page == "lesion_studies" else {}))
     assert app.title[0].value.endswith("?")
-    told = [each.value for each in app.error]
-    if page == "layer_deletion":  # the rest of the page is there
-        assert "Grad-CAM needs a stream with channels, height and width" in told.pop()
-    assert not told and not app.warning
+    assert not app.error and not app.warning
     assert not re.search(r"\b(nan|inf)\b", texts(app))
     assert (ONLY_AS_IT_IS.format(name=network.title) in texts(app)) == (page in ("gradient_flow", "painters"))
     assert not [each for each in app.segmented_control if each.label in ("Weights", "Image")]
+    assert "Only this machine can open it" in texts(app) and "make run" not in texts(app)
+    match page:
+        case "start":
+            count = len(measures.images(network.entry))
+            assert f"Over {count} images" in [each.proto.label for each in app.main.get("page_link")]
+        case "gradient_flow":
+            assert "Whichever network is chosen, these are the residual and plain networks of 20, 56, 110" in texts(app)
+        case "layer_deletion":
+            assert "Grad-CAM is a map of a stream with channels" in texts(app) and not app.select_slider
+            assert ("short bars below the blocks" in texts(app)) == (network.title != "ResidualNetwork")
+
+
+@pytest.mark.parametrize("network", ["volumes"], indirect=True)
+def test_without_labels_it_is_told_how_to_give_them(network: NamedNetwork) -> None:
+    subject = Subject.of(network)
+    intact = layer_deletion.set_error(subject)
+    assert intact.title == "4 images, nothing deleted"
+    assert layer_deletion.set_error(Subject.of(network, deleted=["layer1.0"])).title.endswith("% of predictions change")
+    refused = [early_stop.error_by_stop, block_influence.harm, lesion_studies.study, painters.reverse]
+    for told in (intact.caption, *(recipe(subject).says for recipe in refused)):
+        assert told.endswith("no error to measure. Hand the network over with labels: `labels=`.")
+
+
+@pytest.mark.parametrize("network", ["tokens"], indirect=True)
+def test_it_is_not_told_to_have_what_it_has_not(network: NamedNetwork) -> None:
+    subject = Subject.of(network)
+    gradients = shattered_gradients.cosines(subject)
+    assert "Dotted" not in gradients.caption
+    assert [each["line"]["dash"] for each in traces_of(gradients)] == ["solid"]
+    changed, responses = block_influence.change(subject), block_influence.responses(subject)
+    assert "plain block" not in changed.caption and "ratios are to the norm of $x$ itself" in changed.caption
+    assert "batch norm" not in responses.caption and "3×3" not in responses.caption
+    stops = early_stop.error_by_stop(subject), early_stop.by_stop(subject)
+    assert "probe" not in stops[0].caption and stops[1].caption == "All 5 classes."
+    assert gradient_flow.trained(subject).says.endswith("-fold.")
+
+
+def test_what_bundled_networks_have_is_told_of_them() -> None:
+    subject = Subject.of("fashion-resnet20")
+    assert shattered_gradients.cosines(subject).caption.endswith("Dotted: trained.")
+    assert "Where a branch ends in a batch norm" in block_influence.responses(subject).caption
+    assert early_stop.by_stop(subject).caption.startswith("The five classes that come out likeliest")
+    assert early_stop.can_be_probed(subject)
+
+
+@pytest.mark.parametrize("network", ["signals"], indirect=True)
+def test_one_class_is_told_once(network: NamedNetwork) -> None:
+    subject = Subject.of(network)
+    found = measures.over_image(probabilities_by_stop, subject.loaded, subject.image)
+    classes = {}
+    for block, said in zip(subject.blocks, found[1:], strict=True):
+        title = early_stop.by_stop(subject, block=block).title
+        known = f"Stopped after {block}, it would say class {said.argmax()} ({said.max():#.3g})"
+        if block == subject.blocks[-1]:
+            assert title == f"{known}: that is the end"
+            continue
+        same = said.argmax() == found[-1].argmax()
+        end = ", as at the end" if same else f"; at the end class {found[-1].argmax()}"
+        assert title == f"{known}{end} ({found[-1].max():#.3g})"
+        classes[same] = title
+    assert classes.keys() == {True, False}
 
 
 @pytest.mark.parametrize("network", ["tokens"], indirect=True)
@@ -112,7 +181,9 @@ def test_a_link_deletes_a_branch_of_the_model(network: NamedNetwork) -> None:
 
 @pytest.mark.parametrize("network", ["signals"], indirect=True)
 def test_what_a_link_asks_of_it_in_vain_is_told(network: NamedNetwork) -> None:
-    app = opened("stage_diagram", {"network": network.entry.name, "seed": "3", "beside": "itself, untrained"})
-    assert any("Signals cannot be had untrained, so its seed was left out" in each.value for each in app.warning)
+    app = opened("stage_diagram", {"network": network.entry.name, "seed": "3", "beside": "itself-untrained"})
+    (warning,) = app.warning
+    assert "Signals cannot be had untrained, so its seed was left out" in warning.value
+    assert "beside = 'itself-untrained' was not used: it cannot stand beside Signals" in warning.value
     assert app.session_state["state"].visit.beside is None
     assert "2 stages" in texts(app)

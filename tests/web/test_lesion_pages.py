@@ -168,7 +168,7 @@ def test_the_page_says_what_the_network_would_say_after_the_chosen_block() -> No
     app = opened("early_stop", {**SMALL, "block": "4"})
     loaded = measures.network(NETWORKS["fashion-resnet20"])
     said = measures.probabilities(loaded, app.session_state["state"].visit.subject.image, (1.0,) * 5 + (0.0,) * 4)
-    expected = f"Stopped after layer2.1, it would say {loaded.entry.classes[said.argmax()]} ({said.max():.3g})"
+    expected = f"Stopped after layer2.1, it would say {loaded.entry.classes[said.argmax()]} ({said.max():#.3g})"
     assert any(expected in each.value for each in app.header)
 
 

@@ -9,6 +9,7 @@ from streamlit.testing.v1 import AppTest
 
 from resnet_viz.networks.zoo import NETWORKS, block_names
 from resnet_viz.web.codes import blocks_code, blocks_of_code
+from resnet_viz.web.networks import comparisons
 from resnet_viz.web.session import ITSELF, NOTHING, TWIN, Choices, Lesion, state
 from resnet_viz.web.shell import frame
 from resnet_viz.web.shell.links import OPENING, apply, query_of, receive
@@ -102,13 +103,14 @@ def some_view(draw: random.Random) -> Choices:
 
 def seen(chosen: Choices) -> tuple[object, ...]:
     """What makes a view."""
-    lesion, first = chosen.lesion(chosen.network), block_names(NETWORKS[chosen.network])[0]
+    entry = NETWORKS[chosen.network]
+    lesion, first = chosen.lesion(chosen.network), block_names(entry)[0]
     most = 1000 if chosen.network.startswith("fashion") else 4  # images of the data set
     return (
         chosen.network,
         min(chosen.position, most - 1),
         chosen.untrained,
-        chosen.beside,
+        chosen.beside if chosen.beside in comparisons(entry, chosen.untrained is None) else TWIN,
         lesion.blocks,
         lesion.gate,
         chosen.block.get(chosen.network, first),
@@ -224,6 +226,23 @@ def test_what_is_right_in_a_link_is_used_beside_what_is_wrong() -> None:
     app = opened("stage_diagram", {"network": "fashion-resnet20", "block": "99"})
     assert "fashion-resnet20: 20 layers" in texts(app)
     assert len(app.warning) == 1
+
+
+@pytest.mark.parametrize(
+    ("network", "beside", "told"),
+    [
+        ("fashion-resnet20", "fashion-resnet56", "it cannot stand beside fashion-resnet20"),
+        ("fashion-resnet20", "fashion-plain20", ""),  # its twin, by its name
+        ("fashion-resnet20", "itself-untrained", ""),
+        ("fashion-preact110", "fashion-resnet110", ""),
+        ("fashion-preact110", "fashion-plain56", "it cannot stand beside fashion-preact110"),
+    ],
+)
+def test_what_cannot_stand_beside_a_network_is_told(network: str, beside: str, told: str) -> None:
+    state().choices = chosen = Choices()
+    faults = apply({"network": network, "beside": beside}, "stage_diagram", chosen)
+    assert faults == ([f"beside = {beside!r} was not used: {told}"] if told else [])
+    assert ("beside" in query_of("stage_diagram", chosen)) == (not told and beside != "fashion-plain20")
 
 
 def test_the_presenter_view_is_carried_by_every_link_until_it_is_ended() -> None:

@@ -20,12 +20,12 @@ from typing import TypeVar
 
 import streamlit as st
 
-from ...networks.zoo import block_names
+from ...networks.zoo import block_names, counterpart
 from ...recipes import measures
 from ..codes import blocks_code, blocks_of_code, whole_number
 from ..internals import by_history, session_id
 from ..lesson import OWN, Running, bundled_lessons
-from ..networks import networks
+from ..networks import comparisons, networks
 from ..session import (
     BUNDLED,
     ITSELF,
@@ -85,10 +85,11 @@ def query_of(page: str, chosen: Choices) -> Query:
     blocks, last = block_names(entry), len(measures.images(entry)) - 1  # other data sets have fewer images
     position = min(chosen.position, last)
     block = chosen.block.get(chosen.network, blocks[0])
+    beside = chosen.beside if chosen.beside in comparisons(entry, chosen.untrained is None) else TWIN
     parts = {
         "network": chosen.network,
         "seed": "" if chosen.untrained is None else str(chosen.untrained),
-        "beside": chosen.beside.replace(", ", "-") if chosen.beside != TWIN else "",
+        "beside": beside.replace(", ", "-") if beside != TWIN else "",
         "image": str(position) if position != min(UNNAMED_IMAGE, last) else "",
         "block": str(blocks.index(block)) if block != blocks[0] else "",
         "deleted": blocks_code([blocks.index(name) for name in lesion.blocks]) if lesion.blocks else "",
@@ -157,7 +158,7 @@ def apply(query: Query, page: str, chosen: Choices) -> list[str]:
         return float(text)
 
     known = networks()
-    comparisons = {name.replace(", ", "-"): name for name in (ITSELF, NOTHING, *known)}
+    named = {name.replace(", ", "-"): name for name in (ITSELF, NOTHING, *known)}
     entry = read(
         "network",
         one_of(known),
@@ -167,7 +168,7 @@ def apply(query: Query, page: str, chosen: Choices) -> list[str]:
     if faults and any(name in query for name in OF_ITS_BLOCKS):
         faults.append("what it says of that network's blocks was left out too")
         query = {name: text for name, text in query.items() if name not in OF_ITS_BLOCKS}
-    chosen.beside = read("beside", one_of(comparisons), TWIN, "a network, itself-untrained or nothing")
+    chosen.beside = read("beside", one_of(named), TWIN, "a network, itself-untrained or nothing")
     blocks, images = block_names(entry), len(measures.images(entry))
     last = len(blocks) - 1
     chosen.network, chosen.source = entry.name, BUNDLED
@@ -175,6 +176,10 @@ def apply(query: Query, page: str, chosen: Choices) -> list[str]:
     if not entry.can_be_built and chosen.untrained is not None:
         chosen.untrained = None
         faults.append(f"{entry.name} cannot be had untrained, so its seed was left out")
+    if chosen.beside not in (TWIN, *comparisons(entry, chosen.untrained is None)):
+        if (twin := counterpart(entry)) is None or chosen.beside != twin.name:
+            faults.append(f"beside = {query['beside'][:40]!r} was not used: it cannot stand beside {entry.name}")
+        chosen.beside = TWIN
     position = min(UNNAMED_IMAGE, images - 1)
     chosen.position = read("image", lambda text: whole_number(text, images - 1), position, f"0 to {images - 1}")
     chosen.page_of_images = chosen.position  # the thumbnails hold it

@@ -1,8 +1,6 @@
 """The choice of the network: which, with which weights, and which one stands beside it for comparison."""
 
 import os
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import streamlit as st
@@ -11,7 +9,7 @@ from ...networks import zoo
 from ...networks.zoo import Entry, NamedNetwork, WeightsUnavailable
 from ...recipes import measures
 from ...recipes.about import network_line
-from ..networks import add_weights, local_networks, networks
+from ..networks import add_weights, comparisons, local_networks, networks
 from ..session import ITSELF, LARGEST_SEED, NOTHING, TWIN, Choices, choices, state
 from .classroom import waits
 
@@ -103,32 +101,28 @@ def load(entry: Entry, untrained: int | None) -> NamedNetwork:
 
 
 def beside(chosen: Choices, network: NamedNetwork) -> NamedNetwork | None:
-    """The network that stands beside the chosen one on every page: its twin with or without shortcuts, itself before
-    training, or another whose blocks have the same names."""
-    entry, twin = network.entry, zoo.counterpart(network.entry)
-    choice: dict[str, Callable[[], NamedNetwork | None]] = {NOTHING: lambda: None}
-    if network.trained and entry.can_be_built:
-        choice = {ITSELF: lambda: measures.named(entry, 0)} | choice
-        if twin is not None and twin.weights is not None:
-            choice = {TWIN: lambda: measures.named(twin)} | choice
-    for row in zoo.with_the_same_blocks(entry, networks().values()):
-        if TWIN not in choice or row != twin:
-            choice[row.name] = partial(load, row, None)
-    default = TWIN if TWIN in choice else NOTHING
+    """The network that stands beside the chosen one on every page."""
+    options = comparisons(network.entry, network.trained)
+    default = TWIN if TWIN in options else NOTHING
     beside_key = box("beside", chosen)
-    st.session_state[beside_key] = chosen.beside if chosen.beside in choice else default
+    st.session_state[beside_key] = chosen.beside if chosen.beside in options else default
 
     def take() -> None:
         chosen.beside = st.session_state[beside_key]
 
     st.selectbox(
         "Beside it",
-        list(choice),
+        options,
         key=beside_key,
         on_change=take,
         help="What it is compared with: its twin is the plain network of equal depth (or the residual one); plain networks are drawn as grey squares.",
     )
-    return choice[st.session_state[beside_key]]()
+    name, twin = st.session_state[beside_key], zoo.counterpart(network.entry)
+    if name == NOTHING:
+        return None
+    if name == ITSELF:
+        return measures.named(network.entry, 0)
+    return measures.named(twin) if name == TWIN and twin else load(networks()[name], None)
 
 
 def upload_weights() -> None:

@@ -6,10 +6,15 @@ import segno
 import streamlit as st
 
 from ...engine.kept import kept
+from ..networks import HANDED_OVER
 from .address import own_address
 from .links import Query
 
 THIS_MACHINE = ("localhost", "127.0.0.1")
+ONLY_HERE, SERVE_A_CLASS = (
+    "Only this machine can open it.",
+    "Start the app with `make run HOST=0.0.0.0` to serve a class.",
+)
 SHARE = st.components.v2.component(
     "resnet_viz_share",
     html="<div class='share'><div class='code'></div><div class='words'><label>Link to this view<input readonly></label>"
@@ -94,4 +99,4 @@ def show_link(link: str, key: str, *, large: bool = False) -> None:
     """A link as text and as a QR code."""
     SHARE(key=key, data={"link": link, "code": kept(qr_code, link), "large": large})
     if urlsplit(link).hostname in THIS_MACHINE:
-        st.caption("Only this machine can open it. Start the app with `make run HOST=0.0.0.0` to serve a class.")
+        st.caption(ONLY_HERE if HANDED_OVER else f"{ONLY_HERE} {SERVE_A_CLASS}")
