@@ -483,7 +483,7 @@ UNFIT = {
     "uint8": (lambda x: x.to(torch.uint8), r"got torch\.uint8 .*: normalise them, which gives torch\.float32"),
     "channels last": (
         lambda x: x.movedim(1, -1),
-        r"got torch\.float32 of shape \(4, 32, 32, 3\).*: give a batch of the shape",
+        r"got torch\.float32 of shape \(4, 32, 32, 3\).*: write images\.movedim\(-1, 1\), since the channels come last",
     ),
     "an array": (lambda x: x.numpy(), "got a ndarray"),
 }
