@@ -42,7 +42,7 @@ def test_each_mark_means_one_thing():
         line("plain without BN", 1.0, plain=True, crosses=True),
     ]
     drawn = along_blocks(lines, "norm", LIGHT).figure().data
-    assert not any(trace.cliponaxis for trace in drawn), "marks at 0 lie on the axis"
+    assert all(trace.cliponaxis is False for trace in drawn), "marks at 0 lie on the axis"
     assert [trace.marker.symbol for trace in drawn] == ["circle", "square", "circle", "x", "x"]
     assert [trace.marker.color == LIGHT.background for trace in drawn] == [False, False, True, False, False]
 
