@@ -79,6 +79,7 @@ def test_a_plain_twin_that_has_learned_nothing_has_nothing_to_lose(monkeypatch) 
     assert "learned" not in notes and not measured[-1].as_expected, "a median of a few points is no collapse"
 
 
+@pytest.mark.usefixtures("few")
 def test_the_page_asks_its_three_questions() -> None:
     app = opened("lineage")
     shown = texts(app)
