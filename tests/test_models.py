@@ -49,7 +49,7 @@ def test_the_command_prints_a_row_for_each_and_fails_for_one(monkeypatch, capsys
     monkeypatch.setattr(sys, "argv", ["models", "--json", str(tmp_path / "rows.json")])
     assert status_of(command.main) == 0
     told = capsys.readouterr().out
-    assert "| torchvision | ConvNeXt | 2 + 2 | 4 Sequential | equal | equal |" in told
+    assert "| torchvision | ConvNeXt | 2 + 2 | 4 block | equal | equal |" in told
     assert "- torchvision `densenet121`: has no residual block" in told
     assert "- absent-models `any`: pip install absent-models" in told
     assert [row["outcome"] for row in json.loads((tmp_path / "rows.json").read_text())] == [

@@ -265,6 +265,7 @@ def test_the_camera(server: Server, page: Page) -> None:
     page.get_by_role("radio", name="camera").click()
     expect(page.locator("video")).to_be_visible(timeout=SOON)
     finished(page)
+    page.locator("video").scroll_into_view_if_needed()  # a browser plays no silent video that nobody sees
     page.wait_for_function("document.querySelector('video')?.currentTime > 0.5", timeout=SOON)  # it plays, and goes on
     seen = page.get_by_text("as the network sees it")
     for _ in range(5):  # Streamlit's camera has no picture yet at times, and does nothing then: one presses again
@@ -476,7 +477,7 @@ def test_a_teacher_sees_what_the_class_predicts_and_nobody_else_does(
         {"name": "l.json", "mimeType": "application/json", "buffer": lesson}
     )
     expect(page.get_by_text("A (question)")).to_be_visible(timeout=SOON)
-    page.get_by_role("link", name="Start", exact=True).last.click(timeout=SOON)
+    page.get_by_role("link", name="Start", exact=True).nth(5).click(timeout=SOON)
     heading(page, "A")
     page.get_by_role("button", name="Collect the class's predictions").click()
     page.get_by_role("button", name="Code and link").click()
@@ -559,7 +560,7 @@ def test_a_step_without_a_query_shows_the_defaults(server: Server, page: Page) -
     page.locator("input[type=file]").set_input_files(
         {"name": "l.json", "mimeType": "application/json", "buffer": lesson}
     )
-    page.get_by_role("link", name="Start", exact=True).nth(4).click(timeout=SOON)
+    page.get_by_role("link", name="Start", exact=True).nth(5).click(timeout=SOON)
     expect(page.get_by_role("heading", name="fashion-resnet20: 20 layers")).to_be_visible(timeout=SOON)
     finished(page)
     expect(page.get_by_role("heading", name="A", exact=True)).to_be_focused()  # the button that led here is gone
@@ -601,7 +602,7 @@ def test_a_lesson_is_recorded_saved_reopened_and_stepped_through(
     )
     expect(second.get_by_text("no.json was not opened. This is not a lesson")).to_be_visible(timeout=SOON)
     second.locator("input[type=file]").set_input_files(file)
-    second.get_by_role("link", name="Start", exact=True).nth(4).click(timeout=SOON)
+    second.get_by_role("link", name="Start", exact=True).nth(5).click(timeout=SOON)
     heading(second, "One block")
     expect(second.get_by_text("deleted: layer1.1", exact=True)).to_be_visible(timeout=SOON)
     press(second, "Next")

@@ -1,10 +1,12 @@
 """The page Lineage: what its figures show is what the experiments give, and its verdicts follow the plans."""
 
 import re
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
 
+from resnet_viz.engine.kept import ANSWERS
 from resnet_viz.experiments import deletion
 from resnet_viz.experiments.lineage import carries
 from resnet_viz.experiments.trace import trace
@@ -19,10 +21,13 @@ FEW = 60
 
 
 @pytest.fixture
-def few(monkeypatch) -> None:
+def few(monkeypatch) -> Iterator[None]:
     """Only so many images are looked at."""
     images = lesion_set().limit(FEW)
     monkeypatch.setattr(lineage, "lesion_set", lambda: images)
+    ANSWERS.forget()  # those of other tests are of all images
+    yield
+    ANSWERS.forget()
 
 
 @pytest.mark.usefixtures("few")
