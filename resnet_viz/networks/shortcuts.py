@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import InputError
-from .blocks import Block, Gate
+from .blocks import Block, Gate, held
 from .network import ResidualNetwork, build, convolution, stage_of
 from .seeds import Seeded
 
@@ -85,16 +85,12 @@ class GatedShortcut(Block):
         """1 - g(x), 0 ... 1, shaped as what the shortcut carries."""
         return cast(Tensor, 1 - self.gate(stream))
 
-    def split(self, stream: Tensor) -> tuple[Tensor, Tensor]:
-        return self.factor(stream) * self.shortcut(stream), stream
-
     def gated(self, shortcut: Tensor, branch_input: Tensor, gate: Gate) -> tuple[Tensor | None, Tensor | None]:
+        factor = self.factor(branch_input)
         _, branch = super().gated(shortcut, branch_input, gate)
         if branch is None:
-            return shortcut, None
-        factor = self.factor(branch_input)
-        fixed = factor.detach() * self.shortcut(branch_input)
-        return fixed, ((1 - factor) * branch if self.exclusive else branch) + (shortcut - fixed)
+            return factor * shortcut, None
+        return held(factor, shortcut, (1 - factor) * branch if self.exclusive else branch)
 
 
 def halved(block: Block) -> Block:
