@@ -8,7 +8,6 @@ import time
 import webbrowser
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from urllib.error import URLError
 from urllib.request import urlopen
 
 from torch import Tensor, nn
@@ -112,11 +111,18 @@ def wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
     """Wait until the server answers. Raises InputError where it ends before, or takes too long."""
     until = time.monotonic() + LONGEST_START
     while time.monotonic() < until and process.poll() is None:
-        with suppress(URLError, OSError), urlopen(f"http://localhost:{port}/_stcore/health", timeout=5):
+        if is_ready(port):
             return
         time.sleep(0.1)
     how = "ended before it was ready; see what it printed" if process.poll() is not None else "did not get ready"
     raise InputError(f"The app {how}.")
+
+
+def is_ready(port: int) -> bool:
+    """Whether the app answers at a port of this machine: its first page has been drawn by then."""
+    with suppress(OSError), urlopen(f"http://localhost:{port}/_stcore/health", timeout=5):
+        return True
+    return False
 
 
 def in_use(port: int) -> bool:

@@ -6,14 +6,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from urllib.error import URLError
-from urllib.request import urlopen
 
 from .errors import InputError
-from .opening import free_port, start
+from .opening import LONGEST_START, free_port, is_ready, start
 from .replica import VARIABLE
 
 __all__ = ["configuration", "serve"]
@@ -23,7 +21,6 @@ CODES = {"class": ",upper", "contest": ",upper", "training": "", "teach": ""}
 LARGEST_UPLOAD = 21 * 2**20  # bytes; the app itself says so from 20 MB on
 COOKIE = "resnet_viz_server"
 LOOK = 1.0  # seconds between two looks at the servers
-LONGEST_START = 180.0  # seconds
 FEWEST_SECONDS = 10.0  # that a server has to run before it is started again at once
 
 CONFIGURATION = """\
@@ -87,7 +84,7 @@ def configuration(ports: Sequence[int], host: str, port: int) -> str:
     )
 
 
-def serve(count: int, host: str, port: int, folder: Path, told_address: str, options: Iterable[str] = ()) -> None:
+def serve(count: int, host: str, port: int, folder: Path, told_address: str) -> None:
     """Serve until Ctrl-C or SIGTERM; a server that ends is started again. The configuration is written into a folder.
 
     ``host``: '*' for all of a network, else the address to listen at; ``told_address``: the one that links name. Raises InputError
@@ -101,7 +98,7 @@ def serve(count: int, host: str, port: int, folder: Path, told_address: str, opt
     file = folder / "haproxy.cfg"
     file.write_text(configuration(ports, host, port))
     threads = max(1, (os.cpu_count() or 1) // count)
-    told = ["--server.headless=true", f"--browser.serverAddress={told_address}", *options]
+    told = ["--server.headless=true", f"--browser.serverAddress={told_address}"]
 
     def started(number: int) -> subprocess.Popen[bytes]:
         environment = {
@@ -141,8 +138,7 @@ def wait_until_one_answers(ports: Sequence[int]) -> None:
     """Wait until a server is ready: what comes before that would find nobody. Raises InputError where that takes too long."""
     until = time.monotonic() + LONGEST_START
     while time.monotonic() < until:
-        for port in ports:
-            with suppress(URLError, OSError), urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=5):
-                return
+        if any(map(is_ready, ports)):
+            return
         time.sleep(0.2)
     raise InputError("No server got ready; see what they said above.")
