@@ -23,7 +23,6 @@ from .subject import Subject
 
 __all__ = ["change", "descent", "harm", "responses", "responses_by_depth"]
 
-AT_ONCE = 12_000  # pixels of a forward and backward pass: fifteen small images, or a large one
 BUNDLED = {
     "residual": {20: "fashion-resnet20", 56: "fashion-resnet56", 110: "fashion-resnet110"},
     "plain": {20: "fashion-plain20", 56: "fashion-plain56"},
@@ -199,18 +198,7 @@ def descent(*subjects: Subject) -> Steps:
 
 def measured(networks: Sequence[LoadedNetwork], images: ImageSet) -> Stepping[list[Influence]]:
     """What each block of each network changes, over labelled images."""
-    return measures.one_after_the_other([influence_in_steps(each, images) for each in networks])
-
-
-def influence_in_steps(loaded: LoadedNetwork, images: ImageSet) -> Stepping[Influence]:
-    """The same of one network, a part of the images at a time."""
-    parts = images.parts(max(1, AT_ONCE // images.pixels[0, 0].numel()))
-    found = []
-    for part in parts:
-        labels = deletion.known(part.labels).tolist()
-        found.append(measures.over_batch(influence.influence, loaded, part, labels))
-        yield len(found) / len(parts)
-    return influence.joined(found)
+    return measures.one_after_the_other([measures.influence_in_steps(each, images) for each in networks])
 
 
 def margin_of(by_image: np.ndarray) -> np.ndarray:
@@ -237,7 +225,7 @@ def late_descent(found: Influence) -> tuple[float, float]:
 
 def of_bundled(name: str) -> Influence:
     """What the blocks of a bundled network change, over some of the lesion set."""
-    return finished(influence_in_steps(verdict.network(name), verdict.lesion_set().limit(IMAGES)))
+    return finished(measures.influence_in_steps(verdict.network(name), verdict.lesion_set().limit(IMAGES)))
 
 
 def predicts() -> Answer:

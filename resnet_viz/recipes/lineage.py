@@ -8,7 +8,6 @@ from scipy import stats
 
 from ..experiments import deletion, early_stop, influence, lineage
 from ..experiments.deletion import Sweep, known, label_array
-from ..experiments.influence import Influence
 from ..experiments.lineage import (
     EARLY,
     FORGET_PLAN,
@@ -56,7 +55,6 @@ HIGHWAYS = ("fashion-highway50", "fashion-highway50-plain")
 RECURRENT = ("fashion-lstm", "fashion-lstm-forget0", "fashion-rnn")
 TRANSFORMERS = ("fashion-vit", "fashion-vit-postnorm")
 OTHERS = (*HIGHWAYS, *RECURRENT, *TRANSFORMERS)
-AT_ONCE = 15  # images of a forward and backward pass
 PICTURED = 30  # images whose gates are drawn, and
 EACH = 3  # of each class
 PASSES = 2  # for an image: what is left behind a stop are shortcuts
@@ -141,16 +139,6 @@ def swept(name: str) -> Stepping[Sweep]:
     """Each block of a bundled network deleted in turn."""
     loaded = network(name)
     return measures.swept(deletion.sweep, loaded, lesion_set(), len(loaded.network.blocks) / 2)
-
-
-def influenced(name: str) -> Stepping[Influence]:
-    """What each block of a bundled network does to the stream."""
-    found = []
-    parts = lesion_set().limit(influence.IMAGES).parts(AT_ONCE)
-    for part in parts:
-        found.append(measures.over_batch(influence.influence, network(name), part, labels_of(part)))
-        yield len(found) / len(parts)
-    return influence.joined(found)
 
 
 def traced(wanted: list[tuple[str, int | None]]) -> Generator[float, None, list[np.ndarray]]:
@@ -274,7 +262,9 @@ def deletions() -> Steps:
 @recipe("Follow the stream through four networks")
 def distance() -> Steps:
     """How far each block of the four families turns the stream."""
-    found = yield from measures.one_after_the_other([influenced(name) for name in FAMILIES])
+    images = lesion_set().limit(influence.IMAGES)
+    asked = [measures.influence_in_steps(network(name), images) for name in FAMILIES]
+    found = yield from measures.one_after_the_other(asked)
     turned = {name: each.importance.mean for name, each in zip(FAMILIES, found, strict=True)}
     told = "; ".join(f"**{short(name)}** {np.median(each):.3f}" for name, each in turned.items())
     return beside(

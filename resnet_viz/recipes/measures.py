@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ..engine.kept import NETWORKS, digest_of, kept, key_of, steps_kept
 from ..engine.tickets import result
-from ..experiments import calibration, deletion
+from ..experiments import calibration, deletion, influence
 from ..experiments.stepwise import Stepping, Stepwise, finished, share_of
 from ..networks import zoo
 from ..networks.description import Description, describe
@@ -27,6 +27,7 @@ Result = TypeVar("Result")
 Gates = tuple[float, ...]
 FIRST_IMAGES = 200  # of a labelled set, shown at once: an error within seven points
 PART = 60e9  # multiply-adds: what is kept of a set at once, one to two seconds of a core
+WAY_BACK = 12_000  # pixels of a forward and backward pass: fifteen small images, or a large one
 LEAST = 75_000  # pixels: 95 small images or a large one; of fewer, each would take longer
 
 
@@ -169,6 +170,17 @@ def parts_for(loaded: LoadedNetwork, images: ImageSet, passes: float) -> list[Im
 def multiply_adds(loaded: LoadedNetwork) -> int:
     """Of one image and forward pass."""
     return describe(loaded.network, loaded.entry.preprocessing).macs
+
+
+def influence_in_steps(loaded: LoadedNetwork, images: ImageSet) -> Stepping[influence.Influence]:
+    """What each block of a network changes, over labelled images, a part of them at a time."""
+    parts = images.parts(max(1, WAY_BACK // images.pixels[0, 0].numel()))
+    found = []
+    for part in parts:
+        labels = deletion.known(part.labels).tolist()
+        found.append(over_batch(influence.influence, loaded, part, labels))
+        yield len(found) / len(parts)
+    return influence.joined(found)
 
 
 def swept_in_parts(
